@@ -1,0 +1,325 @@
+//! [`SourceExec`]: a physical leaf over splits or over a native plan, which carries its own report.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::config::ConfigOptions;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+};
+
+use super::metrics::LeafMetrics;
+use super::stream::SplitStream;
+use crate::{ConnectorError, Connectors, Scan, SourcePlan, SourceReport, Split};
+
+/// What the leaf reads.
+#[derive(Clone, Debug)]
+enum Input {
+    /// Splits, already dealt out to partitions.
+    Splits(Vec<Vec<Split>>),
+    /// A leaf of the engine's own. It is not a child: the optimizer sees one leaf, and what it asks of the leaf is
+    /// passed on by hand.
+    Native(Arc<dyn ExecutionPlan>),
+}
+
+/// The leaf operator for every source.
+#[derive(Clone, Debug)]
+pub struct SourceExec {
+    catalog: String,
+    input: Input,
+    report: Arc<SourceReport>,
+    statistics: Arc<Statistics>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+    /// Whether filters that appear during physical planning may reach a native input.
+    pushdown: bool,
+}
+
+impl SourceExec {
+    /// Makes the leaf of a planned scan. Splits are dealt out over at most `target_partitions` partitions so that
+    /// each gets about as many rows. `pushdown` is false when the session switched all pushdown off.
+    pub fn new(
+        catalog: impl Into<String>,
+        plan: SourcePlan,
+        report: SourceReport,
+        statistics: Statistics,
+        target_partitions: usize,
+        pushdown: bool,
+    ) -> Self {
+        let (input, properties) = match plan.scan {
+            Scan::Splits(splits) => {
+                let partitions = deal(splits, target_partitions);
+                let properties = PlanProperties::new(
+                    EquivalenceProperties::new(plan.schema),
+                    Partitioning::UnknownPartitioning(partitions.len()),
+                    EmissionType::Incremental,
+                    Boundedness::Bounded,
+                );
+                (Input::Splits(partitions), Arc::new(properties))
+            }
+            Scan::Native(native) => {
+                let properties = Arc::clone(native.properties());
+                (Input::Native(native), properties)
+            }
+        };
+        Self {
+            catalog: catalog.into(),
+            input,
+            report: Arc::new(report),
+            statistics: Arc::new(statistics),
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+            pushdown,
+        }
+    }
+
+    /// The catalog that is read.
+    pub fn catalog(&self) -> &str {
+        &self.catalog
+    }
+
+    /// What EXPLAIN tells about the scan.
+    pub fn report(&self) -> &SourceReport {
+        &self.report
+    }
+
+    /// The engine's own leaf, where the source is read natively.
+    pub fn native(&self) -> Option<&Arc<dyn ExecutionPlan>> {
+        match &self.input {
+            Input::Native(native) => Some(native),
+            Input::Splits(_) => None,
+        }
+    }
+
+    /// The splits of each partition; none where the source is read natively.
+    pub fn splits(&self) -> &[Vec<Split>] {
+        match &self.input {
+            Input::Splits(partitions) => partitions,
+            Input::Native(_) => &[],
+        }
+    }
+
+    /// The same leaf over a native input that the optimizer changed.
+    fn with_native(&self, native: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        let properties = Arc::clone(native.properties());
+        Arc::new(Self { input: Input::Native(native), properties, ..self.clone() })
+    }
+}
+
+/// Deals splits out, each to the partition that has the fewest rows so far. At least one partition, maybe empty.
+fn deal(splits: Vec<Split>, target_partitions: usize) -> Vec<Vec<Split>> {
+    let count = splits.len().min(target_partitions).max(1);
+    let mut partitions: Vec<(u64, Vec<Split>)> = vec![(0, Vec::new()); count];
+    for split in splits {
+        if let Some((rows, partition)) = partitions.iter_mut().min_by_key(|(rows, partition)| (*rows, partition.len()))
+        {
+            *rows += split.rows.unwrap_or(1);
+            partition.push(split);
+        }
+    }
+    partitions.into_iter().map(|(_, partition)| partition).collect()
+}
+
+impl DisplayAs for SourceExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tables: Vec<String> = self.report.tables.iter().map(ToString::to_string).collect();
+        write!(f, "SourceExec: {} ({})", tables.join(", "), self.report.connector)
+    }
+}
+
+impl ExecutionPlan for SourceExec {
+    fn name(&self) -> &'static str {
+        "SourceExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: datafusion::physical_plan::ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        match &self.input {
+            Input::Native(native) => native.apply_expressions(f),
+            Input::Splits(_) => Ok(TreeNodeRecursion::Continue),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let partitions = match &self.input {
+            Input::Native(native) => return native.execute(partition, context),
+            Input::Splits(partitions) => partitions,
+        };
+        let connector = context
+            .session_config()
+            .get_extension::<Connectors>()
+            .and_then(|connectors| connectors.get(&self.catalog).cloned())
+            .ok_or_else(|| {
+                DataFusionError::from(
+                    ConnectorError::internal("the catalog is not known where the query runs")
+                        .in_catalog(&self.catalog),
+                )
+            })?;
+        let splits: VecDeque<Split> = partitions.get(partition).cloned().unwrap_or_default().into();
+        Ok(Box::pin(SplitStream::new(
+            connector,
+            splits,
+            self.schema(),
+            context.session_config().batch_size(),
+            LeafMetrics::new(&self.metrics, partition),
+        )))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        match &self.input {
+            Input::Native(native) => native.metrics(),
+            Input::Splits(_) => Some(self.metrics.clone_inner()),
+        }
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        inputs: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        if let Input::Native(native) = &self.input {
+            return native.statistics_from_inputs(inputs, args);
+        }
+        match args.partition() {
+            // How rows spread over partitions is not known well enough to say.
+            Some(_) => Ok(Arc::new(unknown_statistics(self))),
+            None => Ok(Arc::clone(&self.statistics)),
+        }
+    }
+
+    fn repartitioned(
+        &self,
+        target_partitions: usize,
+        config: &ConfigOptions,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        match &self.input {
+            Input::Native(native) => {
+                Ok(native.repartitioned(target_partitions, config)?.map(|native| self.with_native(native)))
+            }
+            Input::Splits(_) => Ok(None),
+        }
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        self.native().is_some_and(|native| native.supports_limit_pushdown())
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        if !self.pushdown {
+            return None;
+        }
+        self.native()?.with_fetch(limit).map(|native| self.with_native(native))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.native()?.fetch()
+    }
+
+    fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        match &self.input {
+            Input::Native(native) if self.pushdown => {
+                Ok(native.try_swapping_with_projection(projection)?.map(|native| self.with_native(native)))
+            }
+            Input::Native(_) | Input::Splits(_) => Ok(None),
+        }
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        match &self.input {
+            Input::Native(native) if self.pushdown => {
+                let answer = native.handle_child_pushdown_result(phase, result, config)?;
+                Ok(FilterPushdownPropagation {
+                    filters: answer.filters,
+                    updated_node: answer.updated_node.map(|native| self.with_native(native)),
+                })
+            }
+            Input::Native(_) | Input::Splits(_) => Ok(FilterPushdownPropagation::all_unsupported(result)),
+        }
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        match &self.input {
+            Input::Native(native) => Ok(self.with_native(Arc::clone(native).reset_state()?)),
+            Input::Splits(_) => {
+                Ok(Arc::new(Self { metrics: ExecutionPlanMetricsSet::new(), ..self.as_ref().clone() }))
+            }
+        }
+    }
+}
+
+fn unknown_statistics(leaf: &SourceExec) -> Statistics {
+    Statistics {
+        num_rows: Precision::Absent,
+        total_byte_size: Precision::Absent,
+        column_statistics: leaf.schema().fields().iter().map(|_| ColumnStatistics::new_unknown()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(rows: u64) -> Split {
+        Split { payload: serde_json::Value::Null, label: rows.to_string(), rows: Some(rows) }
+    }
+
+    fn labels(partitions: &[Vec<Split>]) -> Vec<Vec<&str>> {
+        partitions.iter().map(|partition| partition.iter().map(|split| split.label.as_str()).collect()).collect()
+    }
+
+    #[test]
+    fn splits_are_dealt_by_rows() {
+        let partitions = deal(vec![split(100), split(10), split(20), split(5)], 2);
+        assert_eq!(labels(&partitions), [vec!["100"], vec!["10", "20", "5"]]);
+    }
+
+    #[test]
+    fn a_scan_without_splits_still_has_one_partition() {
+        assert_eq!(deal(Vec::new(), 4).len(), 1);
+        assert_eq!(deal(vec![split(1)], 4).len(), 1);
+    }
+}

@@ -1,0 +1,45 @@
+//! What is measured while a source is read.
+
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+
+/// Counters that a connector's reader feeds.
+#[derive(Clone, Debug)]
+pub struct SourceMetrics {
+    /// Bytes that the source sent, as they crossed the wire or came off the disk.
+    pub bytes_received: Count,
+    /// Time spent waiting for the source.
+    pub time_waiting: Time,
+}
+
+impl SourceMetrics {
+    /// The name under which bytes are found in the leaf's metrics.
+    pub const BYTES_RECEIVED: &'static str = "bytes_received";
+    /// The name under which waiting is found in the leaf's metrics.
+    pub const TIME_WAITING: &'static str = "time_waiting";
+
+    /// Registers the counters of one partition.
+    pub fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        Self {
+            bytes_received: MetricBuilder::new(set).counter(Self::BYTES_RECEIVED, partition),
+            time_waiting: MetricBuilder::new(set).subset_time(Self::TIME_WAITING, partition),
+        }
+    }
+
+    /// Counters that nobody reads, for tests and for reads outside a query.
+    pub fn unregistered() -> Self {
+        Self { bytes_received: Count::new(), time_waiting: Time::new() }
+    }
+}
+
+/// The counters that the leaf itself feeds for one partition.
+#[derive(Debug)]
+pub(crate) struct LeafMetrics {
+    pub(crate) baseline: BaselineMetrics,
+    pub(crate) source: SourceMetrics,
+}
+
+impl LeafMetrics {
+    pub(crate) fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        Self { baseline: BaselineMetrics::new(set, partition), source: SourceMetrics::new(set, partition) }
+    }
+}

@@ -1,0 +1,80 @@
+//! The stream of one partition: its splits, one after the other.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use futures::{Stream, StreamExt};
+
+use super::metrics::LeafMetrics;
+use crate::{Connector, ReadContext, Split};
+
+/// Reads splits in order. Only one is open at a time, and none before the first poll.
+pub(super) struct SplitStream {
+    connector: Arc<dyn Connector>,
+    splits: VecDeque<Split>,
+    current: Option<SendableRecordBatchStream>,
+    context: ReadContext,
+    metrics: LeafMetrics,
+}
+
+impl SplitStream {
+    pub(super) fn new(
+        connector: Arc<dyn Connector>,
+        splits: VecDeque<Split>,
+        schema: SchemaRef,
+        batch_rows: usize,
+        metrics: LeafMetrics,
+    ) -> Self {
+        let context = ReadContext { schema, batch_rows, metrics: metrics.source.clone() };
+        Self { connector, splits, current: None, context, metrics }
+    }
+
+    fn poll_splits(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        loop {
+            let stream = match &mut self.current {
+                Some(stream) => stream,
+                None => match self.splits.pop_front() {
+                    None => return Poll::Ready(None),
+                    Some(split) => match self.connector.read(&split, self.context.clone()) {
+                        Ok(stream) => self.current.insert(stream),
+                        Err(error) => {
+                            self.splits.clear();
+                            return Poll::Ready(Some(Err(DataFusionError::from(error))));
+                        }
+                    },
+                },
+            };
+            match futures::ready!(stream.poll_next_unpin(cx)) {
+                None => self.current = None,
+                Some(Err(error)) => {
+                    // After an error nothing more comes: a partial result must not look whole.
+                    self.current = None;
+                    self.splits.clear();
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Some(Ok(batch)) => return Poll::Ready(Some(Ok(batch))),
+            }
+        }
+    }
+}
+
+impl Stream for SplitStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let poll = self.poll_splits(cx);
+        self.metrics.baseline.record_poll(poll)
+    }
+}
+
+impl RecordBatchStream for SplitStream {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.context.schema)
+    }
+}

@@ -1,0 +1,61 @@
+//! The contract between Portolan's engine and its connectors.
+//!
+//! A *connector* knows one kind of source (`postgres`, `hive`, `kafka`). A *catalog* is one configured source.
+//! The engine owns SQL: it parses, plans, joins and aggregates. A connector owns its source: it lists what is
+//! there, says of every part of a filter what it can do with it ([`Verdict`]), and turns a [`ScanRequest`] into
+//! rows.
+//!
+//! # The life of a scan
+//!
+//! 1. [`Connector::table`] finds the table; its [`Column`]s become the engine's schema.
+//! 2. [`ConnectorTable::judge`] is asked about each conjunct of the filter. *Exact*: the engine drops it.
+//!    *Pruning*: the source skips what cannot match and the engine evaluates the conjunct again. *Refused*: the
+//!    engine evaluates it alone, and EXPLAIN shows the reason.
+//! 3. [`ConnectorTable::fold`] is asked whether the source takes over an operator (a limit).
+//! 4. [`Connector::begin`] freezes the source's position for the query, once per query and catalog.
+//! 5. [`ConnectorTable::plan`] turns the request into a [`SourcePlan`]: splits that [`Connector::read`] can read
+//!    anywhere, or a native DataFusion leaf, together with what EXPLAIN has to know.
+//! 6. [`SourceExec`] is the leaf that runs either of them.
+//!
+//! # Deny by default
+//!
+//! A source gets a predicate only when a declared [`Rule`] says that its meaning there equals the engine's for
+//! those operands. Rules are data: `SHOW CAPABILITIES` prints them, [`ConnectorTable::judge`] consults them, and
+//! [`testkit`] walks them against the real source.
+//!
+//! # Why splits and not live readers
+//!
+//! A [`Split`] is plain serialisable data, and a leaf finds its connector through an extension of the session's
+//! configuration ([`Connectors`]). So a plan can be moved to another process without carrying connections or
+//! credentials along.
+
+mod capability;
+mod column;
+mod connector;
+mod error;
+mod leaf;
+mod name;
+pub mod properties;
+mod report;
+mod request;
+mod snapshot;
+mod statistics;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+mod verdict;
+
+pub use capability::{Capabilities, Domain, Operation, Rule};
+pub use column::{Column, HiddenColumn, UnsupportedColumn};
+pub use connector::{
+    Connector, ConnectorFactory, ConnectorTable, Connectors, PlanContext, QueryContext, ReadContext, TableEntry,
+    TableKind,
+};
+pub use error::{ConnectorError, Detail, ErrorClass, Result};
+pub use leaf::{SourceExec, SourceMetrics};
+pub use name::TableName;
+pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};
+pub use report::{Estimate, FilterReport, SourceReport, Units};
+pub use request::{Fold, PushedFilter, ScanRequest, Scan, SourcePlan, Split};
+pub use snapshot::{Snapshot, Snapshots};
+pub use statistics::{ColumnStatistics, TableStatistics};
+pub use verdict::{Reason, Verdict};

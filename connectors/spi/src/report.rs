@@ -1,0 +1,61 @@
+//! What EXPLAIN tells about one scan. The leaf of the plan carries it, so it describes the plan that runs.
+
+use datafusion::logical_expr::Expr;
+
+use crate::{TableName, Verdict};
+
+/// One conjunct that touches the scan.
+#[derive(Clone, Debug)]
+pub struct FilterReport {
+    /// The conjunct as the engine has it.
+    pub expression: Expr,
+    /// What the table said of it.
+    pub verdict: Verdict,
+    /// What the source was sent for it, in the source's language.
+    pub remote: Option<String>,
+}
+
+/// Of how many units of a source how many are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Units {
+    /// `partitions`, `files`, `offsets`, `splits`.
+    pub kind: &'static str,
+    /// How many there are. `None` where counting all would cost what pruning saves.
+    pub total: Option<u64>,
+    /// How many are read.
+    pub kept: u64,
+}
+
+/// What the planner expects a scan to return.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Rows.
+    pub rows: Option<u64>,
+    /// Bytes that the source sends.
+    pub bytes: Option<u64>,
+}
+
+/// The whole report of a scan.
+#[derive(Clone, Debug)]
+pub struct SourceReport {
+    /// The kind of source: `postgres`.
+    pub connector: &'static str,
+    /// The tables that the scan covers: one, until joins fold.
+    pub tables: Vec<TableName>,
+    /// Every conjunct that touches the scan.
+    pub filters: Vec<FilterReport>,
+    /// Operators that the source took over: `projection`, `filter`, `limit`.
+    pub folded: Vec<&'static str>,
+    /// The native request: SQL text, or a description of the files or offsets read.
+    pub request: Option<String>,
+    /// The columns that are read, by name.
+    pub columns: Vec<String>,
+    /// How many columns the table has, hidden ones aside.
+    pub columns_total: usize,
+    /// The frozen position.
+    pub snapshot: Option<String>,
+    /// What pruning kept.
+    pub units: Vec<Units>,
+    /// What the planner expects.
+    pub estimate: Estimate,
+}
