@@ -1,0 +1,128 @@
+//! A Kafka-protocol broker.
+
+use std::env;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::ServerError;
+use crate::command::{existing, find_in_path, path_variable};
+use crate::port::{ATTEMPTS, free_port, port_was_taken};
+use crate::supervisor::Supervised;
+
+/// The broker's program.
+const PROGRAM: &str = "noida-db";
+
+/// A program to use in place of all others.
+const VARIABLE: &str = "PORTOLAN_NOIDA_DB";
+
+/// Where the project's scripts install the broker, in the user's cache directory.
+const IN_CACHE: &str = "portolan/broker";
+
+/// The version that the tests were written against.
+const VERSION: &str = "0.2.3";
+
+/// How long the broker may take to start.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long one attempt to connect may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// A Kafka-protocol broker on a free loopback port; stopped and removed on drop, and when this process ends.
+///
+/// The broker is noida-db, a small stand-in for Apache Kafka that speaks its protocol. It keeps its data in memory.
+#[derive(Debug)]
+pub struct KafkaBroker {
+    server: Supervised,
+    port: u16,
+}
+
+impl KafkaBroker {
+    /// Starts the broker and waits until it takes connections.
+    pub fn start() -> Result<Self, ServerError> {
+        let program = find()?;
+        let mut attempt = 1;
+        loop {
+            match Self::start_once(&program) {
+                Err(error) if attempt < ATTEMPTS && port_was_taken(&error) => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn start_once(program: &std::path::Path) -> Result<Self, ServerError> {
+        let port = free_port()?;
+        let directory = tempfile::Builder::new()
+            .prefix("portolan-kafka-")
+            .tempdir()
+            .map_err(ServerError::io("create a temporary directory for the Kafka broker"))?;
+        let name = format!("the Kafka broker ({} on port {port})", program.display());
+        let (program, port_text) = (program.to_string_lossy(), port.to_string());
+        let command = [
+            &*program,
+            "start",
+            "--only",
+            "kafka",
+            "--host",
+            "127.0.0.1",
+            "--kafka-port",
+            &port_text,
+            "--data-dir",
+            "data",
+        ];
+        let server = Supervised::start(&name, &command, "TERM", None, directory)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        server.wait_until(START_LIMIT, || TcpStream::connect_timeout(&address, CONNECT_LIMIT).is_ok())?;
+        Ok(Self { server, port })
+    }
+
+    /// The broker's address for a client's `bootstrap.servers`: `127.0.0.1:PORT`.
+    pub fn bootstrap(&self) -> String {
+        format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// The process number of the broker's program.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// Stops the broker and removes its directory. For tests of a dying broker; otherwise dropping is enough.
+    pub fn stop(&self) -> Result<(), ServerError> {
+        self.server.stop()
+    }
+}
+
+/// The broker's program: what `PORTOLAN_NOIDA_DB` names, else in the user's cache directory, else on PATH.
+fn find() -> Result<PathBuf, ServerError> {
+    let in_cache = cache_directory().map(|cache| cache.join(IN_CACHE));
+    let missing = |looked_in: String| {
+        let environment = in_cache.as_ref().map_or_else(|| "broker".into(), |path| path.display().to_string());
+        ServerError::Missing {
+            program: format!("{PROGRAM}, the stand-in for a Kafka broker"),
+            looked_in,
+            install: format!(
+                "python3 -m venv {environment} && {environment}/bin/pip install {PROGRAM}=={VERSION} \
+                 (or set {VARIABLE} to its path)"
+            ),
+        }
+    };
+    if let Some(program) = path_variable(VARIABLE) {
+        return if existing(&program) {
+            Ok(program)
+        } else {
+            Err(missing(format!("{} ({VARIABLE})", program.display())))
+        };
+    }
+    let cached = in_cache.as_ref().map(|cache| cache.join("bin").join(PROGRAM)).filter(|path| existing(path));
+    cached.or_else(|| find_in_path(PROGRAM)).ok_or_else(|| {
+        let cache = in_cache.as_ref().map_or_else(String::new, |cache| format!("{}/bin and ", cache.display()));
+        missing(format!("{cache}the directories of PATH"))
+    })
+}
+
+/// The user's cache directory (XDG Base Directory Specification: `$XDG_CACHE_HOME`, else `~/.cache`).
+fn cache_directory() -> Option<PathBuf> {
+    path_variable("XDG_CACHE_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
+}

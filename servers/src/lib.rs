@@ -1,0 +1,16 @@
+//! Private servers for tests and the demo: a PostgreSQL cluster and a Kafka-protocol broker.
+//!
+//! Each server listens on a free loopback port and keeps everything in one temporary directory. It is stopped and its
+//! directory removed on drop, and also when this process ends without dropping it, killed or not: a small supervisor
+//! notices (see `supervisor`). Test binaries may therefore share a server in a `static LazyLock`.
+
+mod command;
+mod error;
+mod kafka;
+mod port;
+mod postgres;
+mod supervisor;
+
+pub use error::ServerError;
+pub use kafka::KafkaBroker;
+pub use postgres::PostgresServer;

@@ -1,0 +1,8 @@
+//! Starts the real servers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod kafka;
+mod orphan;
+mod postgres;
+mod process;
