@@ -1,1 +1,35 @@
-//! portolan-remote-sql
+//! What all SQL sources share: a typed remote query, the dialects that print it, and the translator from the
+//! engine's logical expressions to what a source may be asked.
+//!
+//! # From a conjunct to SQL
+//!
+//! 1. [`lower`] translates one conjunct of a filter into a [`RemoteExpr`], or says why it must not be sent. It knows
+//!    a closed vocabulary, asks the connector's declared rules for every operation and operand, and refuses what no
+//!    rule names. [`judge`] is the same question without the translation.
+//! 2. [`RemoteQuery`] collects the table, the columns, the lowered conjuncts and the limit.
+//! 3. [`RemoteQuery::render`] prints it once, at the end, through a [`Dialect`]. Identifiers are always quoted and
+//!    literals always typed. No text is edited after it was printed, and none comes from the statement unquoted.
+//!
+//! # Why not a general unparser
+//!
+//! A printer of arbitrary plans also prints what it does not understand. Here every variant of [`RemoteExpr`] is
+//! there because its meaning was compared with the engine's.
+
+mod calendar;
+mod column;
+mod dialect;
+mod expr;
+mod literal;
+mod lower;
+mod postgres;
+mod query;
+mod render;
+
+pub use column::RemoteColumn;
+pub use dialect::Dialect;
+pub use expr::{CompareOp, Operand, RemoteExpr, TruthValue};
+pub use literal::{RemoteLiteral, RemoteValue};
+pub use lower::limits;
+pub use lower::{judge, lower};
+pub use postgres::PostgresDialect;
+pub use query::{RemoteQuery, SelectColumn};

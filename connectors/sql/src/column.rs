@@ -1,0 +1,45 @@
+//! A column of the source, as the translator knows it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use portolan_connector::Domain;
+
+/// What has to be known of a column to translate predicates on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemoteColumn {
+    /// The name, the same in the engine and in the source.
+    pub name: String,
+    /// Which of the connector's rules apply.
+    pub domain: Domain,
+    /// The type that the engine sees.
+    pub arrow_type: DataType,
+    /// The type of a literal that is compared with the column, as the source writes it: `int8`, `numeric`,
+    /// `"my schema"."mood"`. Printed as it stands, so names in it are quoted already. `None` leaves the choice to
+    /// the dialect, by the Arrow type.
+    pub cast: Option<String>,
+    /// For an enumeration: every value that the source's type has. The source rejects any other literal with an
+    /// error where the engine merely finds no row, so a literal outside of it is refused.
+    pub labels: Option<Arc<[String]>>,
+}
+
+impl RemoteColumn {
+    /// A column whose literals are written in the dialect's own type for the Arrow type.
+    pub fn new(name: impl Into<String>, domain: Domain, arrow_type: DataType) -> Self {
+        Self { name: name.into(), domain, arrow_type, cast: None, labels: None }
+    }
+
+    /// Sets the type of literals; see [`RemoteColumn::cast`].
+    #[must_use]
+    pub fn with_cast(mut self, cast: impl Into<String>) -> Self {
+        self.cast = Some(cast.into());
+        self
+    }
+
+    /// Makes it an enumeration of these values.
+    #[must_use]
+    pub fn with_labels(mut self, labels: impl IntoIterator<Item = String>) -> Self {
+        self.labels = Some(labels.into_iter().collect());
+        self
+    }
+}

@@ -1,0 +1,67 @@
+//! How one kind of SQL source writes things.
+
+use std::fmt::Debug;
+
+use datafusion::common::ScalarValue;
+use portolan_connector::Reason;
+
+use crate::{RemoteColumn, RemoteLiteral};
+
+/// What differs between SQL sources in writing down a [`crate::RemoteQuery`].
+///
+/// What a source may be *asked* is not decided here but by the connector's rules.
+pub trait Dialect: Debug + Send + Sync {
+    /// The source's name in reasons, such as `PostgreSQL`.
+    fn name(&self) -> &'static str;
+
+    /// Whether the source can have such a name at all.
+    fn check_identifier(&self, name: &str) -> Result<(), Reason>;
+
+    /// The name, quoted, so that the source takes it literally. Only for names that
+    /// [`Dialect::check_identifier`] accepts.
+    fn quote_identifier(&self, name: &str) -> String;
+
+    /// The engine's value as a value of the source, for comparison with the column. The value has the column's
+    /// Arrow type, another representation of it, or is NULL. Refuses what the source cannot represent exactly.
+    fn literal(&self, value: &ScalarValue, column: &RemoteColumn) -> Result<RemoteLiteral, Reason>;
+
+    /// A pattern for `LIKE`, of the source's text type. The value is a text or NULL.
+    fn like_pattern(&self, pattern: &ScalarValue) -> Result<RemoteLiteral, Reason>;
+
+    /// Prints a literal with its type.
+    fn write_literal(&self, literal: &RemoteLiteral) -> String;
+
+    /// Prints an untyped text: the operand of `ESCAPE`.
+    fn write_text(&self, text: &str) -> String;
+
+    /// Prints a predicate that is always true, always false or always NULL.
+    fn write_constant(&self, value: Option<bool>) -> String;
+
+    /// Whether the source itself holds the column as text, so that `LIKE` and collations apply. A column that is
+    /// text only in the engine (an enumeration, a UUID) is not.
+    fn is_text(&self, column: &RemoteColumn) -> bool;
+
+    /// The collation under which the source orders texts by their bytes, as the engine does; `None` where it always
+    /// does.
+    fn byte_order_collation(&self) -> Option<&str>;
+
+    /// Prints an operand under a collation.
+    fn collate(&self, operand: &str, collation: &str) -> String {
+        format!("{operand} COLLATE {}", self.quote_identifier(collation))
+    }
+
+    /// Prints the conversion of an expression to a type.
+    fn cast(&self, expression: &str, type_name: &str) -> String {
+        format!("CAST({expression} AS {type_name})")
+    }
+
+    /// What stands between `SELECT` and `FROM` when only the number of rows matters.
+    fn empty_select_list(&self) -> &'static str {
+        "1"
+    }
+
+    /// The clause, at the end of the query, that bounds the number of rows.
+    fn limit(&self, rows: usize) -> String {
+        format!("LIMIT {rows}")
+    }
+}

@@ -1,0 +1,137 @@
+//! PostgreSQL's dialect.
+//!
+//! Sources of the rules: PostgreSQL's documentation, chapters "Lexical Structure" and "Data Types"; the ranges of
+//! dates and times are those of `datatype/timestamp.h`.
+
+mod literal;
+#[cfg(test)]
+mod tests;
+
+use datafusion::common::ScalarValue;
+use portolan_connector::Reason;
+
+use crate::calendar::{Day, MICROS_PER_DAY, time_text};
+use crate::{Dialect, RemoteColumn, RemoteLiteral, RemoteValue};
+
+/// PostgreSQL, version 12 or later.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PostgresDialect;
+
+impl Dialect for PostgresDialect {
+    fn name(&self) -> &'static str {
+        "PostgreSQL"
+    }
+
+    fn check_identifier(&self, name: &str) -> Result<(), Reason> {
+        if name.is_empty() {
+            return Err("PostgreSQL has no empty names".into());
+        }
+        if name.contains('\0') {
+            return Err("a name with a NUL character cannot exist in PostgreSQL".into());
+        }
+        Ok(())
+    }
+
+    fn quote_identifier(&self, name: &str) -> String {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+
+    fn literal(&self, value: &ScalarValue, column: &RemoteColumn) -> Result<RemoteLiteral, Reason> {
+        literal::literal(value, column)
+    }
+
+    fn like_pattern(&self, pattern: &ScalarValue) -> Result<RemoteLiteral, Reason> {
+        literal::like_pattern(pattern)
+    }
+
+    /// Every literal is a quoted text with a cast: then a minus sign, an exponent or a word such as `infinity` is
+    /// read by the type's own input function and never by the expression parser.
+    fn write_literal(&self, literal: &RemoteLiteral) -> String {
+        let text = match &literal.value {
+            RemoteValue::Null => return format!("NULL::{}", literal.type_name),
+            RemoteValue::Boolean(value) => return self.write_constant(Some(*value)),
+            RemoteValue::Integer(value) => quote(&value.to_string()),
+            RemoteValue::Float32(value) => quote(&float_text(f64::from(*value), &format!("{value:?}"))),
+            RemoteValue::Float64(value) => quote(&float_text(*value, &format!("{value:?}"))),
+            RemoteValue::Decimal(digits) => quote(digits),
+            RemoteValue::Text(text) => quote(text),
+            RemoteValue::Bytes(bytes) => quote(&format!("\\x{}", hex(bytes))),
+            RemoteValue::Uuid(bytes) => quote(&uuid_text(bytes)),
+            RemoteValue::Date(days) => {
+                let (day, before_christ) = Day::from_epoch(i64::from(*days)).text();
+                quote(&format!("{day}{}", era(before_christ)))
+            }
+            RemoteValue::Time(micros) => quote(&time_text(*micros)),
+            RemoteValue::Timestamp(micros) => quote(&timestamp_text(*micros, "")),
+            RemoteValue::Instant(micros) => quote(&timestamp_text(*micros, "+00")),
+        };
+        format!("{text}::{}", literal.type_name)
+    }
+
+    fn write_text(&self, text: &str) -> String {
+        quote(text)
+    }
+
+    fn write_constant(&self, value: Option<bool>) -> String {
+        match value {
+            Some(true) => "TRUE".to_owned(),
+            Some(false) => "FALSE".to_owned(),
+            None => "NULL::boolean".to_owned(),
+        }
+    }
+
+    fn is_text(&self, column: &RemoteColumn) -> bool {
+        literal::is_text(column)
+    }
+
+    fn byte_order_collation(&self) -> Option<&str> {
+        Some("C")
+    }
+
+    fn cast(&self, expression: &str, type_name: &str) -> String {
+        format!("{expression}::{type_name}")
+    }
+
+    /// `SELECT FROM t` is allowed, and returns rows without columns.
+    fn empty_select_list(&self) -> &'static str {
+        ""
+    }
+}
+
+/// A text as a string constant that means the same whatever `standard_conforming_strings` says: with a backslash
+/// in it, it takes the `E''` form, in which a backslash is doubled under either setting.
+fn quote(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// The words that `float4in` and `float8in` know; `shortest` is the shortest text that reads back to the same number.
+fn float_text(value: f64, shortest: &str) -> String {
+    if value.is_nan() {
+        "NaN".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() }
+    } else {
+        shortest.to_owned()
+    }
+}
+
+/// In the ISO form, which PostgreSQL reads the same under every `DateStyle`. The era comes last.
+fn timestamp_text(micros: i64, zone: &str) -> String {
+    let (day, before_christ) = Day::from_epoch(micros.div_euclid(MICROS_PER_DAY)).text();
+    format!("{day} {}{zone}{}", time_text(micros.rem_euclid(MICROS_PER_DAY)), era(before_christ))
+}
+
+fn era(before_christ: bool) -> &'static str {
+    if before_christ { " BC" } else { "" }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn uuid_text(bytes: &[u8; 16]) -> String {
+    let digits = hex(bytes);
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| digits.get(range).unwrap_or_default().to_owned());
+    groups.join("-")
+}
