@@ -1,0 +1,13 @@
+//! From the catalog file to the tables that a query names.
+
+mod file;
+mod information_schema;
+mod registry;
+mod resolve;
+mod set;
+
+pub use file::{CatalogDefinition, CatalogFile, Environment, reference};
+pub use registry::{factories, factory};
+pub use resolve::{Resolved, Resolver};
+pub use set::{Catalog, CatalogSet};
+pub(crate) use information_schema::INFORMATION_SCHEMA;

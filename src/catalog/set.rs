@@ -1,0 +1,80 @@
+//! The configured catalogs, each with its connector or with the reason why it has none.
+
+use std::sync::Arc;
+
+use portolan_connector::{Connector, Connectors};
+
+use super::CatalogFile;
+use crate::error::{Error, Result, some_of};
+
+/// One configured catalog.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// The catalog's name.
+    pub name: String,
+    /// The kind of source, as the file writes it.
+    pub connector_name: String,
+    /// The connector, or what is wrong with the catalog's entry.
+    connector: Result<Arc<dyn Connector>>,
+}
+
+impl Catalog {
+    /// The connector. The error of a broken entry comes up here, when the catalog is used.
+    pub fn connector(&self) -> Result<&Arc<dyn Connector>> {
+        self.connector.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// All configured catalogs, in the file's order.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogSet {
+    catalogs: Vec<Catalog>,
+}
+
+impl CatalogSet {
+    /// Makes the connectors of a file. No connection is opened.
+    pub fn open(file: CatalogFile) -> Self {
+        let catalogs = file
+            .catalogs
+            .into_iter()
+            .map(|definition| Catalog {
+                connector: definition
+                    .entry
+                    .and_then(|(factory, entry)| factory.create(entry).map_err(Error::from)),
+                name: definition.name,
+                connector_name: definition.connector,
+            })
+            .collect();
+        Self { catalogs }
+    }
+
+    /// The catalogs in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Catalog> {
+        self.catalogs.iter()
+    }
+
+    /// A catalog by its exact name, or by the only one that differs in case alone.
+    pub fn find(&self, name: &str) -> Option<&Catalog> {
+        super::resolve::find_name(name, &self.catalogs, |catalog| &catalog.name)
+    }
+
+    /// A catalog by name; the error names the nearest one.
+    pub fn get(&self, name: &str) -> Result<&Catalog> {
+        self.find(name).ok_or_else(|| {
+            let names: Vec<&str> = self.catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
+            let error = Error::user(format!("catalog \"{name}\" does not exist"));
+            match portolan_connector::properties::nearest(name, names.iter().copied()) {
+                Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+                None if names.is_empty() => error.hint("no catalog is configured: start with --catalogs FILE"),
+                None => error.hint(format!("catalogs are {}", some_of(&names))),
+            }
+        })
+    }
+
+    /// The working connectors, for the leaves of one query.
+    pub fn connectors(&self) -> Connectors {
+        Connectors::new(self.catalogs.iter().filter_map(|catalog| {
+            Some((catalog.name.clone(), Arc::clone(catalog.connector.as_ref().ok()?)))
+        }))
+    }
+}

@@ -1,0 +1,121 @@
+//! The engine: catalogs, functions, memory, and the sessions over them.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+
+use crate::catalog::CatalogSet;
+use crate::error::{Error, Result};
+use crate::query::QueryScope;
+use crate::{Session, semantics};
+
+/// Memory for queries when nothing else is said and the machine does not tell its own, in bytes.
+const MEMORY_LIMIT_DEFAULT_BYTES: usize = 1 << 30;
+
+/// Consumers that an out-of-memory message names.
+const MEMORY_CONSUMERS_NAMED: usize = 5;
+
+/// How an engine is set up.
+#[derive(Clone, Debug, Default)]
+pub struct EngineOptions {
+    /// The catalogs.
+    pub catalogs: CatalogSet,
+    /// Memory that all queries together may use, in bytes; half of the machine's when not given.
+    pub memory_limit_bytes: Option<usize>,
+    /// Where queries spill what does not fit; the system's temporary directory when not given.
+    pub spill_directory: Option<PathBuf>,
+}
+
+/// The engine. One per process; sessions share it.
+#[derive(Debug)]
+pub struct Engine {
+    catalogs: RwLock<Arc<CatalogSet>>,
+    base: SessionState,
+    /// Tells this process's queries from those of others.
+    instance: String,
+    queries: AtomicU64,
+}
+
+impl Engine {
+    /// Starts an engine. Opens no connection.
+    pub fn start(options: EngineOptions) -> Result<Arc<Self>> {
+        let memory = options.memory_limit_bytes.unwrap_or_else(half_of_memory);
+        let pool = TrackConsumersPool::new(
+            FairSpillPool::new(memory),
+            std::num::NonZeroUsize::new(MEMORY_CONSUMERS_NAMED).unwrap_or(std::num::NonZeroUsize::MIN),
+        );
+        let disk = match options.spill_directory {
+            Some(directory) => DiskManagerMode::Directories(vec![directory]),
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+            .build_arc()
+            .map_err(|error| Error::internal(format!("cannot start the engine: {error}")))?;
+        let builder = SessionStateBuilder::new()
+            .with_config(semantics::configure(configuration()))
+            .with_runtime_env(runtime)
+            .with_default_features();
+        Ok(Arc::new(Self {
+            catalogs: RwLock::new(Arc::new(options.catalogs)),
+            base: semantics::install(builder).build(),
+            instance: uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect(),
+            queries: AtomicU64::new(1),
+        }))
+    }
+
+    /// A new session.
+    pub fn session(self: &Arc<Self>) -> Session {
+        Session::new(Arc::clone(self))
+    }
+
+    /// The catalogs as they are configured now.
+    pub fn catalogs(&self) -> Arc<CatalogSet> {
+        // A poisoned lock means that another thread panicked; the set itself is still whole.
+        Arc::clone(&self.catalogs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The functions and rules that all sessions share.
+    pub fn base_state(&self) -> &SessionState {
+        &self.base
+    }
+
+    pub(crate) fn new_scope(&self) -> Arc<QueryScope> {
+        let number = self.queries.fetch_add(1, Ordering::Relaxed);
+        Arc::new(QueryScope::new(format!("{}-{number}", self.instance), self.catalogs().connectors()))
+    }
+}
+
+/// DataFusion's settings where ours differ, each with its reason.
+fn configuration() -> SessionConfig {
+    let mut config = SessionConfig::new().with_information_schema(false);
+    let options = config.options_mut();
+    // Errors point at the place in the statement.
+    options.sql_parser.collect_spans = true;
+    // A build side of up to this many distinct values reaches a source as a list rather than as a range.
+    options.optimizer.hash_join_inlist_pushdown_max_distinct_values = 10_000;
+    options.optimizer.hash_join_inlist_pushdown_max_size = 1 << 20;
+    // Small build sides are collected once, so that the other side can use what is known of them.
+    options.optimizer.hash_join_single_partition_threshold = 64 << 20;
+    options.optimizer.hash_join_single_partition_threshold_rows = 1 << 20;
+    config
+}
+
+/// Half of the machine's memory, in bytes.
+fn half_of_memory() -> usize {
+    std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+            let kibibytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
+            Some(kibibytes * 1024 / 2)
+        })
+        .unwrap_or(MEMORY_LIMIT_DEFAULT_BYTES)
+}

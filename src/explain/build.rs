@@ -1,0 +1,176 @@
+//! From the physical plan to the report.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use portolan_connector::{SourceExec, SourceMetrics};
+
+use super::expression;
+use super::model::{Actual, Estimate, Filter, Node, Report, Source, Unit, VERSION};
+use super::operator::{self, Shown};
+
+/// Reads the report off a plan; with `measured`, what its operators counted as well.
+pub(super) fn report(plan: &Arc<dyn ExecutionPlan>, query: &str, measured: bool) -> Report {
+    let mut builder = Builder { sources: Vec::new(), measured };
+    let node = builder.node(plan);
+    Report { version: VERSION, query: query.to_owned(), sources: builder.sources, plan: node }
+}
+
+struct Builder {
+    sources: Vec<Source>,
+    measured: bool,
+}
+
+impl Builder {
+    fn node(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Node {
+        if let Some(leaf) = plan.downcast_ref::<SourceExec>() {
+            return self.source(leaf);
+        }
+        let Shown::Operator { name, detail } = operator::shown(plan) else {
+            // Operators that only move rows between threads tell a person nothing.
+            if let [only] = plan.children().as_slice() {
+                return self.node(only);
+            }
+            return self.plain(plan, plan.name().to_owned(), String::new());
+        };
+        self.plain(plan, name, detail)
+    }
+
+    fn plain(&mut self, plan: &Arc<dyn ExecutionPlan>, operator: String, detail: String) -> Node {
+        let actual = self.measured.then(|| operator_actual(plan.metrics().as_ref()));
+        let inputs: Vec<Arc<dyn ExecutionPlan>> = match operator::merged_input(plan) {
+            Some(input) => vec![input],
+            None => plan.children().into_iter().cloned().collect(),
+        };
+        let children = inputs.iter().map(|input| self.node(input)).collect();
+        Node { operator, detail, source: None, actual, children }
+    }
+
+    fn source(&mut self, leaf: &SourceExec) -> Node {
+        let report = leaf.report();
+        let metrics = leaf.metrics();
+        let id = self.sources.len();
+        let mut filters: Vec<Filter> = report
+            .filters
+            .iter()
+            .map(|filter| Filter {
+                expression: expression::sql(&filter.expression),
+                verdict: filter.verdict.label().to_owned(),
+                reason: filter.verdict.reason().map(ToString::to_string),
+                remote: filter.remote.clone(),
+            })
+            .collect();
+        filters.extend(dynamic_filters(leaf));
+        let mut units: Vec<Unit> = report
+            .units
+            .iter()
+            .map(|unit| Unit { kind: unit.kind.to_owned(), total: unit.total, kept: unit.kept })
+            .collect();
+        let actual = self.measured.then(|| source_actual(metrics.as_ref()));
+        if self.measured {
+            units.extend(metrics.as_ref().and_then(row_groups));
+        }
+        let tables: Vec<String> = report.tables.iter().map(ToString::to_string).collect();
+        let detail = tables.join(", ");
+        self.sources.push(Source {
+            id,
+            catalog: leaf.catalog().to_owned(),
+            connector: report.connector.to_owned(),
+            tables,
+            filters,
+            folded: report.folded.iter().map(|fold| (*fold).to_owned()).collect(),
+            request: report.request.clone(),
+            columns: report.columns.clone(),
+            columns_total: report.columns_total,
+            snapshot: report.snapshot.clone(),
+            units,
+            estimate: Estimate { rows: report.estimate.rows, bytes: report.estimate.bytes },
+            actual: actual.clone(),
+        });
+        Node { operator: "Source".to_owned(), detail, source: Some(id), actual, children: Vec::new() }
+    }
+}
+
+/// Filters that reach a native leaf only while the query runs: from a join's build side, a top-N, a minimum.
+fn dynamic_filters(leaf: &SourceExec) -> Vec<Filter> {
+    let mut found: Vec<Filter> = Vec::new();
+    // The closures never fail, so neither do the walks.
+    let _ = leaf.apply_expressions(&mut |root| {
+        for part in split_conjunction(root) {
+            let _ = part.apply(|expr| {
+                if let Some(dynamic) = expr.downcast_ref::<DynamicFilterPhysicalExpr>() {
+                    let filter = dynamic_filter(expr, dynamic);
+                    if !found.iter().any(|known| known.expression == filter.expression) {
+                        found.push(filter);
+                    }
+                    return Ok(TreeNodeRecursion::Jump);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            });
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
+}
+
+fn dynamic_filter(expr: &Arc<dyn PhysicalExpr>, dynamic: &DynamicFilterPhysicalExpr) -> Filter {
+    let columns: Vec<String> = expr.children().into_iter().map(|column| operator::physical_sql(column)).collect();
+    let remote = dynamic.current().ok().map(|current| operator::physical_sql(&current)).filter(|text| text != "true");
+    Filter {
+        expression: format!("{}, from what the query finds as it runs", columns.join(", ")),
+        verdict: "dynamic".to_owned(),
+        reason: None,
+        remote,
+    }
+}
+
+fn count(metrics: &MetricsSet, name: &str) -> Option<u64> {
+    metrics.sum_by_name(name).and_then(|value| u64::try_from(value.as_usize()).ok())
+}
+
+fn seconds(metrics: &MetricsSet, name: &str) -> Option<f64> {
+    metrics.sum_by_name(name).map(|nanoseconds| nanoseconds.as_usize() as f64 / 1e9)
+}
+
+fn source_actual(metrics: Option<&MetricsSet>) -> Actual {
+    let rows = metrics.and_then(MetricsSet::output_rows).unwrap_or_default() as u64;
+    let bytes = metrics.and_then(|metrics| {
+        count(metrics, SourceMetrics::BYTES_RECEIVED).or_else(|| count(metrics, "bytes_scanned"))
+    });
+    let seconds = metrics
+        .and_then(|metrics| {
+            seconds(metrics, SourceMetrics::TIME_WAITING).or_else(|| seconds(metrics, "time_elapsed_scanning_total"))
+        })
+        .unwrap_or_default();
+    Actual { rows, bytes, seconds, memory_bytes: None, spills: None }
+}
+
+fn operator_actual(metrics: Option<&MetricsSet>) -> Actual {
+    Actual {
+        rows: metrics.and_then(MetricsSet::output_rows).unwrap_or_default() as u64,
+        bytes: None,
+        seconds: metrics.and_then(MetricsSet::elapsed_compute).unwrap_or_default() as f64 / 1e9,
+        memory_bytes: metrics
+            .and_then(|metrics| count(metrics, "peak_mem_used").or_else(|| count(metrics, "build_mem_used"))),
+        spills: metrics.and_then(MetricsSet::spill_count).map(|count| count as u64).filter(|count| *count > 0),
+    }
+}
+
+/// What statistics made of a Parquet scan's row groups.
+fn row_groups(metrics: &MetricsSet) -> Option<Unit> {
+    let (pruned, matched) = metrics
+        .iter()
+        .filter_map(|metric| match metric.value() {
+            MetricValue::PruningMetrics { name, pruning_metrics } if name == "row_groups_pruned_statistics" => {
+                Some((pruning_metrics.pruned(), pruning_metrics.matched()))
+            }
+            _ => None,
+        })
+        .fold((0, 0), |(pruned, matched), (more_pruned, more_matched)| (pruned + more_pruned, matched + more_matched));
+    let total = u64::try_from(pruned + matched).ok().filter(|total| *total > 0)?;
+    Some(Unit { kind: "row_groups".to_owned(), total: Some(total), kept: u64::try_from(matched).ok()? })
+}

@@ -1,0 +1,117 @@
+//! The report of a plan. Its JSON form is a contract that tools read; DESIGN section 5 shows it.
+
+use serde::Serialize;
+
+/// The version of the JSON form. A change that a reader could trip over raises it.
+pub(super) const VERSION: u32 = 1;
+
+/// A whole report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The version of this form.
+    pub version: u32,
+    /// The query as it was typed.
+    pub query: String,
+    /// Every scan of a source.
+    pub sources: Vec<Source>,
+    /// The engine's operators; scans are leaves that point into `sources`.
+    pub plan: Node,
+}
+
+/// One scan of a source.
+#[derive(Clone, Debug, Serialize)]
+pub struct Source {
+    /// Its place in `sources`.
+    pub id: usize,
+    /// The catalog.
+    pub catalog: String,
+    /// The kind of source.
+    pub connector: String,
+    /// Full names of the tables that the scan covers.
+    pub tables: Vec<String>,
+    /// Every conjunct that touches the scan.
+    pub filters: Vec<Filter>,
+    /// Operators that the source took over.
+    pub folded: Vec<String>,
+    /// The native request.
+    pub request: Option<String>,
+    /// The columns that are read.
+    pub columns: Vec<String>,
+    /// How many columns the table has.
+    pub columns_total: usize,
+    /// The frozen position.
+    pub snapshot: Option<String>,
+    /// What pruning kept.
+    pub units: Vec<Unit>,
+    /// What the planner expects.
+    pub estimate: Estimate,
+    /// What was measured; null without ANALYZE.
+    pub actual: Option<Actual>,
+}
+
+/// One conjunct and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Filter {
+    /// The conjunct as SQL.
+    pub expression: String,
+    /// `exact`, `pruning`, `refused` or `dynamic`.
+    pub verdict: String,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// What the source was sent for it.
+    pub remote: Option<String>,
+}
+
+/// Of how many units how many are read.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unit {
+    /// `partitions`, `files`, `row_groups`, `offsets` or `splits`.
+    pub kind: String,
+    /// How many there are; null when nobody counted.
+    pub total: Option<u64>,
+    /// How many are read.
+    pub kept: u64,
+}
+
+/// What the planner expects of a scan.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Estimate {
+    /// Rows.
+    pub rows: Option<u64>,
+    /// Bytes.
+    pub bytes: Option<u64>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Actual {
+    /// Rows that came out.
+    pub rows: u64,
+    /// Bytes that the source sent; null for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// For a source, time spent waiting for it; for an operator, time spent computing. In seconds, added up over
+    /// everything that ran side by side.
+    pub seconds: f64,
+    /// Peak memory in bytes, for operators that reserve some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// How often the operator spilled to disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spills: Option<u64>,
+}
+
+/// An operator of the plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct Node {
+    /// Its name; `Source` for a leaf that reads a source.
+    pub operator: String,
+    /// What it works on.
+    pub detail: String,
+    /// The source of a leaf.
+    pub source: Option<usize>,
+    /// What was measured; null without ANALYZE.
+    pub actual: Option<Actual>,
+    /// Its inputs.
+    pub children: Vec<Node>,
+}

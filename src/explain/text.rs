@@ -1,0 +1,168 @@
+//! The chart for a person: operators as a tree whose leaves are sources.
+
+use super::model::{Actual, Filter, Node, Report, Source, Unit};
+
+/// Where the notes beside filters begin, unless a filter is longer.
+const NOTE_COLUMN: usize = 40;
+
+/// The lines of a report.
+pub(super) fn render(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    node(report, &report.plan, "", "", &mut lines);
+    lines
+}
+
+/// Writes a node: `first` leads its own line, `rest` the lines below it.
+fn node(report: &Report, node_: &Node, first: &str, rest: &str, lines: &mut Vec<String>) {
+    match node_.source.and_then(|id| report.sources.get(id)) {
+        Some(source) => {
+            lines.push(format!("{first}{}  ({})", node_.detail, source.connector));
+            lines.extend(source_lines(source).into_iter().map(|line| format!("{rest}  {line}")));
+        }
+        None => {
+            let mut line = format!("{first}{}", node_.operator);
+            if !node_.detail.is_empty() {
+                line = format!("{line}  {}", node_.detail);
+            }
+            if let Some(actual) = &node_.actual {
+                line = format!("{line}  ({})", operator_actual(actual));
+            }
+            lines.push(line);
+        }
+    }
+    let last = node_.children.len().saturating_sub(1);
+    for (index, child) in node_.children.iter().enumerate() {
+        let (branch, below) = if index == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        node(report, child, &format!("{rest}{branch}"), &format!("{rest}{below}"), lines);
+    }
+}
+
+fn source_lines(source: &Source) -> Vec<String> {
+    let mut lines: Vec<String> = source.filters.iter().map(filter_line).collect();
+    lines.push(labelled("reads", &reads(source)));
+    let taken: Vec<&str> =
+        source.folded.iter().map(String::as_str).filter(|fold| !matches!(*fold, "projection" | "filter")).collect();
+    if !taken.is_empty() {
+        lines.push(labelled("folds", &taken.join(", ")));
+    }
+    if let Some(request) = &source.request {
+        lines.push(labelled("sends", request));
+    }
+    if let Some(position) = position(source) {
+        lines.push(labelled("snapshot", &position));
+    }
+    if let Some(actual) = &source.actual {
+        lines.push(labelled("actual", &source_actual(actual)));
+    }
+    lines
+}
+
+fn labelled(label: &str, text: &str) -> String {
+    format!("{label:<8} {text}")
+}
+
+fn filter_line(filter: &Filter) -> String {
+    let note = match (filter.verdict.as_str(), &filter.reason) {
+        (_, Some(reason)) => reason.clone(),
+        ("pruning", None) => "the engine checks again".to_owned(),
+        ("dynamic", None) => filter.remote.clone().map(|now| format!("now {now}")).unwrap_or_default(),
+        _ => String::new(),
+    };
+    let line = labelled(&filter.verdict, &filter.expression);
+    if note.is_empty() { line } else { format!("{line:<NOTE_COLUMN$}  {note}") }
+}
+
+fn reads(source: &Source) -> String {
+    let mut parts = vec![match source.columns.len() {
+        0 => "no columns, only how many rows there are".to_owned(),
+        count => format!("{count} of {}", counted(source.columns_total as u64, "column")),
+    }];
+    parts.extend(source.units.iter().map(unit));
+    if let Some(rows) = source.estimate.rows {
+        parts.push(format!("about {}", counted(rows, "row")));
+    }
+    if let Some(bytes) = source.estimate.bytes {
+        parts.push(format!("about {}", size(bytes)));
+    }
+    parts.join(" · ")
+}
+
+fn unit(unit: &Unit) -> String {
+    let kind = unit.kind.replace('_', " ");
+    match unit.total {
+        Some(total) => format!("{} of {} {kind}", grouped(unit.kept), grouped(total)),
+        None => format!("{} {kind}", grouped(unit.kept)),
+    }
+}
+
+fn position(source: &Source) -> Option<String> {
+    source.snapshot.clone()
+}
+
+fn source_actual(actual: &Actual) -> String {
+    let mut parts = vec![counted(actual.rows, "row")];
+    parts.extend(actual.bytes.map(size));
+    parts.push(format!("{} waiting", duration(actual.seconds)));
+    parts.join(" · ")
+}
+
+fn operator_actual(actual: &Actual) -> String {
+    let mut parts = vec![counted(actual.rows, "row"), duration(actual.seconds)];
+    parts.extend(actual.memory_bytes.map(|bytes| format!("{} of memory", size(bytes))));
+    parts.extend(actual.spills.map(|spills| counted(spills, "spill")));
+    parts.join(" · ")
+}
+
+fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// A number with commas between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in units of a thousand.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        if value < 999.5 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    if unit == "B" || value >= 99.5 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds >= 1.0 { format!("{seconds:.2} s") } else { format!("{:.1} ms", seconds * 1000.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_a_person() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(81_234), "81.2 kB");
+        assert_eq!(size(999_950), "1.0 MB");
+        assert_eq!(size(212_000_000), "212 MB");
+        assert_eq!(duration(0.0123), "12.3 ms");
+        assert_eq!(duration(2.5), "2.50 s");
+    }
+}

@@ -1,0 +1,240 @@
+//! The steps from a parsed query to a physical plan.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    SchemaProvider, TableProvider,
+};
+use datafusion::common::TableReference;
+use datafusion::execution::SessionState;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement, TableFactor, Visit, Visitor};
+use futures::{StreamExt, TryStreamExt};
+use portolan_connector::ConnectorTable;
+
+use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
+use super::refusals::note_refusals;
+use super::spelling::find_columns;
+use super::table::FederatedTable;
+use crate::catalog::{Resolved, Resolver};
+use crate::error::{Error, Position, Result};
+use crate::query::QueryScope;
+use crate::semantics;
+
+/// Tables that one query looks up at the same time.
+const TABLES_AT_ONCE: usize = 8;
+
+/// The catalog and schema under which DataFusion files names that the session leaves open. Nothing is found there;
+/// the resolver has already said so.
+const NOWHERE: &str = "?";
+
+/// A planned query.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The optimized logical plan from which the physical plan was made.
+    pub logical: LogicalPlan,
+    /// The plan that runs.
+    pub physical: Arc<dyn ExecutionPlan>,
+    /// What it runs in.
+    pub state: SessionState,
+}
+
+/// What planning needs to know of the engine and the session.
+#[derive(Debug)]
+pub struct Planner {
+    /// Functions and rules that all queries share.
+    pub base: SessionState,
+    /// The session's configuration.
+    pub config: SessionConfig,
+    /// Where names are looked up.
+    pub resolver: Resolver,
+    /// What the query shares between its scans.
+    pub scope: Arc<QueryScope>,
+    /// Whether sources get any work at all.
+    pub pushdown: bool,
+}
+
+impl Planner {
+    /// Plans a query.
+    pub async fn plan(self, statement: Statement) -> Result<Plan> {
+        let (logical, state) = self.logical(statement).await?;
+        let logical = note_refusals(state.optimize(&logical)?)?;
+        let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
+        Ok(Plan { logical, physical, state })
+    }
+
+    /// The logical plan before optimization, for those who only want the schema or the check.
+    pub async fn logical(self, mut statement: Statement) -> Result<(LogicalPlan, SessionState)> {
+        semantics::refuse_ignored_syntax(&statement)
+            .map_err(|refusal| Error::user(refusal.message).at(refusal.position.map(|(line, column)| Position { line, column })))?;
+        let tables = self.tables(&statement).await?;
+        let named = named_columns(&statement);
+        self.adapt_names(&mut statement, &tables, &named);
+        let state = self.state(&tables, &named)?;
+        let plan = state.statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
+        Ok((plan, state))
+    }
+
+    /// The tables that a statement names, each looked up once.
+    async fn tables(&self, statement: &Statement) -> Result<HashMap<TableReference, Table>> {
+        let wrapped = DfStatement::Statement(Box::new(statement.clone()));
+        let references = self.base.resolve_table_references(&wrapped)?;
+        let functions: HashSet<&String> = self.base.table_functions().keys().collect();
+        futures::stream::iter(references)
+            .filter(|reference| {
+                let is_function = reference.schema().is_none() && functions.contains(&reference.table().to_owned());
+                futures::future::ready(!is_function)
+            })
+            .map(|reference| async {
+                let resolved = self.resolver.resolve(&reference).await;
+                let resolved = resolved.map_err(|error| error.at(position_of(statement, &reference)))?;
+                Ok((reference, Table::load(resolved).await))
+            })
+            .buffer_unordered(TABLES_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    fn adapt_names(
+        &self,
+        statement: &mut Statement,
+        tables: &HashMap<TableReference, Table>,
+        named: &HashSet<String>,
+    ) {
+        let columns = tables.values().filter_map(Table::source).flat_map(|table| table.columns());
+        find_columns(statement, columns.map(|column| column.name()));
+        keep_out_of_wildcards(statement, &|factor| {
+            let TableFactor::Table { name, args: None, .. } = factor else { return Vec::new() };
+            let Some(table) = tables.get(&reference_of(name)).and_then(Table::source) else { return Vec::new() };
+            let hidden = table.columns().iter().filter(|column| column.hidden.is_some());
+            hidden.map(|column| column.name().to_owned()).filter(|name| named.contains(name)).collect()
+        });
+    }
+
+    /// DataFusion's state for this query: it knows the tables that the statement names and no others.
+    fn state(&self, tables: &HashMap<TableReference, Table>, named: &HashSet<String>) -> Result<SessionState> {
+        let default_catalog = self.resolver.current_catalog.as_deref().unwrap_or(NOWHERE);
+        let default_schema = self.resolver.current_schema.as_deref().unwrap_or(NOWHERE);
+        let list = MemoryCatalogProviderList::new();
+        for (reference, table) in tables {
+            let resolved = reference.clone().resolve(default_catalog, default_schema);
+            let schema = schema_of(&list, &resolved.catalog, &resolved.schema)?;
+            schema.register_table(resolved.table.to_string(), table.provider(named, self.pushdown))?;
+        }
+        let config = self
+            .config
+            .clone()
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(default_catalog, default_schema)
+            .with_extension(Arc::clone(&self.scope))
+            .with_extension(self.scope.connectors());
+        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_config(config)
+            .with_catalog_list(Arc::new(list))
+            .build();
+        state.mark_start_execution();
+        Ok(state)
+    }
+}
+
+/// The schema of a catalog list, made when it is missing.
+fn schema_of(list: &MemoryCatalogProviderList, catalog: &str, schema: &str) -> Result<Arc<dyn SchemaProvider>> {
+    let catalog = match list.catalog(catalog) {
+        Some(found) => found,
+        None => {
+            let made: Arc<dyn CatalogProvider> = Arc::new(MemoryCatalogProvider::new());
+            list.register_catalog(catalog.to_owned(), Arc::clone(&made));
+            made
+        }
+    };
+    match catalog.schema(schema) {
+        Some(found) => Ok(found),
+        None => {
+            let made: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+            catalog.register_schema(schema, Arc::clone(&made))?;
+            Ok(made)
+        }
+    }
+}
+
+/// A resolved table with what the planner wants to know of it.
+#[derive(Debug)]
+enum Table {
+    Source(Arc<dyn ConnectorTable>, Option<Arc<portolan_connector::TableStatistics>>),
+    Own(Arc<dyn TableProvider>),
+}
+
+impl Table {
+    /// Statistics only help the planner choose, so a source that cannot give them does not fail the query.
+    async fn load(resolved: Resolved) -> Self {
+        match resolved {
+            Resolved::Own(provider) => Self::Own(provider),
+            Resolved::Source(table) => {
+                let statistics = table.statistics().await.unwrap_or_else(|error| {
+                    tracing::warn!(table = %table.name(), %error, "no statistics");
+                    None
+                });
+                Self::Source(table, statistics.map(Arc::new))
+            }
+        }
+    }
+
+    fn source(&self) -> Option<&Arc<dyn ConnectorTable>> {
+        match self {
+            Self::Source(table, _) => Some(table),
+            Self::Own(_) => None,
+        }
+    }
+
+    fn provider(&self, named: &HashSet<String>, pushdown: bool) -> Arc<dyn TableProvider> {
+        match self {
+            Self::Own(provider) => Arc::clone(provider),
+            Self::Source(table, statistics) => Arc::new(FederatedTable::new(
+                Arc::clone(table),
+                statistics.clone(),
+                |name| named.contains(name),
+                pushdown,
+            )),
+        }
+    }
+}
+
+/// A name in a statement as the reference that DataFusion makes of it.
+fn reference_of(name: &ObjectName) -> TableReference {
+    let mut parts: Vec<String> =
+        name.0.iter().map(|part| part.as_ident().map(normalized).unwrap_or_default()).collect();
+    let table = parts.pop().unwrap_or_default();
+    match (parts.pop(), parts.pop()) {
+        (Some(schema), Some(catalog)) => TableReference::full(catalog, schema, table),
+        (Some(schema), None) => TableReference::partial(schema, table),
+        (None, _) => TableReference::bare(table),
+    }
+}
+
+/// Where a statement names a table first.
+fn position_of(statement: &Statement, reference: &TableReference) -> Option<Position> {
+    struct Find<'a>(&'a TableReference);
+    impl Visitor for Find<'_> {
+        type Break = Position;
+        fn pre_visit_relation(&mut self, name: &ObjectName) -> std::ops::ControlFlow<Position> {
+            if reference_of(name) == *self.0
+                && let Some(ident) = name.0.first().and_then(|part| part.as_ident())
+                && ident.span.start.line > 0
+            {
+                let start = ident.span.start;
+                return std::ops::ControlFlow::Break(Position { line: start.line, column: start.column });
+            }
+            std::ops::ControlFlow::Continue(())
+        }
+    }
+    match statement.visit(&mut Find(reference)) {
+        std::ops::ControlFlow::Break(position) => Some(position),
+        std::ops::ControlFlow::Continue(()) => None,
+    }
+}

@@ -1,0 +1,137 @@
+//! Session settings: declared once, from which SET, SHOW SESSION and messages come.
+
+use std::collections::BTreeMap;
+
+use datafusion::prelude::SessionConfig;
+use portolan_connector::{PropertyKind, PropertySpec, properties};
+
+use crate::error::{Error, Result};
+
+const PUSHDOWN: &str = "pushdown";
+const BATCH_ROWS: &str = "batch_rows";
+const TARGET_PARTITIONS: &str = "target_partitions";
+
+/// All settings.
+pub fn setting_specs() -> &'static [PropertySpec] {
+    const SPECS: &[PropertySpec] = &[
+        PropertySpec::new(
+            BATCH_ROWS,
+            PropertyKind::Integer { min: 1, max: 1_048_576 },
+            "most rows in one batch that moves through the engine",
+        )
+        .or("8192"),
+        PropertySpec::new(
+            PUSHDOWN,
+            PropertyKind::OneOf(&["all", "none"]),
+            "what sources are given: all that they declare, or nothing, for comparison",
+        )
+        .or("all"),
+        PropertySpec::new(
+            TARGET_PARTITIONS,
+            PropertyKind::Integer { min: 1, max: 1024 },
+            "parts of a query that run at the same time; without a value, one for each processor",
+        ),
+    ];
+    SPECS
+}
+
+/// The settings of a session: those that were changed.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    changed: BTreeMap<&'static str, String>,
+}
+
+impl Settings {
+    /// Changes a setting, if it exists and takes the value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let spec = find(name)?;
+        let accepted = match spec.kind {
+            PropertyKind::OneOf(words) => words.contains(&value.to_lowercase().as_str()),
+            PropertyKind::Integer { min, max } => {
+                value.parse().is_ok_and(|number: i64| (min..=max).contains(&number))
+            }
+            _ => true,
+        };
+        if !accepted {
+            return Err(Error::user(format!(
+                "setting \"{}\" must be {}, not \"{value}\"",
+                spec.name,
+                spec.kind.describe()
+            )));
+        }
+        self.changed.insert(spec.name, value.to_lowercase());
+        Ok(())
+    }
+
+    /// Gives a setting its default again.
+    pub fn reset(&mut self, name: &str) -> Result<()> {
+        self.changed.remove(find(name)?.name);
+        Ok(())
+    }
+
+    /// A setting's value; empty when it has none.
+    pub fn get(&self, name: &str) -> Result<&str> {
+        let spec = find(name)?;
+        Ok(self.changed.get(spec.name).map(String::as_str).or(spec.default).unwrap_or_default())
+    }
+
+    /// Whether sources get any work at all.
+    pub fn pushdown(&self) -> bool {
+        self.changed.get(PUSHDOWN).is_none_or(|value| value != "none")
+    }
+
+    /// A configuration with these settings.
+    pub(crate) fn apply(&self, mut config: SessionConfig) -> SessionConfig {
+        let number = |name: &str| self.changed.get(name).and_then(|value| value.parse::<usize>().ok());
+        if let Some(rows) = number(BATCH_ROWS) {
+            config = config.with_batch_size(rows);
+        }
+        if let Some(partitions) = number(TARGET_PARTITIONS) {
+            config = config.with_target_partitions(partitions);
+        }
+        if !self.pushdown() {
+            let optimizer = &mut config.options_mut().optimizer;
+            optimizer.enable_dynamic_filter_pushdown = false;
+            optimizer.enable_join_dynamic_filter_pushdown = false;
+            optimizer.enable_topk_dynamic_filter_pushdown = false;
+            optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+        }
+        config
+    }
+}
+
+fn find(name: &str) -> Result<&'static PropertySpec> {
+    let specs = setting_specs();
+    specs.iter().find(|spec| spec.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let error = Error::user(format!("setting \"{name}\" does not exist"));
+        match properties::nearest(name, specs.iter().map(|spec| spec.name)) {
+            Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+            None => error.hint("SHOW SESSION lists the settings"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_takes_only_what_it_declares() {
+        let mut settings = Settings::default();
+        assert!(settings.pushdown());
+        settings.set("PUSHDOWN", "NONE").unwrap();
+        assert!(!settings.pushdown());
+        assert_eq!(settings.get("pushdown").unwrap(), "none");
+        settings.reset("pushdown").unwrap();
+        assert_eq!(settings.get("pushdown").unwrap(), "all");
+        assert_eq!(
+            settings.set("pushdown", "some").unwrap_err().to_string(),
+            "setting \"pushdown\" must be one of \"all\", \"none\", not \"some\""
+        );
+        assert_eq!(
+            settings.set("pushdwn", "all").unwrap_err().to_string(),
+            "setting \"pushdwn\" does not exist\nHint: did you mean \"pushdown\"?"
+        );
+        assert!(settings.set("batch_rows", "0").is_err());
+    }
+}
