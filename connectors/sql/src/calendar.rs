@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn reaches_both_ends_of_date32() {
-        // 2,147,483,647 days are 14,699 cycles of 400 years and 11,844... days more; the years follow from that.
+        // 14,699 cycles of 400 years before or after the epoch, and the rest counted by hand.
         assert_eq!(Day::from_epoch(i64::from(i32::MAX)), Day { year: 5_881_580, month: 7, day: 11 });
         assert_eq!(Day::from_epoch(i64::from(i32::MIN)), Day { year: -5_877_641, month: 6, day: 23 });
     }

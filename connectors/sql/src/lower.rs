@@ -98,10 +98,9 @@ impl<'a> Lowering<'a> {
             Expr::BinaryExpr(binary) => match binary.op {
                 Operator::And => self.combination(Operation::And, binary, depth),
                 Operator::Or => self.combination(Operation::Or, binary, depth),
-                Operator::RegexMatch
-                | Operator::RegexIMatch
-                | Operator::RegexNotMatch
-                | Operator::RegexNotIMatch => self.untranslated(Operation::Regex, &binary.left),
+                Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
+                    self.untranslated(Operation::Regex, &binary.left)
+                }
                 op => self.comparison(&binary.left, op, &binary.right),
             },
             Expr::Not(part) => self.negation(part, depth),

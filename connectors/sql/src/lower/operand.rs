@@ -30,8 +30,7 @@ impl Lowering<'_> {
         };
         let name = &column.name;
         self.dialect.check_identifier(name)?;
-        let column =
-            (self.columns)(name).ok_or_else(|| Reason::new(format!("the source has no column {name}")))?;
+        let column = (self.columns)(name).ok_or_else(|| Reason::new(format!("the source has no column {name}")))?;
         // A cast to a text changes nothing only when the column is a text already.
         if matches!(bare(expr), Expr::Cast(_) | Expr::TryCast(_)) && !is_string(&column.arrow_type) {
             return Err(refuse::expression(bare(expr)));
@@ -99,8 +98,6 @@ pub(super) fn same_values(one: &DataType, other: &DataType) -> bool {
     match (one, other) {
         (DataType::Dictionary(_, one), other) => same_values(one, other),
         (one, DataType::Dictionary(_, other)) => same_values(one, other),
-        (one, other) => {
-            one == other || (is_string(one) && is_string(other)) || (is_bytes(one) && is_bytes(other))
-        }
+        (one, other) => one == other || (is_string(one) && is_string(other)) || (is_bytes(one) && is_bytes(other)),
     }
 }

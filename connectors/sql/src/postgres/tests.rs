@@ -57,13 +57,11 @@ fn numbers() {
         (S::Decimal128(Some(0), 10, 2), "'0.00'::numeric"),
         (S::Decimal128(Some(7), 10, 0), "'7'::numeric"),
         (S::Decimal128(Some(-7), 10, -3), "'-7000'::numeric"),
+        (S::Decimal128(Some(i128::MIN), 38, 38), "'-1.70141183460469231731687303715884105728'::numeric"),
         (
-            S::Decimal128(Some(i128::MIN), 38, 38),
-            "'-1.70141183460469231731687303715884105728'::numeric",
+            S::Decimal256(Some(i256::from_i128(-1)), 76, 76),
+            "'-0.0000000000000000000000000000000000000000000000000000000000000000000000000001'::numeric",
         ),
-        (S::Decimal256(Some(i256::from_i128(-1)), 76, 76), concat!(
-            "'-0.0000000000000000000000000000000000000000000000000000000000000000000000000001'::numeric"
-        )),
         (S::Decimal32(Some(150), 5, 1), "'15.0'::numeric"),
         (S::Decimal64(None, 5, 1), "NULL::numeric"),
     ]);
@@ -88,10 +86,7 @@ fn texts_and_bytes() {
         (S::Dictionary(Box::new(DataType::Int32), Box::new(text("x"))), "'x'::text"),
     ]);
     let bytes = Some((0..16).collect());
-    assert_eq!(
-        written(&S::FixedSizeBinary(16, bytes), Some("uuid")),
-        "'00010203-0405-0607-0809-0a0b0c0d0e0f'::uuid"
-    );
+    assert_eq!(written(&S::FixedSizeBinary(16, bytes), Some("uuid")), "'00010203-0405-0607-0809-0a0b0c0d0e0f'::uuid");
     let uuid = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
     assert_eq!(written(&text(uuid), Some("uuid")), format!("'{uuid}'::uuid"));
     for spelling in ["a0eebc999c0b4ef8bb6d6bb9bd380a11", "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}", "x", ""] {
@@ -99,10 +94,7 @@ fn texts_and_bytes() {
     }
     // As the type of a literal these cut it off or round it.
     assert_eq!(written(&text("x"), Some("char")), "! a text may have no meaning as char");
-    assert_eq!(
-        written(&text("x"), Some("varchar(5)")),
-        "! a literal of the type varchar(5) may be rounded or cut off"
-    );
+    assert_eq!(written(&text("x"), Some("varchar(5)")), "! a literal of the type varchar(5) may be rounded or cut off");
     assert_eq!(written(&text("x"), Some("name")), "'x'::text");
     assert_eq!(written(&text("x"), Some("inet")), "! a text may have no meaning as inet");
     assert_eq!(written(&text("x"), Some("varchar")), "'x'::varchar");
@@ -120,7 +112,10 @@ fn dates_and_times() {
         (S::Date32(Some(-2_440_588)), "'4714-11-24 BC'::date"),
         (S::Date32(Some(-2_440_589)), "! the literal is outside of PostgreSQL's dates, 4714-11-24 BC to 5874897-12-31"),
         (S::Date32(Some(2_145_042_905)), "'5874897-12-31'::date"),
-        (S::Date32(Some(2_145_042_906)), "! the literal is outside of PostgreSQL's dates, 4714-11-24 BC to 5874897-12-31"),
+        (
+            S::Date32(Some(2_145_042_906)),
+            "! the literal is outside of PostgreSQL's dates, 4714-11-24 BC to 5874897-12-31",
+        ),
         (S::Time64Microsecond(Some(1)), "'00:00:00.000001'::time"),
         (S::Time64Microsecond(Some(DAY)), "'24:00:00'::time"),
         (S::Time64Microsecond(Some(DAY + 1)), "! the literal is not a time of day"),
@@ -153,10 +148,7 @@ fn queries() {
     let mut query = RemoteQuery::new("my schema", "t\"1");
     assert_eq!(query.render(&PostgresDialect), r#"SELECT FROM "my schema"."t""1""#);
     query.select = vec![SelectColumn::plain("a.b"), SelectColumn::cast("mood", "text")];
-    assert_eq!(
-        query.render(&PostgresDialect),
-        r#"SELECT "a.b", "mood"::text AS "mood" FROM "my schema"."t""1""#
-    );
+    assert_eq!(query.render(&PostgresDialect), r#"SELECT "a.b", "mood"::text AS "mood" FROM "my schema"."t""1""#);
     query.filter = vec![
         RemoteExpr::Or(vec![RemoteExpr::Column("x".into()), RemoteExpr::IsNull("y".into())]),
         RemoteExpr::Compare {

@@ -104,7 +104,9 @@ fn escaped(chars: &[char], mut i: usize) -> Result<(String, usize), String> {
                     'n' => text.push('\n'),
                     'r' => text.push('\r'),
                     't' => text.push('\t'),
-                    'x' | 'u' | 'U' | '0'..='7' => return Err("a numeric escape, which nothing here should need".into()),
+                    'x' | 'u' | 'U' | '0'..='7' => {
+                        return Err("a numeric escape, which nothing here should need".into());
+                    }
                     other => text.push(*other),
                 }
                 i += 2;
