@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,11 +80,6 @@ pub(crate) fn find_in_path(program: &str) -> Option<PathBuf> {
 /// The value of an environment variable that names a path, unless it is empty.
 pub(crate) fn path_variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-/// Whether a path is a file; for lists of candidates.
-pub(crate) fn existing(path: &Path) -> bool {
-    path.is_file()
 }
 
 #[cfg(test)]

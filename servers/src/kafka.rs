@@ -2,11 +2,11 @@
 
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::ServerError;
-use crate::command::{existing, find_in_path, path_variable};
+use crate::command::{find_in_path, path_variable};
 use crate::port::{ATTEMPTS, free_port, port_was_taken};
 use crate::supervisor::Supervised;
 
@@ -50,7 +50,7 @@ impl KafkaBroker {
         }
     }
 
-    fn start_once(program: &std::path::Path) -> Result<Self, ServerError> {
+    fn start_once(program: &Path) -> Result<Self, ServerError> {
         let port = free_port()?;
         let directory = tempfile::Builder::new()
             .prefix("portolan-kafka-")
@@ -107,13 +107,13 @@ fn find() -> Result<PathBuf, ServerError> {
         }
     };
     if let Some(program) = path_variable(VARIABLE) {
-        return if existing(&program) {
+        return if program.is_file() {
             Ok(program)
         } else {
             Err(missing(format!("{} ({VARIABLE})", program.display())))
         };
     }
-    let cached = in_cache.as_ref().map(|cache| cache.join("bin").join(PROGRAM)).filter(|path| existing(path));
+    let cached = in_cache.as_ref().map(|cache| cache.join("bin").join(PROGRAM)).filter(|path| path.is_file());
     cached.or_else(|| find_in_path(PROGRAM)).ok_or_else(|| {
         let cache = in_cache.as_ref().map_or_else(String::new, |cache| format!("{}/bin and ", cache.display()));
         missing(format!("{cache}the directories of PATH"))

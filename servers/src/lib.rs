@@ -5,12 +5,14 @@
 //! notices (see `supervisor`). Test binaries may therefore share a server in a `static LazyLock`.
 
 mod command;
+mod directory;
 mod error;
 mod kafka;
 mod port;
 mod postgres;
 mod supervisor;
 
+pub use directory::ScratchDirectory;
 pub use error::ServerError;
 pub use kafka::KafkaBroker;
 pub use postgres::PostgresServer;

@@ -53,7 +53,7 @@ kill -s KILL 0
 const STOP_SECONDS: u64 = 10;
 
 /// How long the supervisor may take to start the server's program, and to finish after the server's end.
-const SUPERVISOR_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const SUPERVISOR_LIMIT: Duration = Duration::from_secs(30);
 
 /// An account to run a server as.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::ServerError;
-use crate::command::{existing, find_in_path, path_variable};
+use crate::command::{find_in_path, path_variable};
 
 /// Where Debian and its relatives keep a directory for each major version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -41,7 +41,7 @@ impl Programs {
     }
 
     fn in_directory(directory: &Path) -> Option<Self> {
-        let program = |name| Some(directory.join(name)).filter(|path| existing(path));
+        let program = |name| Some(directory.join(name)).filter(|path| path.is_file());
         Some(Self {
             initdb: program("initdb")?,
             postgres: program("postgres")?,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use portolan_servers::{KafkaBroker, PostgresServer};
+use portolan_servers::{KafkaBroker, PostgresServer, ScratchDirectory};
 
 use crate::process::{eventually, naming, runs};
 
@@ -15,13 +15,15 @@ const VARIABLE: &str = "PORTOLAN_SERVERS_TEST_END";
 
 static POSTGRES: LazyLock<PostgresServer> = LazyLock::new(|| PostgresServer::start().unwrap());
 static KAFKA: LazyLock<KafkaBroker> = LazyLock::new(|| KafkaBroker::start().unwrap());
+static SCRATCH: LazyLock<ScratchDirectory> = LazyLock::new(|| ScratchDirectory::create("portolan-orphan-").unwrap());
 
 /// Not a test by itself: what the process does that the tests below start and end.
 #[test]
 fn starts_servers_in_statics() {
     let Ok(end) = std::env::var(VARIABLE) else { return };
     let data = POSTGRES.psql("postgres", "SHOW data_directory").unwrap();
-    println!("\nservers {} {} {} {}", POSTGRES.pid(), KAFKA.pid(), KAFKA.bootstrap(), data.trim());
+    let scratch = SCRATCH.path().display();
+    println!("\nservers {} {} {} {} {scratch}", POSTGRES.pid(), KAFKA.pid(), KAFKA.bootstrap(), data.trim());
     match end.as_str() {
         "exit" => std::process::exit(0),
         _ => std::thread::sleep(Duration::from_secs(120)),
@@ -41,15 +43,15 @@ fn leaves_nothing(end: &str) {
     let words: Vec<&str> = line.split(' ').collect();
     let (postgres, kafka): (u32, u32) = (words[1].parse().unwrap(), words[2].parse().unwrap());
     let port = words[3].rsplit_once(':').unwrap().1;
-    let directory = Path::new(words[4]).parent().unwrap();
+    let (directory, scratch) = (Path::new(words[4]).parent().unwrap(), Path::new(words[5]));
     if end == "kill" {
-        assert!(runs(postgres) && runs(kafka) && directory.is_dir());
+        assert!(runs(postgres) && runs(kafka) && directory.is_dir() && scratch.is_dir());
         process.kill().unwrap();
     }
     process.wait().unwrap();
     eventually("PostgreSQL ends", || !runs(postgres));
     eventually("the broker ends", || !runs(kafka) && naming(&format!("--kafka-port {port} ")).is_empty());
-    eventually("the directory is removed", || !directory.exists());
+    eventually("the directories are removed", || !directory.exists() && !scratch.exists());
 }
 
 #[test]
