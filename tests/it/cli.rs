@@ -1,0 +1,124 @@
+//! The binary as a person runs it: output, messages and exit status.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use crate::shop;
+
+fn portolan(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portolan")).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn sql(arguments: &[&str]) -> Output {
+    let catalogs = shop::SHOP.catalogs_file().to_str().unwrap();
+    let mut all = vec!["sql", "--catalogs", catalogs];
+    all.extend(arguments);
+    portolan(&all)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+const PRODUCTS: &str = "SELECT product_id, category, price FROM pg.public.products WHERE product_id IN (1, 2) ORDER BY 1";
+
+#[test]
+fn results_go_to_standard_output_in_every_format() {
+    let lines = |format: &str| {
+        let output = sql(&["-c", PRODUCTS, "--format", format]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(stderr(&output), "", "{format}");
+        stdout(&output).lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let csv = lines("csv");
+    assert_eq!(csv[0], "product_id,category,price");
+    assert_eq!(csv.len(), 3);
+    assert!(csv[1].starts_with("1,"), "{csv:?}");
+    assert_eq!(lines("tsv")[0], "product_id\tcategory\tprice");
+    let ndjson = lines("ndjson");
+    let row: serde_json::Value = serde_json::from_str(&ndjson[0]).unwrap();
+    assert_eq!(row["product_id"], 1);
+    let json: serde_json::Value = serde_json::from_str(&lines("json").join("\n")).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 2);
+    assert!(lines("table").iter().any(|line| line.contains("category")));
+}
+
+#[test]
+fn statements_come_from_arguments_files_and_standard_input() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("q.sql");
+    std::fs::write(&file, "SELECT 1 AS a; -- two statements\nSELECT 2 AS b;").unwrap();
+    let output = sql(&["-f", file.to_str().unwrap(), "--format", "csv"]);
+    assert_eq!(stdout(&output).replace("\r\n", "\n").trim(), "a\n1\nb\n2", "{}", stderr(&output));
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_portolan"))
+        .args(["sql", "--format", "csv"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"SELECT 3 AS c;").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(stdout(&output).trim(), "c\n3", "{}", stderr(&output));
+}
+
+#[test]
+fn the_exit_status_says_what_happened() {
+    let failed = sql(&["-c", "SELECT * FROM pg.public.nothing_like_it"]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert_eq!(stdout(&failed), "");
+    assert!(stderr(&failed).contains("does not exist"), "{}", stderr(&failed));
+    assert!(stderr(&failed).contains("LINE 1:"), "{}", stderr(&failed));
+
+    // A statement that fails after its first rows does not look whole.
+    let late = sql(&["-c", "SELECT 10 / (5000 - value) AS x FROM generate_series(1, 100000)", "--format", "json"]);
+    assert_eq!(late.status.code(), Some(1));
+    assert!(stderr(&late).contains("division by zero"), "{}", stderr(&late));
+    assert!(serde_json::from_str::<serde_json::Value>(&stdout(&late)).is_err());
+
+    assert_eq!(portolan(&["sql", "--no-such-option"]).status.code(), Some(2));
+    assert_eq!(portolan(&["sql", "--catalogs", "/no/such/file.toml", "-c", "SELECT 1"]).status.code(), Some(1));
+}
+
+#[test]
+fn check_prints_a_line_for_each_catalog() {
+    let catalogs = shop::SHOP.catalogs_file();
+    let output = portolan(&["check", catalogs.to_str().unwrap()]);
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    let text = stdout(&output);
+    for (line, catalog) in text.lines().zip(["lake", "pg", "events"]) {
+        assert!(line.starts_with(catalog) && line.contains("ok"), "{text}");
+    }
+    assert_eq!(text.lines().count(), 3);
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("c.toml");
+    let good = std::fs::read_to_string(catalogs).unwrap();
+    std::fs::write(&file, format!("{good}\n[typo]\nconnector = 'hive'\nlocatoin = '/x'\n")).unwrap();
+    let output = portolan(&["check", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output) + &stderr(&output);
+    let line = good.lines().count() + 4;
+    assert!(text.contains(&format!("c.toml:{line}: catalog typo: unknown key `locatoin`: did you mean `location`?")), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("pg") && line.contains("ok")), "{text}");
+}
+
+#[test]
+fn a_password_never_shows() {
+    let directory = shop::SHOP.catalogs_file().parent().unwrap();
+    let password = std::fs::read_to_string(directory.join("postgres-password")).unwrap();
+    for statement in [
+        "SHOW CATALOGS",
+        "SHOW CREATE TABLE pg.public.customers",
+        "EXPLAIN VERBOSE SELECT * FROM pg.public.customers",
+        "SELECT * FROM pg.public.nothing",
+    ] {
+        let output = sql(&["-c", statement]);
+        assert!(!(stdout(&output) + &stderr(&output)).contains(password.trim()), "{statement}");
+    }
+}

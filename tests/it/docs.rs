@@ -1,0 +1,51 @@
+//! Reference pages are made from the connectors' own declarations and must be up to date.
+//! `PORTOLAN_UPDATE_DOCS=1 cargo test --test it docs::` writes them anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::{shop, table};
+
+fn check(path: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("PORTOLAN_UPDATE_DOCS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == text, "{path} is out of date: run PORTOLAN_UPDATE_DOCS=1 cargo test --test it docs::");
+}
+
+#[test]
+fn the_reference_of_the_catalog_file_is_up_to_date() {
+    let mut text = String::from(
+        "# The catalog file: reference\n\nMade from the connectors' declarations; README.md shows a whole file. Any text may contain `${env:NAME}` \
+         and `${file:PATH}`; a relative path starts at the catalog file's directory.\n\n",
+    );
+    text.push_str(&portolan::catalog::reference());
+    check("docs/catalog-file.md", &text);
+}
+
+#[test]
+fn the_reference_of_capabilities_is_up_to_date() {
+    let mut text = String::from(
+        "# What each connector pushes down\n\nMade from the connectors' rules, which `SHOW CAPABILITIES FROM catalog` prints as well. \
+         *exact*: the source does it and the engine drops it. *pruning*: the source skips what cannot match and the engine \
+         checks again. *refused*: only the engine does it. What no rule names is refused.\n",
+    );
+    shop::block_on(async {
+        let session = shop::session();
+        for (catalog, connector) in [("lake", "hive"), ("pg", "postgres"), ("events", "kafka")] {
+            let _ = write!(text, "\n## {connector}\n\n| operation | operands | verdict | condition or reason |\n|---|---|---|---|\n");
+            for row in table::rows(&session, &format!("SHOW CAPABILITIES FROM {catalog}")).await.unwrap() {
+                let cell = |index: usize| match row[index].as_str() {
+                    "NULL" => "",
+                    text => text,
+                }
+                .replace('|', "\\|");
+                let note = if cell(3).is_empty() { cell(4) } else { cell(3) };
+                let _ = writeln!(text, "| `{}` | {} | {} | {note} |", cell(0), cell(1), cell(2));
+            }
+        }
+    });
+    check("docs/capabilities.md", &text);
+}

@@ -1,0 +1,139 @@
+//! EXPLAIN as people and tools see it. Ports, times and snapshots vary from run to run and are taken out.
+
+use serde_json::Value;
+
+use crate::{shop, table};
+
+/// The lines of a statement's answer.
+async fn lines(sql: &str) -> String {
+    let session = shop::session();
+    let rows = table::rows(&session, sql).await.unwrap_or_else(|error| panic!("{}", error.render(sql)));
+    rows.into_iter().map(|row| row.concat()).collect::<Vec<_>>().join("\n")
+}
+
+fn stable(text: &str) -> String {
+    text.lines()
+        .map(|line| match line.split_once("snapshot ") {
+            Some((before, _)) => format!("{before}snapshot ..."),
+            None => line.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn the_chart_of_a_federated_join() {
+    shop::block_on(async {
+        let chart = lines(
+            "EXPLAIN SELECT c.name, o.amount FROM lake.sales.orders AS o \
+             JOIN pg.public.customers AS c ON c.customer_id = o.customer_id \
+             WHERE o.order_date >= DATE '2026-10-01' AND o.amount > 500 \
+             AND c.segment = 'enterprise' AND c.name ~ '^A'",
+        )
+        .await;
+        insta::assert_snapshot!(stable(&chart));
+    });
+}
+
+#[test]
+fn without_pushdown_every_conjunct_is_refused() {
+    shop::block_on(async {
+        let session = shop::session();
+        session.execute("SET SESSION pushdown = 'none'").await.unwrap();
+        let sql = "EXPLAIN (FORMAT JSON) SELECT name FROM pg.public.customers WHERE country = 'NL' LIMIT 3";
+        let text = table::rows(&session, sql).await.unwrap().concat().concat();
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let source = &report["sources"][0];
+        assert_eq!(source["filters"][0]["verdict"], "refused");
+        assert_eq!(source["filters"][0]["reason"], "pushdown is switched off for this session");
+        assert_eq!(source["columns"].as_array().unwrap().len(), 7);
+        assert_eq!(source["folded"], serde_json::json!([]));
+    });
+}
+
+#[test]
+fn the_json_document_has_the_documented_shape() {
+    shop::block_on(async {
+        let text = lines(
+            "EXPLAIN (FORMAT JSON) SELECT name FROM pg.public.customers WHERE segment = 'enterprise' AND lower(name) = 'x'",
+        )
+        .await;
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(report["version"], 1);
+        assert!(report["query"].as_str().unwrap().starts_with("SELECT name"));
+        let source = &report["sources"][0];
+        for key in [
+            "id", "catalog", "connector", "tables", "filters", "folded", "request", "columns", "snapshot", "units",
+            "estimate", "actual",
+        ] {
+            assert!(source.get(key).is_some(), "{key} is missing");
+        }
+        assert_eq!(source["tables"], serde_json::json!(["pg.public.customers"]));
+        assert_eq!(source["filters"][0]["verdict"], "exact");
+        assert_eq!(source["filters"][0]["expression"], "segment = 'enterprise'");
+        assert!(source["filters"][0]["remote"].as_str().unwrap().contains("\"segment\""));
+        assert_eq!(source["filters"][1]["verdict"], "refused");
+        assert!(source["filters"][1]["reason"].is_string());
+        assert_eq!(source["actual"], Value::Null);
+        let mut node = &report["plan"];
+        while node["operator"] != "Source" {
+            node = &node["children"][0];
+        }
+        assert_eq!(node["source"], 0);
+    });
+}
+
+#[test]
+fn analyze_measures_rows_and_bytes_of_every_source() {
+    shop::block_on(async {
+        let text = lines(
+            "EXPLAIN (ANALYZE, FORMAT JSON) SELECT count(*) FROM lake.sales.orders o \
+             JOIN pg.public.customers c ON c.customer_id = o.customer_id \
+             JOIN events.default.clicks k ON k.customer_id = c.customer_id \
+             WHERE o.order_date = DATE '2026-10-30' AND c.country = 'NL' AND k._partition_id = 0",
+        )
+        .await;
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let sources = report["sources"].as_array().unwrap();
+        assert_eq!(sources.len(), 3);
+        for source in sources {
+            assert!(source["actual"]["rows"].as_u64().unwrap() > 0, "{source}");
+            assert!(source["actual"]["bytes"].as_u64().unwrap() > 0, "{source}");
+        }
+        let rows = |catalog: &str| {
+            sources.iter().find(|source| source["catalog"] == catalog).unwrap()["actual"]["rows"].as_u64().unwrap()
+        };
+        let session = shop::session();
+        let dutch = table::rows(&session, "SELECT count(*) FROM pg.public.customers WHERE country = 'NL'").await.unwrap();
+        assert_eq!(rows("pg").to_string(), dutch[0][0]);
+        assert_eq!(report["plan"]["actual"]["rows"], 1);
+    });
+}
+
+#[test]
+fn only_matching_partitions_are_read() {
+    shop::block_on(async {
+        let text = lines(
+            "EXPLAIN (FORMAT JSON) SELECT sum(amount) FROM lake.sales.orders WHERE order_date >= DATE '2026-10-28'",
+        )
+        .await;
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let source = &report["sources"][0];
+        assert_eq!(source["filters"][0]["verdict"], "exact");
+        let units = source["units"].as_array().unwrap();
+        let kept = |kind: &str| units.iter().find(|unit| unit["kind"] == kind).map(|unit| unit["kept"].clone());
+        assert_eq!(kept("partitions"), Some(3.into()), "{units:?}");
+        assert_eq!(kept("files"), Some(3.into()), "{units:?}");
+    });
+}
+
+#[test]
+fn the_other_forms() {
+    shop::block_on(async {
+        assert_eq!(lines("EXPLAIN (TYPE VALIDATE) SELECT * FROM pg.public.customers").await, "valid");
+        let graph = lines("EXPLAIN (FORMAT GRAPHVIZ) SELECT count(*) FROM pg.public.customers").await;
+        assert!(graph.starts_with("digraph plan {") && graph.ends_with('}'), "{graph}");
+        let verbose = lines("EXPLAIN VERBOSE SELECT count(*) FROM pg.public.customers").await;
+        assert!(verbose.contains("logical plan") && verbose.contains("SourceExec"), "{verbose}");
+    });
+}

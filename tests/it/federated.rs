@@ -1,0 +1,89 @@
+//! The main job: one query over a lake, PostgreSQL and Kafka.
+
+use portolan::cli::demo::FEDERATED_QUERY;
+
+use crate::{shop, table};
+
+#[test]
+fn the_federated_join_is_the_same_with_pushdown_and_without() {
+    shop::block_on(async {
+        let session = shop::session();
+        let pushed = table::rows(&session, FEDERATED_QUERY).await.unwrap();
+        assert!(pushed.len() >= 3, "{pushed:?}");
+        session.execute("SET SESSION pushdown = 'none'").await.unwrap();
+        assert_eq!(table::rows(&session, FEDERATED_QUERY).await.unwrap(), pushed);
+    });
+}
+
+#[test]
+fn a_federated_count_agrees_with_counting_each_source_alone() {
+    shop::block_on(async {
+        let session = shop::session();
+        // Every click is by a customer of PostgreSQL, so the join neither loses nor doubles clicks.
+        let joined = "SELECT count(*) FROM events.default.clicks k JOIN pg.public.customers c USING (customer_id)";
+        let alone = "SELECT count(*) FROM events.default.clicks";
+        assert_eq!(table::rows(&session, joined).await.unwrap(), table::rows(&session, alone).await.unwrap());
+
+        let by_segment = "SELECT sum(n) FROM (SELECT c.segment, count(*) AS n FROM lake.sales.orders o \
+                          JOIN pg.public.customers c ON c.customer_id = o.customer_id GROUP BY c.segment) s";
+        let orders = "SELECT count(*) FROM lake.sales.orders";
+        assert_eq!(table::rows(&session, by_segment).await.unwrap(), table::rows(&session, orders).await.unwrap());
+    });
+}
+
+#[test]
+fn names_are_found_where_the_session_stands() {
+    shop::block_on(async {
+        let session = shop::session();
+        let error = session.execute("SELECT * FROM customers").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "table \"customers\" does not exist\nHint: write catalog.schema.table, or choose with USE catalog.schema; \
+             catalogs are lake, pg, events"
+        );
+        session.execute("USE pg.public").await.unwrap();
+        assert_eq!(table::rows(&session, "SELECT count(*) FROM customers").await.unwrap(), [["3000"]]);
+        assert_eq!(table::rows(&session, "SELECT count(*) FROM Customers").await.unwrap(), [["3000"]]);
+        assert_eq!(table::rows(&session, "SELECT count(*) FROM \"CUSTOMERS\"").await.unwrap(), [["3000"]]);
+
+        let sql = "SELECT *\nFROM custmers";
+        let error = session.execute(sql).await.unwrap_err();
+        assert_eq!(
+            error.render(sql),
+            "table \"pg.public.custmers\" does not exist\nLINE 2: FROM custmers\n             ^\nHint: did you mean \"customers\"?"
+        );
+        let error = session.execute("SELECT nmae FROM customers").await.unwrap_err();
+        assert!(error.to_string().ends_with("did you mean \"name\"?"), "{error}");
+        let error = session.execute("SELECT * FROM pgg.public.customers").await.unwrap_err();
+        assert_eq!(error.to_string(), "catalog \"pgg\" does not exist\nHint: did you mean \"pg\"?");
+    });
+}
+
+#[test]
+fn hidden_columns_exist_only_where_they_are_named() {
+    shop::block_on(async {
+        let session = shop::session();
+        let plain = session.execute("SELECT * FROM events.default.clicks LIMIT 1").await.unwrap().schema;
+        let names: Vec<&str> = plain.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, ["customer_id", "product_id", "action", "url", "referrer", "at"]);
+
+        let named = "SELECT *, _partition_offset FROM events.default.clicks WHERE _partition_id = 1 LIMIT 1";
+        let named = session.execute(named).await.unwrap().schema;
+        assert_eq!(named.fields().len(), 7);
+
+        let both = "SELECT * FROM events.default.clicks a JOIN events.default.clicks b \
+                    ON a._partition_id = b._partition_id AND a._partition_offset = b._partition_offset";
+        assert_eq!(session.execute(both).await.unwrap().schema.fields().len(), 12);
+    });
+}
+
+#[test]
+fn a_self_join_sees_one_moment() {
+    shop::block_on(async {
+        let session = shop::session();
+        let sql = "SELECT count(*) FROM events.default.clicks a JOIN events.default.clicks b \
+                   ON a._partition_id = b._partition_id AND a._partition_offset = b._partition_offset";
+        let alone = "SELECT count(*) FROM events.default.clicks";
+        assert_eq!(table::rows(&session, sql).await.unwrap(), table::rows(&session, alone).await.unwrap());
+    });
+}

@@ -1,0 +1,14 @@
+//! End-to-end tests: the whole engine against real servers. One binary, so that the servers are started once.
+
+mod cli;
+mod differential;
+mod docs;
+mod examples;
+mod explain;
+mod federated;
+mod flight;
+mod robustness;
+mod shop;
+mod slt;
+mod table;
+mod workspace;
