@@ -1,1 +1,46 @@
-//! portolan-hive
+//! A lake of Parquet files in directories, as Hive lays them out: `location/schema/table/key=value/.../file`.
+//!
+//! * [`factory`](HiveFactory): the properties of a catalog.
+//! * `store`: the local directory or S3 bucket; `listing`: one level of directories; `names`: what names mean.
+//! * `partition`: which partition columns a table has; `schema`: which columns its files have.
+//! * `rules` and `total`: the verdict on a filter.
+//! * `scan` and `prune`: from a table's directory to the files that a scan reads; `snapshot`: the listing that one
+//!   query sees; `hidden`: columns such as `$path`.
+//! * `table`: the plan, which is the engine's own Parquet scan with `source` (errors that name the file), `adapter`
+//!   and `widen` (files that differ from the table) and `trust` (statistics that cannot be believed).
+//!
+//! # What is a table
+//!
+//! A directory that has partition directories (`key=value`), or files called `*.parquet`, or other files and no
+//! further directories. Names that begin with `_` or `.` and files of 0 bytes are passed over, as in Hive. A table
+//! lies in a schema's directory; one that lies in `location` itself belongs to the schema `default`.
+//!
+//! # What a listing costs
+//!
+//! Every level is listed with a delimiter, and what the filters rule out is never listed. Sizes come from listings;
+//! files are opened only to be read, except a few (`schema_files`) whose footers give the columns.
+
+mod adapter;
+mod connector;
+mod error;
+mod factory;
+mod hidden;
+mod listing;
+mod names;
+mod partition;
+mod prune;
+mod rules;
+mod scan;
+mod schema;
+mod snapshot;
+mod source;
+mod store;
+mod table;
+mod total;
+mod trust;
+mod types;
+mod widen;
+
+pub use connector::HiveConnector;
+pub use factory::HiveFactory;
+pub use names::{NULL_PARTITION, partition_directory};

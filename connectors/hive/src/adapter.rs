@@ -1,0 +1,167 @@
+//! Reading a file whose columns differ from the table's: other order, other case, missing, or narrower.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr_adapter::{
+    DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
+};
+
+use crate::types::sql_name;
+use crate::widen::widens;
+
+/// The column of a file that holds a column of the table: the one of the same name, or else the only one whose name
+/// differs in nothing but case. `Err` when there are several of the latter.
+pub(crate) fn find_column<'a>(name: &str, fields: impl Iterator<Item = &'a FieldRef>) -> Result<Option<usize>, ()> {
+    let lower = name.to_lowercase();
+    let mut found = None;
+    let mut ambiguous = false;
+    for (index, field) in fields.enumerate() {
+        if field.name() == name {
+            return Ok(Some(index));
+        }
+        if field.name().to_lowercase() == lower {
+            ambiguous |= found.is_some();
+            found = Some(index);
+        }
+    }
+    if ambiguous { Err(()) } else { Ok(found) }
+}
+
+/// Makes adapters that find columns by name whatever its case, read missing columns as NULL, and widen types only
+/// where nothing is lost.
+#[derive(Debug)]
+pub(crate) struct LakeAdapterFactory;
+
+impl PhysicalExprAdapterFactory for LakeAdapterFactory {
+    fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
+        // The engine's own adapter matches names exactly, so it gets the table's schema in the file's spelling.
+        let mut fields = Vec::with_capacity(table.fields().len());
+        let mut matches = Vec::with_capacity(table.fields().len());
+        for field in table.fields() {
+            let found = find_column(field.name(), file.fields().iter()).map(|found| {
+                // Not if it is exactly another column of the table.
+                found.filter(|index| {
+                    let name = file.fields().get(*index).map(|field| field.name());
+                    name.is_some_and(|name| name == field.name() || table.index_of(name).is_err())
+                })
+            });
+            let spelling = found.ok().flatten().and_then(|index| file.fields().get(index)).map(|field| field.name());
+            fields.push(match spelling {
+                Some(name) if name != field.name() => Arc::new(Field::clone(field).with_name(name)),
+                _ => Arc::clone(field),
+            });
+            matches.push(found);
+        }
+        let respelled = Arc::new(Schema::new(fields));
+        let inner = DefaultPhysicalExprAdapterFactory.create(Arc::clone(&respelled), Arc::clone(&file))?;
+        Ok(Arc::new(LakeAdapter { table, respelled, file, matches, inner }))
+    }
+}
+
+#[derive(Debug)]
+struct LakeAdapter {
+    table: SchemaRef,
+    /// The table's schema, each column called as the file calls it.
+    respelled: SchemaRef,
+    file: SchemaRef,
+    /// For each column of the table, the file's column.
+    matches: Vec<Result<Option<usize>, ()>>,
+    inner: Arc<dyn PhysicalExprAdapter>,
+}
+
+impl LakeAdapter {
+    /// The column in the file's spelling, checked to be readable as the table's type.
+    fn respell(&self, column: &Column) -> Result<Option<Column>> {
+        let Ok(index) = self.table.index_of(column.name()) else {
+            return Ok(None);
+        };
+        let (Some(wanted), Some(found), Some(spelled)) =
+            (self.table.fields().get(index), self.matches.get(index), self.respelled.fields().get(index))
+        else {
+            return Ok(None);
+        };
+        let found = found.map_err(|()| {
+            DataFusionError::Execution(format!(
+                "the file has several columns called `{}` that differ only in case",
+                column.name()
+            ))
+        })?;
+        if let Some(file) = found.and_then(|index| self.file.fields().get(index))
+            && !widens(file.data_type(), wanted.data_type())
+        {
+            return Err(DataFusionError::Execution(format!(
+                "the column `{}` is of type {} in the file and of type {} in the table",
+                column.name(),
+                sql_name(file.data_type()),
+                sql_name(wanted.data_type())
+            )));
+        }
+        Ok(Some(Column::new(spelled.name(), index)))
+    }
+}
+
+impl PhysicalExprAdapter for LakeAdapter {
+    fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        let respelled = expr
+            .transform(|expr| {
+                let Some(column) = expr.downcast_ref::<Column>() else {
+                    return Ok(Transformed::no(expr));
+                };
+                Ok(match self.respell(column)? {
+                    Some(column) => Transformed::yes(Arc::new(column) as Arc<dyn PhysicalExpr>),
+                    None => Transformed::no(expr),
+                })
+            })
+            .data()?;
+        self.inner.rewrite(respelled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::DataType;
+
+    fn schema(names: &[(&str, DataType)]) -> SchemaRef {
+        Arc::new(Schema::new(names.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()))
+    }
+
+    fn adapt(table: &SchemaRef, file: &SchemaRef, name: &str) -> Result<String> {
+        let column = Column::new_with_schema(name, table)?;
+        let adapter = LakeAdapterFactory.create(Arc::clone(table), Arc::clone(file))?;
+        adapter.rewrite(Arc::new(column)).map(|expr| expr.to_string())
+    }
+
+    #[test]
+    fn columns_are_found_whatever_their_case_and_place() {
+        let table = schema(&[("a", DataType::Int64), ("b", DataType::Int64), ("c", DataType::Int64)]);
+        let file = schema(&[("B", DataType::Int64), ("A", DataType::Int32)]);
+        assert_eq!(adapt(&table, &file, "b").unwrap(), "B@0");
+        assert_eq!(adapt(&table, &file, "a").unwrap(), "CAST(A@1 AS Int64)");
+        assert_eq!(adapt(&table, &file, "c").unwrap(), "NULL");
+    }
+
+    #[test]
+    fn the_exact_name_wins_and_a_tie_is_an_error() {
+        let table = schema(&[("a", DataType::Int64)]);
+        assert_eq!(adapt(&table, &schema(&[("A", DataType::Int64), ("a", DataType::Int64)]), "a").unwrap(), "a@1");
+        let table = schema(&[("aB", DataType::Int64)]);
+        let error = adapt(&table, &schema(&[("ab", DataType::Int64), ("AB", DataType::Int64)]), "aB").unwrap_err();
+        assert!(error.to_string().contains("several columns called `aB`"), "{error}");
+    }
+
+    #[test]
+    fn a_type_that_would_lose_something_is_an_error() {
+        let table = schema(&[("a", DataType::Int32)]);
+        let error = adapt(&table, &schema(&[("a", DataType::Int64)]), "a").unwrap_err();
+        assert!(
+            error.to_string().contains("the column `a` is of type bigint in the file and of type integer in the table"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! The connector: where schemas and tables are.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use portolan_connector::{
+    Capabilities, CatalogEntry, Connector, ConnectorError, ConnectorTable, QueryContext, ReadContext, Result, Snapshot,
+    Split, TableEntry, TableKind, TableName,
+};
+
+use crate::factory::{DEFAULT_SCHEMA, LayoutKind, Settings, TableSettings};
+use crate::listing::list;
+use crate::partition::discover;
+use crate::rules::capabilities;
+use crate::schema::{FileSchema, read_schema};
+use crate::snapshot::HiveSnapshot;
+use crate::store::{Store, child};
+use crate::table::{HiveTable, TableParts};
+
+/// A directory tree of Parquet files, in a local directory or an S3 bucket.
+#[derive(Debug)]
+pub struct HiveConnector {
+    catalog: String,
+    store: Arc<Store>,
+    settings: Arc<Settings>,
+    capabilities: Arc<Capabilities>,
+}
+
+impl HiveConnector {
+    /// The name of this kind of connector.
+    pub const KIND: &'static str = "hive";
+
+    /// Makes the connector of a catalog. Nothing is read until it is first used.
+    pub fn new(entry: CatalogEntry) -> Result<Self> {
+        let store = Store::new(&entry.properties);
+        Self::with(entry, store)
+    }
+
+    /// Makes the connector of a catalog whose `location` is read through an object store that the caller brings, for
+    /// instance one that counts requests.
+    pub fn over(entry: CatalogEntry, store: Arc<dyn ObjectStore>) -> Result<Self> {
+        let store = Store::over(&entry.properties, store);
+        Self::with(entry, store)
+    }
+
+    fn with(entry: CatalogEntry, store: Result<Store>) -> Result<Self> {
+        let name = |error: ConnectorError| error.in_catalog(&entry.name);
+        Ok(Self {
+            store: Arc::new(store.map_err(name)?),
+            settings: Arc::new(Settings::read(&entry.properties).map_err(name)?),
+            capabilities: Arc::new(capabilities()),
+            catalog: entry.name,
+        })
+    }
+
+    /// The subdirectories of a directory, with whether each is a table.
+    async fn classify(&self, directory: &Path) -> Result<Vec<(String, bool)>> {
+        let listing = list(&self.store, directory).await?;
+        stream::iter(listing.directories)
+            .map(|path| async move {
+                let name = path.filename().unwrap_or_default().to_owned();
+                let is_table = list(&self.store, &path).await?.is_table();
+                Ok((name, is_table))
+            })
+            .buffered(self.settings.list_concurrency)
+            .try_collect()
+            .await
+    }
+
+    async fn schemas(&self) -> Result<Vec<String>> {
+        self.store.check_root().await?;
+        let root = self.store.root();
+        let mut schemas: Vec<String> = match self.settings.layout {
+            LayoutKind::Tables => vec![DEFAULT_SCHEMA.to_owned()],
+            LayoutKind::Schemas => {
+                let listing = list(&self.store, root).await?;
+                listing.directories.iter().filter_map(|path| path.filename().map(str::to_owned)).collect()
+            }
+            LayoutKind::Auto => {
+                let found = self.classify(root).await?;
+                found
+                    .into_iter()
+                    .map(|(name, is_table)| if is_table { DEFAULT_SCHEMA.to_owned() } else { name })
+                    .collect()
+            }
+        };
+        schemas.extend(self.settings.tables.iter().map(|settings| settings.schema.clone()));
+        schemas.sort();
+        schemas.dedup();
+        Ok(schemas)
+    }
+
+    async fn tables(&self, schema: &str) -> Result<Vec<String>> {
+        self.store.check_root().await?;
+        let mut tables: Vec<String> = Vec::new();
+        for directory in self.schema_directories(schema)? {
+            let found = self.classify(&directory).await?;
+            tables.extend(found.into_iter().filter_map(|(name, is_table)| is_table.then_some(name)));
+        }
+        let settings = self.settings.tables.iter().filter(|settings| settings.schema == schema);
+        tables.extend(settings.map(|settings| settings.table.clone()));
+        tables.sort();
+        tables.dedup();
+        Ok(tables)
+    }
+
+    /// The directories in which a schema's tables are looked for.
+    fn schema_directories(&self, schema: &str) -> Result<Vec<Path>> {
+        let root = self.store.root();
+        let mut directories = Vec::new();
+        if self.settings.layout != LayoutKind::Tables
+            && let Some(directory) = plain_child(root, schema)
+        {
+            directories.push(directory);
+        }
+        if self.settings.layout != LayoutKind::Schemas && schema == DEFAULT_SCHEMA {
+            directories.push(root.clone());
+        }
+        Ok(directories)
+    }
+
+    async fn open_table(&self, name: &TableName) -> Result<Option<HiveTable>> {
+        self.store.check_root().await?;
+        let settings = self.settings.table(&name.schema, &name.table).cloned().unwrap_or_default();
+        let candidates = match &settings.location {
+            Some(location) => vec![self.store.resolve(location)?],
+            None => self
+                .schema_directories(&name.schema)?
+                .iter()
+                .filter_map(|directory| plain_child(directory, &name.table))
+                .collect(),
+        };
+        for directory in candidates {
+            if let Some(table) = self.table_in(name, directory, &settings).await? {
+                return Ok(Some(table));
+            }
+        }
+        match &settings.location {
+            Some(location) => Err(ConnectorError::source(format!("there are no files in {location}"))
+                .hint("check the location of the table in the catalog file")),
+            None => Ok(None),
+        }
+    }
+
+    async fn table_in(&self, name: &TableName, directory: Path, settings: &TableSettings) -> Result<Option<HiveTable>> {
+        let Some(layout) = discover(&self.store, &directory, &settings.partition_columns, &self.settings).await? else {
+            return Ok(None);
+        };
+        if layout.samples.is_empty() && settings.columns.is_empty() {
+            return Err(ConnectorError::source(format!(
+                "no file was found from which to take the columns of {}",
+                self.store.display(&directory)
+            ))
+            .hint("declare them in the table's section of the catalog file: columns = { name = \"type\" }"));
+        }
+        let files = if settings.columns.is_empty() {
+            read_schema(&self.store, &layout.samples, self.settings.list_concurrency).await?
+        } else {
+            FileSchema::default()
+        };
+        let table = HiveTable::new(TableParts {
+            name: name.clone(),
+            store: Arc::clone(&self.store),
+            settings: Arc::clone(&self.settings),
+            capabilities: Arc::clone(&self.capabilities),
+            subdirectories: settings.subdirectories.unwrap_or(self.settings.subdirectories),
+            directory,
+            partition_columns: layout.columns,
+            files,
+            declared: settings.columns.clone(),
+        })?;
+        Ok(Some(table))
+    }
+}
+
+/// The directory of this name, if it can be one: hidden names, partitions and paths are no schemas or tables.
+fn plain_child(directory: &Path, name: &str) -> Option<Path> {
+    let plain = !name.is_empty() && !name.contains('/') && !name.contains('=') && !crate::names::is_hidden(name);
+    plain.then(|| child(directory, name).ok()).flatten()
+}
+
+#[async_trait]
+impl Connector for HiveConnector {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn list_schemas(&self) -> Result<Vec<String>> {
+        self.schemas().await.map_err(|error| error.in_catalog(&self.catalog))
+    }
+
+    async fn list_tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
+        let tables = self.tables(schema).await.map_err(|error| error.in_catalog(&self.catalog))?;
+        Ok(tables.into_iter().map(|name| TableEntry { name, kind: TableKind::Table }).collect())
+    }
+
+    async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
+        let name = TableName::new(&self.catalog, schema, table);
+        let found = self.open_table(&name).await.map_err(|error| error.in_table(&name))?;
+        Ok(found.map(|table| Arc::new(table) as Arc<dyn ConnectorTable>))
+    }
+
+    async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
+        Ok(Arc::new(HiveSnapshot::new()))
+    }
+
+    fn read(&self, _split: &Split, _context: ReadContext) -> Result<SendableRecordBatchStream> {
+        Err(ConnectorError::internal("files are read by the engine itself, not by splits").in_catalog(&self.catalog))
+    }
+}

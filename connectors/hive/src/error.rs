@@ -1,0 +1,112 @@
+//! From the errors of the store and of the Parquet reader to errors for the person at the terminal.
+
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use portolan_connector::{ConnectorError, TableName};
+
+/// The error of a request to the store. `said` is its text without secrets.
+pub(crate) fn store_error(tried: String, error: &object_store::Error, said: String) -> ConnectorError {
+    let hint = match error {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            "check access_key_id and secret_access_key of the catalog, and what they may read"
+        }
+        object_store::Error::NotFound { .. } => "check that the bucket or directory in location exists",
+        _ => "check location, endpoint and region of the catalog, and that the store is reachable",
+    };
+    ConnectorError::source(tried).said(said).hint(hint)
+}
+
+/// In which stage of reading a file an error arose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Reading the footer and deciding what to read. Whatever fails here is about the file.
+    Open,
+    /// Producing rows. Expressions of the query run here as well, and their errors are not about the file.
+    Read,
+}
+
+/// Adds the file to an error that is about it, and leaves every other error as it is. `redact` removes secrets.
+pub(crate) fn file_error(
+    file: &str,
+    stage: Stage,
+    error: DataFusionError,
+    table: &TableName,
+    redact: impl Fn(&str) -> String,
+) -> DataFusionError {
+    if !is_about_file(stage, &error) {
+        return error;
+    }
+    let said = redact(&message(&error));
+    let tried = format!("cannot read {file}");
+    let hint = if said.contains("not found") {
+        "the file was there when the query began: run the query again"
+    } else {
+        "check that the file is a whole Parquet file of this table"
+    };
+    ConnectorError::source(tried).said(said).hint(hint).in_table(table).into()
+}
+
+fn is_about_file(stage: Stage, error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => is_about_file(stage, inner),
+        DataFusionError::Shared(inner) => is_about_file(stage, inner),
+        DataFusionError::ResourcesExhausted(_) => false,
+        DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => true,
+        DataFusionError::ArrowError(inner, _) => {
+            stage == Stage::Open
+                || matches!(
+                    inner.as_ref(),
+                    ArrowError::ParquetError(_) | ArrowError::IoError(_, _) | ArrowError::ExternalError(_)
+                )
+        }
+        DataFusionError::External(inner) => {
+            stage == Stage::Open
+                || inner.is::<parquet::errors::ParquetError>()
+                || inner.is::<object_store::Error>()
+                || inner.is::<std::io::Error>()
+        }
+        _ => stage == Stage::Open,
+    }
+}
+
+/// The innermost message: each layer above it only says that an error passed by.
+fn message(error: &DataFusionError) -> String {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => message(inner),
+        DataFusionError::Shared(inner) => message(inner),
+        DataFusionError::ParquetError(inner) => inner.to_string(),
+        DataFusionError::ObjectStore(inner) => inner.to_string(),
+        DataFusionError::ArrowError(inner, _) => inner.to_string(),
+        DataFusionError::External(inner) => inner.to_string(),
+        DataFusionError::Execution(text) | DataFusionError::Plan(text) | DataFusionError::Internal(text) => {
+            text.clone()
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::errors::ParquetError;
+
+    fn wrapped(stage: Stage, error: DataFusionError) -> String {
+        let table = TableName::new("lake", "sales", "orders");
+        file_error("/lake/part-0", stage, error, &table, |text| text.replace("s3cret", "***")).to_string()
+    }
+
+    #[test]
+    fn errors_of_the_file_name_it_and_no_secret() {
+        let error = DataFusionError::ParquetError(Box::new(ParquetError::General("bad magic s3cret".to_owned())));
+        let text = wrapped(Stage::Read, error);
+        assert!(text.contains("cannot read /lake/part-0: Parquet error: bad magic ***"), "{text}");
+    }
+
+    #[test]
+    fn errors_of_the_query_stay_as_they_are() {
+        let divide = || DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None);
+        assert_eq!(wrapped(Stage::Read, divide()), divide().to_string());
+        let memory = DataFusionError::ResourcesExhausted("no memory".to_owned());
+        assert!(!wrapped(Stage::Open, memory).contains("part-0"));
+    }
+}

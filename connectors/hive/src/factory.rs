@@ -1,0 +1,259 @@
+//! The properties of a catalog of this kind, and the connector made from them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use portolan_connector::{
+    CatalogEntry, Connector, ConnectorError, ConnectorFactory, Properties, PropertyKind, PropertySpec, Result,
+};
+
+use crate::connector::HiveConnector;
+use crate::types::{KNOWN_TYPES, is_partition_type, parse_type};
+
+/// The schema of tables that lie directly in `location`.
+pub(crate) const DEFAULT_SCHEMA: &str = "default";
+
+const LAYOUTS: &[&str] = &["auto", "schemas", "tables"];
+const SUBDIRECTORIES: &[&str] = &["error", "ignore", "read"];
+
+const SUBDIRECTORIES_PROPERTY: PropertySpec = PropertySpec::new(
+    "subdirectories",
+    PropertyKind::OneOf(SUBDIRECTORIES),
+    "what to do with a directory among data files that is no partition: fail, pass over it, or read what is below it",
+);
+
+const TABLE: &[PropertySpec] = &[
+    PropertySpec::new(
+        "location",
+        PropertyKind::Text,
+        "the table's directory, relative to the catalog's location or in full; without it <schema>/<table>",
+    ),
+    PropertySpec::new(
+        "partition_columns",
+        PropertyKind::Map,
+        "types of partition columns by name, such as { order_date = \"date\" }; the others are inferred",
+    ),
+    PropertySpec::new(
+        "columns",
+        PropertyKind::Map,
+        "the columns of the files by name, such as { total = \"decimal(12,2)\" }; without it they come from the files",
+    ),
+    SUBDIRECTORIES_PROPERTY,
+];
+
+const PROPERTIES: &[PropertySpec] = &[
+    PropertySpec::new("location", PropertyKind::Text, "where the files are: a local path or s3://bucket/prefix").required(),
+    PropertySpec::new(
+        "layout",
+        PropertyKind::OneOf(LAYOUTS),
+        "whether location holds schemas or tables; auto takes a directory with data or partitions for a table of the schema `default`, and any other for a schema",
+    )
+    .or("auto"),
+    PropertySpec::new("tables", PropertyKind::Sections(TABLE), "settings of single tables, by table or \"schema.table\""),
+    SUBDIRECTORIES_PROPERTY.or("error"),
+    PropertySpec::new(
+        "schema_files",
+        PropertyKind::Integer { min: 1, max: 100 },
+        "of how many files, spread over the partitions, the columns are collected",
+    )
+    .or("2"),
+    PropertySpec::new(
+        "sampled_directories",
+        PropertyKind::Integer { min: 1, max: 100_000 },
+        "how many directories of each level are listed to infer the types of partition columns",
+    )
+    .or("100"),
+    PropertySpec::new(
+        "max_partitions",
+        PropertyKind::Integer { min: 1, max: 10_000_000 },
+        "the most partitions that one scan may read",
+    )
+    .or("100000"),
+    PropertySpec::new(
+        "max_files",
+        PropertyKind::Integer { min: 1, max: 10_000_000 },
+        "the most files that one scan may read",
+    )
+    .or("200000"),
+    PropertySpec::new(
+        "list_concurrency",
+        PropertyKind::Integer { min: 1, max: 1000 },
+        "the most directories that a query lists at the same time",
+    )
+    .or("32"),
+    PropertySpec::new(
+        "footer_cache_mb",
+        PropertyKind::Integer { min: 0, max: 65_536 },
+        "memory for footers of files, in megabytes",
+    )
+    .or("50"),
+    PropertySpec::new("endpoint", PropertyKind::Text, "URL of an S3-compatible store; without it Amazon's"),
+    PropertySpec::new("region", PropertyKind::Text, "region of the bucket").or("us-east-1"),
+    PropertySpec::new(
+        "access_key_id",
+        PropertyKind::Secret,
+        "key of the S3 account; without it the environment's credentials are used",
+    ),
+    PropertySpec::new("secret_access_key", PropertyKind::Secret, "secret of the S3 account"),
+    PropertySpec::new("session_token", PropertyKind::Secret, "token that goes with temporary S3 credentials"),
+    PropertySpec::new("anonymous", PropertyKind::Boolean, "read a public bucket without credentials").or("false"),
+    PropertySpec::new("allow_http", PropertyKind::Boolean, "allow an endpoint without encryption").or("false"),
+    PropertySpec::new(
+        "path_style",
+        PropertyKind::Boolean,
+        "put the bucket into the path and not into the host name; true by default when endpoint is set",
+    ),
+    PropertySpec::new(
+        "connect_timeout_seconds",
+        PropertyKind::Integer { min: 1, max: 3600 },
+        "how long to wait for a connection to S3",
+    )
+    .or("5"),
+    PropertySpec::new(
+        "request_timeout_seconds",
+        PropertyKind::Integer { min: 1, max: 3600 },
+        "how long to wait for an answer of S3",
+    )
+    .or("30"),
+];
+
+/// Makes connectors for directories of Parquet files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HiveFactory;
+
+impl ConnectorFactory for HiveFactory {
+    fn name(&self) -> &'static str {
+        HiveConnector::KIND
+    }
+
+    fn properties(&self) -> &'static [PropertySpec] {
+        PROPERTIES
+    }
+
+    fn create(&self, entry: CatalogEntry) -> Result<Arc<dyn Connector>> {
+        Ok(Arc::new(HiveConnector::new(entry)?))
+    }
+}
+
+/// Whether `location` holds schemas or tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LayoutKind {
+    Auto,
+    Schemas,
+    Tables,
+}
+
+/// What happens to a directory among data files that is no partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subdirectories {
+    Error,
+    Ignore,
+    Read,
+}
+
+impl Subdirectories {
+    fn read(properties: &Properties) -> Option<Self> {
+        Some(match properties.text("subdirectories")? {
+            "ignore" => Self::Ignore,
+            "read" => Self::Read,
+            _ => Self::Error,
+        })
+    }
+}
+
+/// A column that the catalog file declares.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredColumn {
+    pub(crate) name: String,
+    pub(crate) data_type: DataType,
+    /// The type as the file writes it.
+    pub(crate) written: String,
+}
+
+/// A `tables` section.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TableSettings {
+    pub(crate) schema: String,
+    pub(crate) table: String,
+    pub(crate) location: Option<String>,
+    pub(crate) partition_columns: Vec<DeclaredColumn>,
+    pub(crate) columns: Vec<DeclaredColumn>,
+    pub(crate) subdirectories: Option<Subdirectories>,
+}
+
+/// The settings of a catalog, apart from those of its store.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) layout: LayoutKind,
+    pub(crate) tables: Vec<TableSettings>,
+    pub(crate) subdirectories: Subdirectories,
+    pub(crate) schema_files: usize,
+    pub(crate) sampled_directories: usize,
+    pub(crate) max_partitions: usize,
+    pub(crate) max_files: usize,
+    pub(crate) list_concurrency: usize,
+}
+
+impl Settings {
+    pub(crate) fn read(properties: &Properties) -> Result<Self> {
+        let count = |name: &str, otherwise: usize| {
+            properties.integer(name).and_then(|value| usize::try_from(value).ok()).unwrap_or(otherwise)
+        };
+        Ok(Self {
+            layout: match properties.text("layout") {
+                Some("schemas") => LayoutKind::Schemas,
+                Some("tables") => LayoutKind::Tables,
+                _ => LayoutKind::Auto,
+            },
+            tables: properties
+                .sections("tables")
+                .iter()
+                .map(|(name, section)| table_settings(name, section))
+                .collect::<Result<_>>()?,
+            subdirectories: Subdirectories::read(properties).unwrap_or(Subdirectories::Error),
+            schema_files: count("schema_files", 2),
+            sampled_directories: count("sampled_directories", 100),
+            max_partitions: count("max_partitions", 100_000),
+            max_files: count("max_files", 200_000),
+            list_concurrency: count("list_concurrency", 32),
+        })
+    }
+
+    /// The section of a table, if the catalog file has one.
+    pub(crate) fn table(&self, schema: &str, table: &str) -> Option<&TableSettings> {
+        self.tables.iter().find(|settings| settings.schema == schema && settings.table == table)
+    }
+}
+
+fn table_settings(name: &str, section: &Properties) -> Result<TableSettings> {
+    let (schema, table) = name.split_once('.').unwrap_or((DEFAULT_SCHEMA, name));
+    let partition_columns = declared(name, section, "partition_columns")?;
+    if let Some(wrong) = partition_columns.iter().find(|column| !is_partition_type(&column.data_type)) {
+        return Err(ConnectorError::user(format!(
+            "tables.{name}: the partition column `{}` cannot be of type {}",
+            wrong.name, wrong.written
+        )));
+    }
+    Ok(TableSettings {
+        schema: schema.to_owned(),
+        table: table.to_owned(),
+        location: section.text("location").map(str::to_owned),
+        partition_columns,
+        columns: declared(name, section, "columns")?,
+        subdirectories: Subdirectories::read(section),
+    })
+}
+
+fn declared(table: &str, section: &Properties, property: &str) -> Result<Vec<DeclaredColumn>> {
+    section
+        .map(property)
+        .iter()
+        .map(|(name, written)| {
+            let data_type = parse_type(written).ok_or_else(|| {
+                ConnectorError::user(format!("tables.{table}.{property}.{name}: unknown type `{written}`"))
+                    .hint(format!("known types are {KNOWN_TYPES}"))
+            })?;
+            Ok(DeclaredColumn { name: name.clone(), data_type, written: written.clone() })
+        })
+        .collect()
+}

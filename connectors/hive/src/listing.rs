@@ -1,0 +1,68 @@
+//! One level of a directory tree, sorted into partitions, data files and the rest.
+
+use object_store::ObjectMeta;
+use object_store::path::Path;
+use portolan_connector::Result;
+
+use crate::names::{is_hidden, parse_partition};
+use crate::store::Store;
+
+/// A directory called `key=value`.
+#[derive(Clone, Debug)]
+pub(crate) struct PartitionDirectory {
+    pub(crate) path: Path,
+    pub(crate) key: String,
+    /// Unescaped; `None` is NULL.
+    pub(crate) value: Option<String>,
+}
+
+/// What a directory holds. Hidden names and files of 0 bytes, which writers leave as marks, are passed over as Hive
+/// passes over them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    /// Sorted by name.
+    pub(crate) partitions: Vec<PartitionDirectory>,
+    /// Sorted by name. Their names need no extension: Hive writes `000000_0`.
+    pub(crate) files: Vec<ObjectMeta>,
+    /// Directories that are no partitions, sorted by name.
+    pub(crate) directories: Vec<Path>,
+}
+
+impl Listing {
+    /// Whether a directory with this content is a table: it has partitions or Parquet files, or other files and
+    /// nothing below them.
+    pub(crate) fn is_table(&self) -> bool {
+        !self.partitions.is_empty()
+            || self.files.iter().any(|file| file.location.as_ref().ends_with(".parquet"))
+            || (!self.files.is_empty() && self.directories.is_empty())
+    }
+}
+
+/// Lists one directory, not what is below it.
+pub(crate) async fn list(store: &Store, directory: &Path) -> Result<Listing> {
+    let found = store
+        .open()?
+        .list_with_delimiter(Some(directory))
+        .await
+        .map_err(|error| store.error("list", directory, &error))?;
+    let mut listing = Listing::default();
+    for path in found.common_prefixes {
+        let Some(name) = path.filename() else { continue };
+        if is_hidden(name) {
+            continue;
+        }
+        match parse_partition(name) {
+            Some((key, value)) => listing.partitions.push(PartitionDirectory { path, key, value }),
+            None => listing.directories.push(path),
+        }
+    }
+    listing.files = found.objects.into_iter().filter(is_data).collect();
+    listing.partitions.sort_by(|a, b| a.path.cmp(&b.path));
+    listing.files.sort_by(|a, b| a.location.cmp(&b.location));
+    listing.directories.sort();
+    Ok(listing)
+}
+
+fn is_data(file: &ObjectMeta) -> bool {
+    file.size > 0 && file.location.filename().is_some_and(|name| !is_hidden(name))
+}

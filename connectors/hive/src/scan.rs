@@ -1,0 +1,257 @@
+//! Which files a scan reads: the walk from the table's directory through the partitions that its filters keep.
+
+use std::collections::VecDeque;
+
+use arrow::datatypes::FieldRef;
+use datafusion::catalog::Session;
+use datafusion::common::ScalarValue;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use object_store::ObjectMeta;
+use object_store::path::Path;
+use portolan_connector::{ConnectorError, Result, TableName};
+
+use crate::factory::{Settings, Subdirectories};
+use crate::hidden::Hidden;
+use crate::listing::Listing;
+use crate::partition::PartitionColumn;
+use crate::prune::{ConstantFilter, Pruner};
+use crate::rules::any_column;
+use crate::snapshot::HiveSnapshot;
+use crate::store::Store;
+
+/// A file to read, with the values of the partition columns and then of the hidden columns.
+#[derive(Clone, Debug)]
+pub(crate) struct ScanFile {
+    pub(crate) meta: ObjectMeta,
+    pub(crate) constants: Vec<ScalarValue>,
+}
+
+/// What the walk found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) files: Vec<ScanFile>,
+    /// The directories that hold the files: the partitions kept, or the table's directory.
+    pub(crate) directories: Vec<Path>,
+    /// All partitions of the table, where they were all listed.
+    pub(crate) partitions_total: Option<u64>,
+    /// All files of the directories that were listed.
+    pub(crate) files_listed: u64,
+}
+
+/// A directory and the values of the partition columns that its path gives.
+struct Partition {
+    path: Path,
+    values: Vec<ScalarValue>,
+}
+
+/// The walk of one scan.
+pub(crate) struct Walk<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) settings: &'a Settings,
+    pub(crate) subdirectories: Subdirectories,
+    pub(crate) table: &'a TableName,
+    pub(crate) directory: &'a Path,
+    pub(crate) columns: &'a [PartitionColumn],
+    pub(crate) hidden: &'a [Hidden],
+    pub(crate) filters: &'a [ConstantFilter],
+    pub(crate) snapshot: &'a HiveSnapshot,
+    pub(crate) session: &'a dyn Session,
+}
+
+impl Walk<'_> {
+    /// Lists level by level, leaving out at each level what the filters over the columns known so far rule out.
+    pub(crate) async fn run(&self) -> Result<Found> {
+        let mut level = vec![Partition { path: self.directory.clone(), values: Vec::new() }];
+        let mut total = Some(0);
+        for depth in 0..self.columns.len() {
+            let known = level.len();
+            let (kept, listed) = self.descend(level, depth).await?;
+            let innermost = depth + 1 == self.columns.len();
+            // Where an outer level leaves something out, the partitions below it are never counted.
+            total = match total {
+                Some(_) if innermost || kept.len() as u64 == listed => Some(listed),
+                _ => None,
+            };
+            tracing::debug!(table = %self.table, depth, directories = known, listed, kept = kept.len(), "partitions");
+            level = kept;
+        }
+        let directories = level.iter().map(|partition| partition.path.clone()).collect();
+        let (files, files_listed) = self.files(level).await?;
+        Ok(Found { files, directories, partitions_total: total, files_listed })
+    }
+
+    /// From the partitions of one level to those of the next. Returns those that are kept, and how many there are.
+    async fn descend(&self, level: Vec<Partition>, depth: usize) -> Result<(Vec<Partition>, u64)> {
+        let Some(column) = self.columns.get(depth) else {
+            return Ok((level, 0));
+        };
+        let pruner = self.pruner(depth + 1, 0)?;
+        let mut kept = Vec::new();
+        let mut count = 0;
+        let mut listings = stream::iter(level)
+            .map(|partition| async move {
+                let listing = self.snapshot.list(self.store, &partition.path).await?;
+                Ok::<_, ConnectorError>((partition, listing))
+            })
+            .buffered(self.settings.list_concurrency);
+        while let Some((partition, listing)) = listings.try_next().await? {
+            self.check_inner(&listing, column)?;
+            let children = listing
+                .partitions
+                .iter()
+                .map(|directory| {
+                    column.check_key(directory, self.store)?;
+                    let mut values = partition.values.clone();
+                    values.push(column.value(directory, self.store)?);
+                    Ok(Partition { path: directory.path.clone(), values })
+                })
+                .collect::<Result<Vec<_>>>()
+                .map_err(|error| error.in_table(self.table))?;
+            count += children.len() as u64;
+            kept.extend(self.prune(&pruner, children, |child| &child.values)?);
+            if kept.len() > self.settings.max_partitions {
+                return Err(self.too_many("partitions", "max_partitions", self.settings.max_partitions));
+            }
+        }
+        Ok((kept, count))
+    }
+
+    /// The files of the innermost partitions. Returns those that are kept, and how many there are.
+    async fn files(&self, level: Vec<Partition>) -> Result<(Vec<ScanFile>, u64)> {
+        let pruner = self.pruner(self.columns.len(), self.hidden.len())?;
+        let mut kept = Vec::new();
+        let mut count = 0;
+        let mut listings = stream::iter(level)
+            .map(|partition| async move {
+                let files = self.files_of(&partition.path).await?;
+                Ok::<_, ConnectorError>((partition, files))
+            })
+            .buffered(self.settings.list_concurrency);
+        while let Some((partition, files)) = listings.try_next().await? {
+            count += files.len() as u64;
+            let files: Vec<ScanFile> =
+                files.into_iter().map(|meta| ScanFile { constants: self.constants(&partition, &meta), meta }).collect();
+            kept.extend(self.prune(&pruner, files, |file| &file.constants)?);
+            if kept.len() > self.settings.max_files {
+                return Err(self.too_many("files", "max_files", self.settings.max_files));
+            }
+        }
+        Ok((kept, count))
+    }
+
+    fn constants(&self, partition: &Partition, file: &ObjectMeta) -> Vec<ScalarValue> {
+        let hidden =
+            self.hidden.iter().map(|column| column.value(file, self.directory, self.columns.len(), self.store));
+        partition.values.iter().cloned().chain(hidden).collect()
+    }
+
+    /// The data files of an innermost partition.
+    async fn files_of(&self, directory: &Path) -> Result<Vec<ObjectMeta>> {
+        let mut files = Vec::new();
+        let mut waiting = VecDeque::from([directory.clone()]);
+        while let Some(directory) = waiting.pop_front() {
+            let listing =
+                self.snapshot.list(self.store, &directory).await.map_err(|error| error.in_table(self.table))?;
+            if let Some(deeper) = listing.partitions.first() {
+                let error = ConnectorError::source(format!(
+                    "the directory {} is a partition where files are expected",
+                    self.store.display(&deeper.path)
+                ))
+                .hint("all partitions of a table must have the same levels");
+                return Err(error.in_table(self.table));
+            }
+            if let Some(inner) = listing.directories.first() {
+                match self.subdirectories {
+                    Subdirectories::Error => return Err(self.unexpected_directory(inner)),
+                    Subdirectories::Ignore => {}
+                    Subdirectories::Read => waiting.extend(listing.directories.iter().cloned()),
+                }
+            }
+            files.extend(listing.files.iter().cloned());
+            if files.len() > self.settings.max_files {
+                return Err(self.too_many("files", "max_files", self.settings.max_files));
+            }
+        }
+        Ok(files)
+    }
+
+    /// A level of partitions holds nothing but partitions: a data file there would be in none of them.
+    fn check_inner(&self, listing: &Listing, column: &PartitionColumn) -> Result<()> {
+        if let Some(file) = listing.files.first() {
+            let error = ConnectorError::source(format!(
+                "the file {} lies among partitions by `{}`, in none of them",
+                self.store.display(&file.location),
+                column.name
+            ))
+            .hint("move it into a partition; names that begin with _ or . are passed over");
+            return Err(error.in_table(self.table));
+        }
+        match listing.directories.first() {
+            Some(inner) if self.subdirectories != Subdirectories::Ignore => Err(self.unexpected_directory(inner)),
+            _ => Ok(()),
+        }
+    }
+
+    fn unexpected_directory(&self, directory: &Path) -> ConnectorError {
+        ConnectorError::source(format!("the directory {} is no partition", self.store.display(directory)))
+            .hint("set subdirectories = \"ignore\" or \"read\" for the table in the catalog file")
+            .in_table(self.table)
+    }
+
+    /// The filters that have become possible: those over the first `partitions` partition columns that name the last
+    /// of them, or those that name a hidden column.
+    fn pruner(&self, partitions: usize, hidden: usize) -> Result<Pruner> {
+        let known: Vec<FieldRef> = self.columns.iter().take(partitions).map(PartitionColumn::field).collect();
+        let latest: Vec<String> = if hidden > 0 {
+            self.hidden.iter().map(|column| column.name().to_owned()).collect()
+        } else {
+            known.last().map(|field| field.name().clone()).into_iter().collect()
+        };
+        let fields: Vec<FieldRef> =
+            known.into_iter().chain(self.hidden.iter().take(hidden).map(|h| h.field())).collect();
+        let is_ready = |filter: &&ConstantFilter| {
+            any_column(&filter.expression, |name| latest.iter().any(|latest| latest == name))
+                && !any_column(&filter.expression, |name| fields.iter().all(|field| field.name() != name))
+        };
+        Pruner::new(fields.clone(), self.filters.iter().filter(is_ready), self.session)
+            .map_err(|error| error.in_table(self.table))
+    }
+
+    fn prune<T>(&self, pruner: &Pruner, items: Vec<T>, values: impl Fn(&T) -> &Vec<ScalarValue>) -> Result<Vec<T>> {
+        if pruner.is_empty() {
+            return Ok(items);
+        }
+        let rows: Vec<&[ScalarValue]> = items.iter().map(|item| values(item).as_slice()).collect();
+        let keep = pruner.keep(&rows).map_err(|error| error.in_table(self.table))?;
+        Ok(items.into_iter().zip(keep).filter_map(|(item, keep)| keep.then_some(item)).collect())
+    }
+
+    fn too_many(&self, units: &str, property: &str, limit: usize) -> ConnectorError {
+        let error = ConnectorError::resource_exhausted(format!("the scan would read more than {limit} {units}"));
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        let hint = if names.is_empty() {
+            format!("raise {property} in the catalog file")
+        } else {
+            format!("filter on the partition columns ({}), or raise {property} in the catalog file", names.join(", "))
+        };
+        error.hint(hint).in_table(self.table)
+    }
+}
+
+/// What the files of a scan have in common, for people: `/lake/orders/order_date=2026-10-*`.
+pub(crate) fn common_directory(table: &Path, directories: &[Path], store: &Store) -> String {
+    let (Some(first), Some(last)) = (directories.iter().min(), directories.iter().max()) else {
+        return store.display(table);
+    };
+    if first == last {
+        return store.display(first);
+    }
+    // Of a sorted list the first and the last have in common what all have.
+    let common: String =
+        first.as_ref().chars().zip(last.as_ref().chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    match Path::parse(common.trim_end_matches('/')) {
+        Ok(path) if common.ends_with('/') => format!("{}/*", store.display(&path)),
+        Ok(path) => format!("{}*", store.display(&path)),
+        Err(_) => store.display(table),
+    }
+}

@@ -1,0 +1,55 @@
+//! The frozen position of a lake: what its directories held when the query first listed them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use object_store::path::Path;
+use portolan_connector::{Result, Snapshot};
+use tokio::sync::OnceCell;
+
+use crate::listing::{Listing, list};
+use crate::store::Store;
+
+type Slot = Arc<OnceCell<Arc<Listing>>>;
+
+/// The directories that a query has listed. Each is listed once: two scans of a table see the same files, and a file
+/// that appears later belongs to the next query.
+#[derive(Debug)]
+pub(crate) struct HiveSnapshot {
+    began: DateTime<Utc>,
+    files: AtomicU64,
+    listings: Mutex<HashMap<Path, Slot>>,
+}
+
+impl HiveSnapshot {
+    pub(crate) fn new() -> Self {
+        Self { began: Utc::now(), files: AtomicU64::new(0), listings: Mutex::default() }
+    }
+
+    /// What a directory held when the query first asked.
+    pub(crate) async fn list(&self, store: &Store, directory: &Path) -> Result<Arc<Listing>> {
+        let slot = {
+            let mut listings = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(listings.entry(directory.clone()).or_default())
+        };
+        let listing = slot
+            .get_or_try_init(|| async {
+                let listing = list(store, directory).await?;
+                self.files.fetch_add(listing.files.len() as u64, Ordering::Relaxed);
+                Ok::<_, portolan_connector::ConnectorError>(Arc::new(listing))
+            })
+            .await?;
+        Ok(Arc::clone(listing))
+    }
+}
+
+impl Snapshot for HiveSnapshot {
+    fn describe(&self) -> Option<String> {
+        let files = self.files.load(Ordering::Relaxed);
+        let plural = if files == 1 { "" } else { "s" };
+        let began = self.began.to_rfc3339_opts(SecondsFormat::Secs, true);
+        Some(format!("listed {began} · {files} file{plural}"))
+    }
+}

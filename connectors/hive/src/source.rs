@@ -1,0 +1,288 @@
+//! The engine's Parquet source with two changes: errors name the file, and predicates that statistics would answer
+//! wrongly do not reach it.
+
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::config::ConfigOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::expressions::{Column, IsNotNullExpr, IsNullExpr};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr_common::sort_expr::PhysicalSortExpr;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr, SortOrderPushdownResult};
+use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use portolan_connector::TableName;
+
+use crate::error::{Stage, file_error};
+use crate::store::Store;
+
+/// What errors of a scan need to know. Keeps the store registered for as long as a plan may use it.
+#[derive(Debug)]
+pub(crate) struct ScanContext {
+    pub(crate) store: Arc<Store>,
+    pub(crate) table: TableName,
+}
+
+impl ScanContext {
+    fn explain(&self, file: &Path, stage: Stage, error: DataFusionError) -> DataFusionError {
+        file_error(&self.store.display(file), stage, error, &self.table, |text| self.store.redact(text))
+    }
+}
+
+/// The Parquet source of a scan of one table.
+#[derive(Clone)]
+pub(crate) struct LakeSource {
+    inner: Arc<dyn FileSource>,
+    context: Arc<ScanContext>,
+    /// Predicates that the inner source has. The engine offers those of the request once more.
+    known: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+impl LakeSource {
+    pub(crate) fn new(inner: Arc<dyn FileSource>, context: Arc<ScanContext>) -> Self {
+        Self { inner, context, known: Vec::new() }
+    }
+
+    fn over(&self, inner: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        Arc::new(Self { inner, ..self.clone() })
+    }
+}
+
+impl FileSource for LakeSource {
+    fn create_file_opener(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        self.inner.create_file_opener(store, config, partition)
+    }
+
+    fn create_morselizer(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Box<dyn Morselizer>> {
+        let inner = self.inner.create_morselizer(store, config, partition)?;
+        Ok(Box::new(LakeMorselizer { inner, context: Arc::clone(&self.context) }))
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        self.inner.table_schema()
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        self.over(self.inner.with_batch_size(batch_size))
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.inner.filter()
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        self.inner.projection()
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        self.inner.metrics()
+    }
+
+    fn file_type(&self) -> &str {
+        self.inner.file_type()
+    }
+
+    fn fmt_extra(&self, format: DisplayFormatType, f: &mut Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_extra(format, f)
+    }
+
+    fn supports_repartitioning(&self) -> bool {
+        self.inner.supports_repartitioning()
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let schema = self.inner.table_schema().file_schema();
+        let useful =
+            |filter: &Arc<dyn PhysicalExpr>| !self.known.contains(filter) && statistics_are_sound(filter, schema);
+        let wanted: Vec<bool> = filters.iter().map(useful).collect();
+        let offered: Vec<_> =
+            filters.into_iter().zip(&wanted).filter_map(|(filter, wanted)| wanted.then_some(filter)).collect();
+        if offered.is_empty() {
+            return Ok(FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; wanted.len()]));
+        }
+        let answer = self.inner.try_pushdown_filters(offered.clone(), config)?;
+        let mut answers = answer.filters.into_iter();
+        let filters = wanted
+            .into_iter()
+            .map(|wanted| if wanted { answers.next().unwrap_or(PushedDown::No) } else { PushedDown::No })
+            .collect();
+        let updated = answer.updated_node.map(|inner| {
+            let known = self.known.iter().cloned().chain(offered).collect();
+            Arc::new(Self { inner, known, ..self.clone() }) as Arc<dyn FileSource>
+        });
+        Ok(FilterPushdownPropagation { filters, updated_node: updated })
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+        equivalences: &EquivalenceProperties,
+    ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
+        Ok(match self.inner.try_pushdown_sort(order, equivalences)? {
+            SortOrderPushdownResult::Exact { inner } => SortOrderPushdownResult::Exact { inner: self.over(inner) },
+            SortOrderPushdownResult::Inexact { inner } => SortOrderPushdownResult::Inexact { inner: self.over(inner) },
+            SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
+        })
+    }
+
+    fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        self.inner.reorder_files(files)
+    }
+
+    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+        Ok(self.inner.try_pushdown_projection(projection)?.map(|inner| self.over(inner)))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.inner.apply_expressions(f)
+    }
+}
+
+/// Whether minimum and maximum tell the truth about the predicate. They leave out NaN, which the engine takes for the
+/// largest value (and a negative NaN for the smallest), so a predicate on a floating-point column of the files does
+/// not prune unless it only asks for NULL. The rows of such a predicate, a filter known only at run time included,
+/// are all checked by the engine.
+fn statistics_are_sound(predicate: &Arc<dyn PhysicalExpr>, file_schema: &Schema) -> bool {
+    let mut sound = true;
+    // The closure never fails.
+    let _ = predicate.apply(|expr| {
+        if expr.downcast_ref::<IsNullExpr>().is_some() || expr.downcast_ref::<IsNotNullExpr>().is_some() {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        if let Some(column) = expr.downcast_ref::<Column>() {
+            let field = file_schema.field_with_name(column.name());
+            sound &= !field.is_ok_and(|field| holds_floats(field.data_type()));
+        }
+        Ok(if sound { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    });
+    sound
+}
+
+fn holds_floats(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => true,
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => holds_floats(field.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| holds_floats(field.data_type())),
+        DataType::Dictionary(_, value) => holds_floats(value),
+        _ => false,
+    }
+}
+
+/// Opens files and adds their names to errors.
+#[derive(Debug)]
+struct LakeMorselizer {
+    inner: Box<dyn Morselizer>,
+    context: Arc<ScanContext>,
+}
+
+impl Morselizer for LakeMorselizer {
+    fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
+        let named = NamedFile { context: Arc::clone(&self.context), path: file.object_meta.location.clone() };
+        match self.inner.plan_file(file) {
+            Ok(inner) => Ok(Box::new(LakePlanner { inner, file: named })),
+            Err(error) => Err(named.explain(Stage::Open, error)),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct NamedFile {
+    context: Arc<ScanContext>,
+    path: Path,
+}
+
+impl NamedFile {
+    fn explain(&self, stage: Stage, error: DataFusionError) -> DataFusionError {
+        self.context.explain(&self.path, stage, error)
+    }
+}
+
+#[derive(Debug)]
+struct LakePlanner {
+    inner: Box<dyn MorselPlanner>,
+    file: NamedFile,
+}
+
+impl LakePlanner {
+    fn wrap(inner: Box<dyn MorselPlanner>, file: &NamedFile) -> Box<dyn MorselPlanner> {
+        Box::new(Self { inner, file: file.clone() })
+    }
+}
+
+impl MorselPlanner for LakePlanner {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        let Self { inner, file } = *self;
+        let Some(mut plan) = inner.plan().map_err(|error| file.explain(Stage::Open, error))? else {
+            return Ok(None);
+        };
+        let morsels = plan
+            .take_morsels()
+            .into_iter()
+            .map(|inner| Box::new(LakeMorsel { inner, file: file.clone() }) as Box<dyn Morsel>)
+            .collect();
+        let planners = plan.take_ready_planners().into_iter().map(|inner| Self::wrap(inner, &file)).collect();
+        let mut wrapped = MorselPlan::new().with_morsels(morsels).with_planners(planners);
+        if let Some(pending) = plan.take_pending_planner() {
+            wrapped.set_pending_planner(async move {
+                match pending.await {
+                    Ok(inner) => Ok(Self::wrap(inner, &file)),
+                    Err(error) => Err(file.explain(Stage::Open, error)),
+                }
+            });
+        }
+        Ok(Some(wrapped))
+    }
+}
+
+struct LakeMorsel {
+    inner: Box<dyn Morsel>,
+    file: NamedFile,
+}
+
+impl Debug for LakeMorsel {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LakeMorsel").field("file", &self.file.path).finish_non_exhaustive()
+    }
+}
+
+impl Morsel for LakeMorsel {
+    fn into_stream(self: Box<Self>) -> BoxStream<'static, Result<RecordBatch>> {
+        let Self { inner, file } = *self;
+        inner.into_stream().map(move |batch| batch.map_err(|error| file.explain(Stage::Read, error))).boxed()
+    }
+}

@@ -1,0 +1,421 @@
+//! One table of a lake.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, Schema};
+use async_trait::async_trait;
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use object_store::path::Path;
+use portolan_connector::{
+    Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, Scan,
+    ScanRequest, SourcePlan, TableKind, TableName, Units, Verdict,
+};
+
+use crate::adapter::LakeAdapterFactory;
+use crate::factory::{DeclaredColumn, Settings, Subdirectories};
+use crate::hidden::Hidden;
+use crate::partition::PartitionColumn;
+use crate::prune::ConstantFilter;
+use crate::rules::{FILE, FLOAT, HIDDEN, Judge, NESTED, PARTITION, any_column, constant_part};
+use crate::scan::{Found, Walk, common_directory};
+use crate::schema::{FOOTER_BYTES, FileColumn, FileSchema, INT96_UNIT};
+use crate::snapshot::HiveSnapshot;
+use crate::source::{LakeSource, ScanContext};
+use crate::store::Store;
+use crate::trust::TrustedReaderFactory;
+use crate::types::sql_name;
+
+/// A directory of Parquet files, with or without partitions.
+#[derive(Debug)]
+pub(crate) struct HiveTable {
+    name: TableName,
+    store: Arc<Store>,
+    settings: Arc<Settings>,
+    capabilities: Arc<Capabilities>,
+    subdirectories: Subdirectories,
+    directory: Path,
+    partition_columns: Vec<PartitionColumn>,
+    files: FileSchema,
+    hidden: Vec<Hidden>,
+    /// Columns of the files, then partition columns, then hidden columns.
+    columns: Vec<Column>,
+    schema: DFSchema,
+}
+
+/// What [`HiveTable::new`] puts together.
+pub(crate) struct TableParts {
+    pub(crate) name: TableName,
+    pub(crate) store: Arc<Store>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) subdirectories: Subdirectories,
+    pub(crate) directory: Path,
+    pub(crate) partition_columns: Vec<PartitionColumn>,
+    pub(crate) files: FileSchema,
+    pub(crate) declared: Vec<DeclaredColumn>,
+}
+
+impl HiveTable {
+    /// Settles the columns: a declared column replaces what the files say, a partition column hides a column of the
+    /// files of the same name, and any column hides a hidden one.
+    pub(crate) fn new(parts: TableParts) -> Result<Self> {
+        let TableParts { mut files, partition_columns, .. } = parts;
+        if !parts.declared.is_empty() {
+            files.columns = parts.declared.iter().map(declared_column).collect();
+        }
+        files.columns.retain(|column| {
+            !partition_columns.iter().any(|partition| partition.name.eq_ignore_ascii_case(column.field.name()))
+        });
+        let mut columns: Vec<Column> = files.columns.iter().map(file_column).collect();
+        columns.extend(
+            partition_columns.iter().map(|column| Column::new(column.field(), sql_name(&column.data_type), PARTITION)),
+        );
+        let hidden: Vec<Hidden> = Hidden::of(!partition_columns.is_empty())
+            .into_iter()
+            .filter(|hidden| columns.iter().all(|column| column.name() != hidden.name()))
+            .collect();
+        columns.extend(hidden.iter().map(|hidden| hidden.column()));
+        let fields: Vec<FieldRef> = columns.iter().map(|column| Arc::clone(&column.field)).collect();
+        let schema = DFSchema::try_from(Schema::new(fields)).map_err(|error| {
+            ConnectorError::source("cannot use the table's columns").said(error).in_table(&parts.name)
+        })?;
+        Ok(Self {
+            name: parts.name,
+            store: parts.store,
+            settings: parts.settings,
+            capabilities: parts.capabilities,
+            subdirectories: parts.subdirectories,
+            directory: parts.directory,
+            partition_columns,
+            files,
+            hidden,
+            columns,
+            schema,
+        })
+    }
+
+    fn judge(&self) -> Judge<'_> {
+        Judge { capabilities: &self.capabilities, columns: &self.columns, schema: &self.schema }
+    }
+
+    /// What the request's filters say of partitions and files.
+    fn constant_filters(&self, request: &ScanRequest) -> Vec<ConstantFilter> {
+        let judge = self.judge();
+        request
+            .filters
+            .iter()
+            .filter_map(|filter| {
+                let expression = unnormalize_col(filter.expression.clone());
+                Some(ConstantFilter {
+                    expression: constant_part(&expression, &|expr| judge.is_constant(expr))?,
+                    exact: filter.verdict == Verdict::Exact,
+                })
+            })
+            .filter(|filter| any_column(&filter.expression, |_| true))
+            .collect()
+    }
+
+    /// The filters by which row groups and pages are left out.
+    fn predicates(
+        &self,
+        request: &ScanRequest,
+        context: &PlanContext<'_>,
+    ) -> datafusion::error::Result<Vec<Arc<dyn PhysicalExpr>>> {
+        let judge = self.judge();
+        request
+            .filters
+            .iter()
+            .filter(|filter| filter.verdict == Verdict::Pruning)
+            .map(|filter| unnormalize_col(filter.expression.clone()))
+            .filter(|expression| !judge.is_constant(expression))
+            .map(|expression| context.session.create_physical_expr(expression, &self.schema))
+            .collect()
+    }
+
+    /// Where a pushed filter is applied, as EXPLAIN shows it.
+    fn remote(&self, filter: &portolan_connector::PushedFilter) -> Option<String> {
+        let expression = unnormalize_col(filter.expression.clone());
+        let judge = self.judge();
+        let constant = constant_part(&expression, &|expr| judge.is_constant(expr));
+        let on_files = |expr: &Expr| any_column(expr, |name| self.hidden.iter().any(|hidden| hidden.name() == name));
+        let mut places = Vec::new();
+        if let Some(constant) = &constant {
+            places.push(if on_files(constant) { "files" } else { "partitions" });
+        }
+        if !judge.is_constant(&expression) {
+            places.push("row-group and page statistics, bloom filters");
+        }
+        let checked = if filter.verdict == Verdict::Exact { "" } else { "; checked again by the engine" };
+        Some(format!("{}{checked}", places.join(", ")))
+    }
+
+    fn native(
+        &self,
+        found: &Found,
+        request: &ScanRequest,
+        context: &PlanContext<'_>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let fields: Vec<FieldRef> = self.columns.iter().map(|column| Arc::clone(&column.field)).collect();
+        let (file_fields, constant_fields) = fields.split_at(self.files.columns.len());
+        let table_schema = TableSchema::builder(Arc::new(Schema::new(file_fields.to_vec())))
+            .with_table_partition_cols(constant_fields.to_vec())
+            .build();
+        let failed = |error: datafusion::error::DataFusionError| {
+            ConnectorError::internal("cannot plan the scan").said(error.strip_backtrace()).in_table(&self.name)
+        };
+        if found.files.is_empty() {
+            let schema =
+                table_schema.table_schema().project(&request.projection).map_err(|error| failed(error.into()))?;
+            return Ok(Arc::new(EmptyExec::new(Arc::new(schema))));
+        }
+
+        let url = self.store.register(context.session.runtime_env())?;
+        let mut options = context.session.default_table_options().parquet;
+        options.global.coerce_int96 = Some(INT96_UNIT.to_owned());
+        let footer_bytes = options.global.metadata_size_hint.unwrap_or(FOOTER_BYTES);
+        let readers =
+            CachedParquetFileReaderFactory::new(Arc::clone(self.store.open()?), Arc::clone(self.store.footers()));
+        let source = ParquetSource::new(table_schema.clone())
+            .with_table_parquet_options(options)
+            .with_metadata_size_hint(footer_bytes)
+            .with_parquet_file_reader_factory(Arc::new(TrustedReaderFactory { inner: Arc::new(readers) }));
+        let scan = ScanContext { store: Arc::clone(&self.store), table: self.name.clone() };
+        let mut source: Arc<dyn FileSource> = Arc::new(LakeSource::new(Arc::new(source), Arc::new(scan)));
+        let predicates = self.predicates(request, context).map_err(failed)?;
+        if let Some(pruning) =
+            source.try_pushdown_filters(predicates, context.session.config_options()).map_err(failed)?.updated_node
+        {
+            source = pruning;
+        }
+
+        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let mut statistics = Statistics::new_unknown(table_schema.table_schema());
+        // Without statistics of its own, even unknown ones, a file is not pruned by filters known only at run time.
+        let unknown = Arc::new(statistics.clone());
+        statistics.num_rows =
+            self.files.rows_in(bytes).map_or(Precision::Absent, |rows| Precision::Inexact(size(rows)));
+        statistics.total_byte_size = Precision::Inexact(size(bytes));
+        let files: Vec<PartitionedFile> = found
+            .files
+            .iter()
+            .map(|file| {
+                let mut partitioned = PartitionedFile::new_from_meta(file.meta.clone());
+                partitioned.partition_values.clone_from(&file.constants);
+                partitioned.statistics = Some(Arc::clone(&unknown));
+                partitioned
+            })
+            .collect();
+        let groups = FileGroup::new(files).split_files(context.session.config().target_partitions());
+
+        let config = FileScanConfigBuilder::new(url, source)
+            .with_projection_indices(Some(request.projection.clone()))
+            .map_err(failed)?
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_limit(request.limit)
+            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory)))
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn units(&self, found: &Found) -> Vec<Units> {
+        let mut units = Vec::new();
+        if !self.partition_columns.is_empty() {
+            units.push(Units {
+                kind: "partitions",
+                total: found.partitions_total,
+                kept: found.directories.len() as u64,
+            });
+        }
+        let all_listed =
+            self.partition_columns.is_empty() || found.partitions_total == Some(found.directories.len() as u64);
+        units.push(Units {
+            kind: "files",
+            total: all_listed.then_some(found.files_listed),
+            kept: found.files.len() as u64,
+        });
+        units
+    }
+
+    fn estimate(&self, found: &Found, request: &ScanRequest) -> Estimate {
+        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let rows = self.files.rows_in(bytes);
+        let names = request.projection.iter().filter_map(|index| self.files.columns.get(*index));
+        let share = self.files.share(names.map(|column| column.field.name().as_str()));
+        Estimate {
+            rows: match (rows, request.limit) {
+                (Some(rows), Some(limit)) => Some(rows.min(limit as u64)),
+                (rows, _) => rows,
+            },
+            bytes: Some(share.map_or(bytes, |share| (bytes as f64 * share).round() as u64)),
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectorTable for HiveTable {
+    fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    fn kind(&self) -> TableKind {
+        TableKind::Table
+    }
+
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The statement with which Hive would know the table.
+    fn definition(&self) -> Option<String> {
+        let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+        let list = |columns: &mut dyn Iterator<Item = &Column>| {
+            let lines: Vec<String> = columns
+                .map(|column| format!("  {} {}", quoted(column.name()), hive_type(column.field.as_ref())))
+                .collect();
+            lines.join(",\n")
+        };
+        let files = list(&mut self.columns.iter().filter(|column| ![PARTITION, HIDDEN].contains(&column.domain)));
+        let mut text =
+            format!("CREATE EXTERNAL TABLE {}.{} (\n{files}\n)\n", quoted(&self.name.schema), quoted(&self.name.table));
+        if !self.partition_columns.is_empty() {
+            let partitions = list(&mut self.columns.iter().filter(|column| column.domain == PARTITION));
+            text.push_str(&format!("PARTITIONED BY (\n{partitions}\n)\n"));
+        }
+        let location = self.store.display(&self.directory).replace('\'', "\\'");
+        text.push_str(&format!("STORED AS PARQUET\nLOCATION '{location}'"));
+        Some(text)
+    }
+
+    fn judge(&self, conjunct: &Expr) -> Verdict {
+        Self::judge(self).verdict(&unnormalize_col(conjunct.clone()))
+    }
+
+    fn fold(&self, request: &ScanRequest, operator: &Fold) -> Result<ScanRequest, Reason> {
+        match operator {
+            Fold::Limit(limit) => {
+                if request.filters.iter().any(|filter| filter.verdict != Verdict::Exact) {
+                    return Err("rows are filtered again after they are read".into());
+                }
+                let limit = request.limit.map_or(*limit, |known| known.min(*limit));
+                Ok(ScanRequest { limit: Some(limit), ..request.clone() })
+            }
+        }
+    }
+
+    async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
+        let snapshot = context
+            .snapshot
+            .downcast_ref::<HiveSnapshot>()
+            .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.name))?;
+        let filters = self.constant_filters(request);
+        let walk = Walk {
+            store: &self.store,
+            settings: &self.settings,
+            subdirectories: self.subdirectories,
+            table: &self.name,
+            directory: &self.directory,
+            columns: &self.partition_columns,
+            hidden: &self.hidden,
+            filters: &filters,
+            snapshot,
+            session: context.session,
+        };
+        let found = walk.run().await.map_err(|error| error.in_table(&self.name))?;
+        let native = self.native(&found, request, context)?;
+        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let place = common_directory(&self.directory, &found.directories, &self.store);
+        let plural = if found.files.len() == 1 { "" } else { "s" };
+        Ok(SourcePlan {
+            schema: native.schema(),
+            scan: Scan::Native(native),
+            request: Some(format!("{} file{plural} · {} under {place}", found.files.len(), human_bytes(bytes))),
+            remote_filters: request.filters.iter().map(|filter| self.remote(filter)).collect(),
+            units: self.units(&found),
+            estimate: self.estimate(&found, request),
+        })
+    }
+}
+
+fn size(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn declared_column(column: &DeclaredColumn) -> FileColumn {
+    FileColumn {
+        field: Arc::new(Field::new(&column.name, column.data_type.clone(), true)),
+        source_type: column.written.clone(),
+    }
+}
+
+fn file_column(column: &FileColumn) -> Column {
+    let data_type = column.field.data_type();
+    let domain = if data_type.is_floating() {
+        FLOAT
+    } else if data_type.is_nested() {
+        NESTED
+    } else {
+        FILE
+    };
+    Column::new(Arc::clone(&column.field), column.source_type.clone(), domain)
+}
+
+/// Hive's name of a type, for [`ConnectorTable::definition`].
+fn hive_type(field: &Field) -> String {
+    match sql_name(field.data_type()).as_str() {
+        "integer" => "int".to_owned(),
+        "real" => "float".to_owned(),
+        "varchar" => "string".to_owned(),
+        "varbinary" => "binary".to_owned(),
+        "timestamp with time zone" => "timestamp with local time zone".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Bytes for people: `212 MB`, with decimal units.
+fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        if value < 999.5 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human_bytes;
+
+    #[test]
+    fn bytes_for_people() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (12_345, "12 kB"),
+            (999_500, "1.0 MB"),
+            (212_345_678, "212 MB"),
+            (3_200_000_000, "3.2 GB"),
+        ] {
+            assert_eq!(human_bytes(bytes), text);
+        }
+    }
+}
