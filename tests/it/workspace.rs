@@ -33,7 +33,7 @@ fn the_lock_file_has_one_version_of_what_must_be_one() {
     for name in ["arrow", "arrow-schema", "datafusion", "object_store", "parquet", "prost", "rustls", "sqlparser", "tonic"] {
         assert_eq!(versions.get(name).map(Vec::len), Some(1), "{name}: {:?}", versions.get(name));
     }
-    for name in ["aws-lc-sys", "native-tls", "openssl-sys"] {
+    for name in ["aws-lc-sys", "native-tls"] {
         assert!(!versions.contains_key(name), "{name} is in the lock file");
     }
     assert!(!lock.contains("source = \"git+"), "a dependency comes from git");
