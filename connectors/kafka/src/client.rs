@@ -1,0 +1,315 @@
+//! [`KafkaLog`] over librdkafka.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use portolan_connector::ConnectorError;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use secrecy::ExposeSecret;
+
+use crate::config::KafkaConfig;
+use crate::context::LogContext;
+use crate::error::LogError;
+use crate::log::{KafkaLog, LogScan, PartitionOffsets, ScanRange};
+use crate::scan::BrokerScan;
+
+/// A client that reads; its context collects what the library reports.
+pub(crate) type Client = BaseConsumer<LogContext>;
+
+/// Of the time that a question may take, the part after which brokers that are all down are given up.
+const FIRST_TRY: u32 = 5;
+
+/// A cluster, asked through one client that stays connected; each read has a client of its own.
+#[derive(Clone)]
+pub(crate) struct BrokerLog {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    brokers: String,
+    /// Settings common to all clients; holds secrets, so it is never printed.
+    settings: ClientConfig,
+    /// Settings of clients that read, beyond the common ones.
+    reading: Vec<(&'static str, String)>,
+    connect_timeout: Duration,
+    metadata_timeout: Duration,
+    idle_timeout: Duration,
+    /// The client for questions, made when first needed and made anew when it failed.
+    warm: Mutex<Option<Arc<Client>>>,
+}
+
+impl fmt::Debug for BrokerLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerLog").field("brokers", &self.shared.brokers).finish_non_exhaustive()
+    }
+}
+
+impl BrokerLog {
+    /// Takes the settings; connects only when first asked.
+    pub(crate) fn new(config: &KafkaConfig) -> Result<Self, ConnectorError> {
+        let mut settings = ClientConfig::new();
+        settings
+            .set("bootstrap.servers", &config.brokers)
+            .set("client.id", "portolan")
+            .set("security.protocol", &config.security.protocol)
+            .set("isolation.level", config.isolation.name())
+            .set("allow.auto.create.topics", "false")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("socket.connection.setup.timeout.ms", config.connect_timeout.as_millis().to_string())
+            .set("topic.metadata.propagation.max.ms", "1000")
+            .set("log.connection.close", "false")
+            .set_log_level(RDKafkaLogLevel::Info);
+        if let Some(sasl) = &config.security.sasl {
+            settings
+                .set("sasl.mechanism", &sasl.mechanism)
+                .set("sasl.username", &sasl.username)
+                .set("sasl.password", sasl.password.expose_secret());
+        }
+        for (name, path) in &config.security.tls {
+            settings.set(*name, path);
+        }
+        if let Some(password) = &config.security.key_password {
+            settings.set("ssl.key.password", password.expose_secret());
+        }
+        let reading = vec![
+            // Named because the library wants a name; it is never joined and nothing is committed to it.
+            ("group.id", "portolan".to_owned()),
+            ("enable.partition.eof", "true".to_owned()),
+            ("auto.offset.reset", "error".to_owned()),
+            ("max.poll.interval.ms", "86400000".to_owned()),
+            ("fetch.wait.max.ms", "100".to_owned()),
+            ("fetch.queue.backoff.ms", "10".to_owned()),
+            ("fetch.message.max.bytes", config.fetch_bytes.to_string()),
+            ("queued.min.messages", "100000".to_owned()),
+            ("queued.max.messages.kbytes", config.queue_kib.to_string()),
+            // Some brokers send the whole rest of a partition, whatever size was asked for.
+            ("receive.message.max.bytes", "2147483647".to_owned()),
+        ];
+        Ok(Self {
+            shared: Arc::new(Shared {
+                brokers: config.brokers.clone(),
+                settings,
+                reading,
+                connect_timeout: config.connect_timeout,
+                metadata_timeout: config.metadata_timeout,
+                idle_timeout: config.idle_timeout,
+                warm: Mutex::new(None),
+            }),
+        })
+    }
+
+    /// Asks the cluster something on a thread that may block.
+    async fn ask<T: Send + 'static>(
+        &self,
+        what: String,
+        question: impl Fn(&Client, Duration) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let shared = Arc::clone(&self.shared);
+        let task = tokio::task::spawn_blocking(move || shared.ask(&what, &question));
+        task.await.unwrap_or_else(|error| {
+            Err(LogError::Client { what: "answer".to_owned(), said: format!("its thread ended: {error}") })
+        })
+    }
+}
+
+impl Shared {
+    fn client(&self, more: &[(&'static str, String)]) -> Result<Client, LogError> {
+        let mut settings = self.settings.clone();
+        for (name, value) in more {
+            settings.set(*name, value);
+        }
+        settings
+            .create_with_context(LogContext::default())
+            .map_err(|error| LogError::Client { what: "start".to_owned(), said: error.to_string() })
+    }
+
+    /// The client for questions.
+    fn warm(&self) -> Result<Arc<Client>, LogError> {
+        let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*warm {
+            Some(client) => Ok(Arc::clone(client)),
+            None => Ok(Arc::clone(warm.insert(Arc::new(self.client(&[])?)))),
+        }
+    }
+
+    /// Forgets a client that failed, so that a dead cluster's messages do not pile up in it.
+    fn forget(&self, client: &Arc<Client>) {
+        let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        if warm.as_ref().is_some_and(|current| Arc::ptr_eq(current, client)) {
+            *warm = None;
+        }
+    }
+
+    fn ask<T>(
+        &self,
+        what: &str,
+        question: &(impl Fn(&Client, Duration) -> KafkaResult<T> + ?Sized),
+    ) -> Result<T, LogError> {
+        let client = self.warm()?;
+        let started = Instant::now();
+        let first = self.metadata_timeout / FIRST_TRY;
+        let mut answer = question(&client, first);
+        client.context().collect(&client, answer.is_err());
+        if answer.as_ref().is_err_and(is_transient) && !client.context().is_hopeless() {
+            answer = question(&client, self.metadata_timeout.saturating_sub(started.elapsed()));
+            client.context().collect(&client, answer.is_err());
+        }
+        answer.map_err(|error| {
+            self.forget(&client);
+            self.explain(what, &error, client.context())
+        })
+    }
+
+    fn explain(&self, what: &str, error: &KafkaError, context: &LogContext) -> LogError {
+        let said = context.said();
+        match error.rdkafka_error_code() {
+            _ if context.refused_login() => LogError::Login { said },
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
+                LogError::Login { said }
+            }
+            _ if context.is_down() => LogError::Unreachable { brokers: self.brokers.clone(), said },
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
+                LogError::Unreachable { brokers: self.brokers.clone(), said }
+            }
+            Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::TimedOutQueue) => {
+                LogError::Slow { what: what.to_owned(), limit: self.metadata_timeout, said }
+            }
+            _ => LogError::Client { what: format!("find {what}"), said: error.to_string() },
+        }
+    }
+}
+
+fn is_transient(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::TimedOutQueue
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::WaitCache
+        )
+    )
+}
+
+/// What is known of a topic.
+enum Found {
+    Partitions(Vec<i32>),
+    Missing,
+    Forbidden(String),
+}
+
+/// A topic's partitions, by number.
+fn partitions(client: &Client, topic: &str, limit: Duration) -> KafkaResult<Found> {
+    let metadata = client.fetch_metadata(Some(topic), limit)?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(Found::Missing);
+    };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => {}
+        Some(
+            RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::InvalidTopic
+            | RDKafkaErrorCode::UnknownPartition,
+        ) => return Ok(Found::Missing),
+        Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => return Ok(Found::Forbidden(code.to_string())),
+        Some(code) => return Err(KafkaError::MetadataFetch(code)),
+    }
+    let mut partitions: Vec<i32> = found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
+    partitions.sort_unstable();
+    Ok(Found::Partitions(partitions))
+}
+
+/// Asks for one offset of each partition. `at` is a time in milliseconds since 1970, or the first or the end offset;
+/// the end is that of the client's isolation.
+fn list_offsets(client: &Client, topic: &str, partitions: &[i32], at: Offset, limit: Duration) -> KafkaResult<Vec<Offset>> {
+    if partitions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition_offset(topic, *partition, at)?;
+    }
+    let answer = client.offsets_for_times(list, limit)?;
+    partitions
+        .iter()
+        .map(|partition| {
+            let element =
+                answer.find_partition(topic, *partition).ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+            element.error()?;
+            Ok(element.offset())
+        })
+        .collect()
+}
+
+fn number(offset: Offset) -> KafkaResult<i64> {
+    match offset {
+        Offset::Offset(number) => Ok(number),
+        _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
+    }
+}
+
+#[async_trait]
+impl KafkaLog for BrokerLog {
+    async fn topics(&self) -> Result<Vec<String>, LogError> {
+        self.ask("the topics".to_owned(), |client, limit| {
+            let metadata = client.fetch_metadata(None, limit)?;
+            Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+        })
+        .await
+    }
+
+    async fn offsets(&self, topic: &str) -> Result<Option<Vec<PartitionOffsets>>, LogError> {
+        let name = topic.to_owned();
+        let found = self
+            .ask(format!("the offsets of topic {topic}"), move |client, limit| {
+                let partitions = match partitions(client, &name, limit)? {
+                    Found::Partitions(partitions) => partitions,
+                    Found::Missing => return Ok(Ok(None)),
+                    Found::Forbidden(said) => return Ok(Err(LogError::Forbidden { topic: name.clone(), said })),
+                };
+                // The end first: what is appended in between belongs to a later query.
+                let ends = list_offsets(client, &name, &partitions, Offset::End, limit)?;
+                let starts = list_offsets(client, &name, &partitions, Offset::Beginning, limit)?;
+                let offsets = partitions.iter().zip(starts).zip(ends).map(|((partition, start), end)| {
+                    let (start, end) = (number(start)?, number(end)?);
+                    // Retention may have passed the end between the two questions.
+                    Ok(PartitionOffsets { partition: *partition, start, end: end.max(start) })
+                });
+                Ok(Ok(Some(offsets.collect::<KafkaResult<Vec<_>>>()?)))
+            })
+            .await?;
+        found
+    }
+
+    async fn offsets_for_time(&self, topic: &str, partitions: &[i32], millis: i64) -> Result<Vec<Option<i64>>, LogError> {
+        let (name, partitions) = (topic.to_owned(), partitions.to_vec());
+        self.ask(format!("offsets by time of topic {topic}"), move |client, limit| {
+            let offsets = list_offsets(client, &name, &partitions, Offset::Offset(millis), limit)?;
+            offsets
+                .into_iter()
+                .map(|offset| match offset {
+                    Offset::End => Ok(None),
+                    found => number(found).map(Some),
+                })
+                .collect()
+        })
+        .await
+    }
+
+    fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError> {
+        let shared = &self.shared;
+        let client = shared.client(&shared.reading)?;
+        let limits = (shared.connect_timeout, shared.idle_timeout);
+        Ok(Box::new(BrokerScan::new(client, range, shared.brokers.clone(), limits)?))
+    }
+}

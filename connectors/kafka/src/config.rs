@@ -1,0 +1,227 @@
+//! What a catalog entry says, checked and typed.
+
+use std::time::Duration;
+
+use portolan_connector::{CatalogEntry, ConnectorError, Properties, Result};
+use secrecy::SecretString;
+
+use crate::columns::is_hidden_name;
+use crate::decode::{ByteFormat, OnError, ValueColumn};
+
+/// Everything that a Kafka catalog is configured with.
+#[derive(Clone, Debug)]
+pub(crate) struct KafkaConfig {
+    pub(crate) brokers: String,
+    pub(crate) security: Security,
+    pub(crate) isolation: Isolation,
+    /// The one schema's name.
+    pub(crate) schema: String,
+    pub(crate) on_error: OnError,
+    pub(crate) tables: Vec<Declaration>,
+    /// Messages to infer columns from.
+    pub(crate) sample_messages: u64,
+    pub(crate) schema_cache: Duration,
+    /// Offsets that one split covers at most.
+    pub(crate) messages_per_split: u64,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) metadata_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) fetch_bytes: i64,
+    pub(crate) queue_kib: i64,
+}
+
+/// Which messages of transactions are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Only those of committed transactions; the end of a partition is its last stable offset.
+    ReadCommitted,
+    /// All; the end of a partition is its high watermark.
+    ReadUncommitted,
+}
+
+impl Isolation {
+    /// As Kafka's clients call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ReadCommitted => "read_committed",
+            Self::ReadUncommitted => "read_uncommitted",
+        }
+    }
+}
+
+/// How connections are secured.
+#[derive(Clone, Debug)]
+pub(crate) struct Security {
+    /// As Kafka's clients call it: `sasl_ssl`.
+    pub(crate) protocol: String,
+    pub(crate) sasl: Option<Sasl>,
+    /// Files for TLS by the client library's names of the settings.
+    pub(crate) tls: Vec<(&'static str, String)>,
+    pub(crate) key_password: Option<SecretString>,
+}
+
+/// How to log in.
+#[derive(Clone, Debug)]
+pub(crate) struct Sasl {
+    pub(crate) mechanism: String,
+    pub(crate) username: String,
+    pub(crate) password: SecretString,
+}
+
+/// A table of the catalog file.
+#[derive(Clone, Debug)]
+pub(crate) struct Declaration {
+    /// The table's name.
+    pub(crate) name: String,
+    pub(crate) topic: String,
+    /// `None` where the columns are inferred.
+    pub(crate) columns: Option<Vec<ValueColumn>>,
+    pub(crate) value: ByteFormat,
+    pub(crate) key: ByteFormat,
+    pub(crate) on_error: OnError,
+    pub(crate) max_out_of_orderness: Option<i64>,
+}
+
+impl KafkaConfig {
+    /// Reads a validated entry. Refuses what the declarations of properties cannot express.
+    pub(crate) fn new(entry: &CatalogEntry) -> Result<Self> {
+        let properties = &entry.properties;
+        let on_error = on_error(properties).unwrap_or(OnError::Fail);
+        let mut tables: Vec<Declaration> = Vec::new();
+        for (name, section) in properties.sections("tables") {
+            tables.push(declaration(name, section, on_error)?);
+        }
+        Ok(Self {
+            brokers: text(properties, "brokers")?.to_owned(),
+            security: security(properties)?,
+            isolation: match properties.text("isolation") {
+                Some("read_uncommitted") => Isolation::ReadUncommitted,
+                _ => Isolation::ReadCommitted,
+            },
+            schema: text(properties, "schema")?.to_owned(),
+            on_error,
+            tables,
+            sample_messages: integer(properties, "sample_messages")?.unsigned_abs(),
+            schema_cache: milliseconds(properties, "schema_cache_ms")?,
+            messages_per_split: integer(properties, "messages_per_split")?.unsigned_abs(),
+            connect_timeout: milliseconds(properties, "connect_timeout_ms")?,
+            metadata_timeout: milliseconds(properties, "metadata_timeout_ms")?,
+            idle_timeout: milliseconds(properties, "idle_timeout_ms")?,
+            fetch_bytes: integer(properties, "fetch_bytes")?,
+            queue_kib: integer(properties, "queue_kib")?,
+        })
+    }
+}
+
+fn text<'p>(properties: &'p Properties, name: &str) -> Result<&'p str> {
+    match properties.text(name) {
+        Some(text) if !text.trim().is_empty() => Ok(text),
+        _ => Err(ConnectorError::user(format!("`{name}` is missing or empty"))),
+    }
+}
+
+fn integer(properties: &Properties, name: &str) -> Result<i64> {
+    properties.integer(name).ok_or_else(|| ConnectorError::internal(format!("`{name}` has no value")))
+}
+
+fn milliseconds(properties: &Properties, name: &str) -> Result<Duration> {
+    Ok(Duration::from_millis(integer(properties, name)?.unsigned_abs()))
+}
+
+fn on_error(properties: &Properties) -> Option<OnError> {
+    match properties.text("on_error")? {
+        "null" => Some(OnError::Null),
+        _ => Some(OnError::Fail),
+    }
+}
+
+/// How this binary was built decides what it can do; say so here rather than let the client library fail later.
+const BUILD_HINT: &str = "build Portolan with the feature `kafka-tls`";
+
+fn security(properties: &Properties) -> Result<Security> {
+    let protocol = properties.text("security").unwrap_or("plaintext").to_owned();
+    let with_tls = protocol.ends_with("ssl");
+    if with_tls && !cfg!(feature = "kafka-tls") {
+        return Err(ConnectorError::user(format!("security = \"{protocol}\": this build has no TLS to Kafka")).hint(BUILD_HINT));
+    }
+    let sasl = match (protocol.starts_with("sasl"), properties.section("sasl")) {
+        (false, None) => None,
+        (true, Some(section)) => Some(sasl(section)?),
+        (true, None) => {
+            return Err(ConnectorError::user(format!("security = \"{protocol}\" needs `sasl.username` and `sasl.password`")));
+        }
+        (false, Some(_)) => {
+            return Err(ConnectorError::user(format!("`sasl` is set but security = \"{protocol}\" does not log in"))
+                .hint("set security = \"sasl_ssl\" or \"sasl_plaintext\", or remove `sasl`"));
+        }
+    };
+    let (mut tls, mut key_password) = (Vec::new(), None);
+    if let Some(section) = properties.section("tls") {
+        if !with_tls {
+            return Err(ConnectorError::user(format!("`tls` is set but security = \"{protocol}\" has no TLS"))
+                .hint("set security = \"ssl\" or \"sasl_ssl\", or remove `tls`"));
+        }
+        for (name, setting) in [
+            ("ca_file", "ssl.ca.location"),
+            ("certificate_file", "ssl.certificate.location"),
+            ("key_file", "ssl.key.location"),
+        ] {
+            if let Some(path) = section.text(name) {
+                tls.push((setting, path.to_owned()));
+            }
+        }
+        key_password = section.secret("key_password").cloned();
+    }
+    Ok(Security { protocol, sasl, tls, key_password })
+}
+
+fn sasl(section: &Properties) -> Result<Sasl> {
+    let mechanism = section.text("mechanism").unwrap_or("PLAIN").to_owned();
+    if mechanism.starts_with("SCRAM") && !cfg!(feature = "kafka-tls") {
+        return Err(ConnectorError::user(format!("sasl.mechanism = \"{mechanism}\": this build has no SCRAM"))
+            .hint(BUILD_HINT));
+    }
+    let password = section.secret("password").cloned();
+    Ok(Sasl {
+        mechanism,
+        username: text(section, "username")?.to_owned(),
+        password: password.ok_or_else(|| ConnectorError::user("`sasl.password` is missing"))?,
+    })
+}
+
+fn declaration(name: &str, section: &Properties, catalog_on_error: OnError) -> Result<Declaration> {
+    let wrong = |message: String| ConnectorError::user(format!("`tables.{name}`: {message}"));
+    let (mut columns, mut value) = (None, ByteFormat::Text);
+    if let Some(section) = section.section("value") {
+        if section.text("format") == Some("binary") {
+            value = ByteFormat::Binary;
+            if section.contains("columns") {
+                return Err(wrong("a value of format \"binary\" has no columns".to_owned()));
+            }
+            columns = Some(Vec::new());
+        } else if section.contains("columns") {
+            let mut declared = Vec::new();
+            for (column, value_type) in section.map("columns") {
+                if is_hidden_name(column) {
+                    return Err(wrong(format!("`{column}` is the name of a hidden column")));
+                }
+                let value_type = value_type.parse().map_err(|error| wrong(format!("column `{column}`: {error}")))?;
+                declared.push(ValueColumn { name: column.clone(), value_type });
+            }
+            columns = Some(declared);
+        }
+    }
+    let key = match section.section("key").and_then(|key| key.text("format")) {
+        Some("binary") => ByteFormat::Binary,
+        _ => ByteFormat::Text,
+    };
+    Ok(Declaration {
+        name: name.to_owned(),
+        topic: section.text("topic").unwrap_or(name).to_owned(),
+        columns,
+        value,
+        key,
+        on_error: on_error(section).unwrap_or(catalog_on_error),
+        max_out_of_orderness: section.integer("max_out_of_orderness_ms"),
+    })
+}

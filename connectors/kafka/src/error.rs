@@ -1,0 +1,81 @@
+//! What can go wrong with Kafka, and how it is told.
+
+use std::time::Duration;
+
+use portolan_connector::ConnectorError;
+
+/// An error of a cluster or of the client library.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LogError {
+    /// No broker answers.
+    #[error("cannot reach a Kafka broker at {brokers}")]
+    Unreachable {
+        brokers: String,
+        /// What the client library said last.
+        said: Option<String>,
+    },
+    /// A broker answers, and not in time.
+    #[error("the Kafka brokers did not answer within {} ms when asked for {what}", limit.as_millis())]
+    Slow { what: String, limit: Duration, said: Option<String> },
+    /// The login was refused.
+    #[error("the Kafka broker refused the login")]
+    Login { said: Option<String> },
+    /// The user may not.
+    #[error("Kafka does not allow this user to read {topic}")]
+    Forbidden { topic: String, said: String },
+    /// The topic or partition is not there.
+    #[error("topic {topic} has no partition {partition}; it may have been deleted while the query ran")]
+    Gone { topic: String, partition: i32 },
+    /// The topic is not there.
+    #[error("there is no topic {topic}")]
+    NoTopic { topic: String },
+    /// Offsets that were there when the query started are not there any more.
+    #[error(
+        "offsets {position}..{end} of topic {topic}, partition {partition} were deleted while the query ran{}",
+        first.map(|first| format!("; the first one kept is {first}")).unwrap_or_default()
+    )]
+    Truncated { topic: String, partition: i32, position: i64, end: i64, first: Option<i64> },
+    /// The log became shorter.
+    #[error(
+        "topic {topic}, partition {partition} ends at offset {now} and ended at {end} when the query started: \
+         messages were lost or the topic was made anew"
+    )]
+    Shrunk { topic: String, partition: i32, now: i64, end: i64 },
+    /// Nothing came for too long.
+    #[error(
+        "no message of topic {topic}, partition {partition} came for {} ms, at offset {position} of {end}",
+        limit.as_millis()
+    )]
+    Idle { topic: String, partition: i32, position: i64, end: i64, limit: Duration, said: Option<String> },
+    /// Anything else that the client library reports.
+    #[error("Kafka's client failed to {what}")]
+    Client { what: String, said: String },
+}
+
+impl From<LogError> for ConnectorError {
+    fn from(error: LogError) -> Self {
+        let tried = error.to_string();
+        let (said, hint) = match error {
+            LogError::Unreachable { said, .. } => {
+                (said, Some("check that the broker runs and that `brokers` has the address it listens on"))
+            }
+            LogError::Slow { said, .. } => (said, Some("if the cluster is only slow, raise `metadata_timeout_ms`")),
+            LogError::Login { said } => (said, Some("check `security`, `sasl.mechanism`, `sasl.username` and `sasl.password`")),
+            LogError::Forbidden { said, .. } => (Some(said), Some("give the user READ and DESCRIBE on the topic")),
+            LogError::Truncated { .. } => {
+                (None, Some("run the query again, or raise the topic's retention if it takes longer than that"))
+            }
+            LogError::Idle { said, .. } => (said, Some("check the broker; `idle_timeout_ms` sets how long to wait")),
+            LogError::Client { said, .. } => (Some(said), None),
+            LogError::Gone { .. } | LogError::NoTopic { .. } | LogError::Shrunk { .. } => (None, None),
+        };
+        let mut told = ConnectorError::source(tried);
+        if let Some(said) = said {
+            told = told.said(said);
+        }
+        match hint {
+            Some(hint) => told.hint(hint),
+            None => told,
+        }
+    }
+}

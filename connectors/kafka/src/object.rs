@@ -1,0 +1,156 @@
+//! From a message to the raw JSON texts of its fields, in one pass over its bytes.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Finds the fields that are asked for in JSON objects. Names match exactly; a field that appears twice counts as
+/// its last appearance.
+#[derive(Debug)]
+pub(crate) struct ObjectReader {
+    slots: HashMap<String, usize>,
+    /// The names of the last object in order, with their slots: messages of a topic mostly have theirs in the same
+    /// order, so that comparing with these is all that a name costs.
+    recent: Vec<(String, Option<usize>)>,
+}
+
+/// The most names remembered from one object.
+const MAX_RECENT: usize = 256;
+
+impl ObjectReader {
+    /// A reader for these fields; the texts are returned in their order.
+    pub(crate) fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let slots = names.into_iter().enumerate().map(|(slot, name)| (name.to_owned(), slot)).collect();
+        Self { slots, recent: Vec::new() }
+    }
+
+    /// Reads a message, which must be one JSON object and nothing else, and puts the text of each field into its slot
+    /// of `texts`, `None` where there is no such field. The error says what is wrong with the message.
+    pub(crate) fn read<'m>(&mut self, message: &'m [u8], texts: &mut Vec<Option<&'m str>>) -> Result<(), String> {
+        texts.clear();
+        texts.resize(self.slots.len(), None);
+        let text = std::str::from_utf8(message)
+            .map_err(|error| format!("it is not UTF-8 from byte {} on", error.valid_up_to()))?;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer
+            .deserialize_map(Fields { reader: self, texts })
+            .and_then(|()| deserializer.end())
+            .map_err(|error| format!("it is not one JSON object: {error}"))
+    }
+
+    fn slot(&mut self, position: usize, name: &str) -> Option<usize> {
+        match self.recent.get(position) {
+            Some((recent, slot)) if recent == name => return *slot,
+            _ => {}
+        }
+        let slot = self.slots.get(name).copied();
+        match self.recent.get_mut(position) {
+            Some(recent) => *recent = (name.to_owned(), slot),
+            None if position < MAX_RECENT => self.recent.push((name.to_owned(), slot)),
+            None => {}
+        }
+        slot
+    }
+}
+
+struct Fields<'a, 'm> {
+    reader: &'a mut ObjectReader,
+    texts: &'a mut Vec<Option<&'m str>>,
+}
+
+impl<'m> Visitor<'m> for Fields<'_, 'm> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'m>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut position = 0;
+        while let Some(slot) = map.next_key_seed(Name { reader: self.reader, position })? {
+            match slot.and_then(|slot| self.texts.get_mut(slot)) {
+                Some(text) => *text = Some(map.next_value::<&'m RawValue>()?.get()),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            position += 1;
+        }
+        Ok(())
+    }
+}
+
+struct Name<'a> {
+    reader: &'a mut ObjectReader,
+    position: usize,
+}
+
+impl<'m> DeserializeSeed<'m> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'m>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.reader.slot(self.position, name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<'m>(reader: &mut ObjectReader, message: &'m str) -> Result<Vec<Option<&'m str>>, String> {
+        let mut texts = Vec::new();
+        reader.read(message.as_bytes(), &mut texts).map(|()| texts)
+    }
+
+    #[test]
+    fn fields_are_found_in_any_order() {
+        let mut reader = ObjectReader::new(["id", "kind"]);
+        assert_eq!(read(&mut reader, r#"{"id":1,"kind":"a"}"#).unwrap(), [Some("1"), Some("\"a\"")]);
+        assert_eq!(read(&mut reader, r#" {"kind" : [1, 2] ,"x":{"id":9},"id":null}"#).unwrap(), [Some("null"), Some("[1, 2]")]);
+        assert_eq!(read(&mut reader, r#"{"ID":1}"#).unwrap(), [None, None]);
+        assert_eq!(read(&mut reader, r#"{"i\u0064":1.50}"#).unwrap(), [Some("1.50"), None]);
+        assert_eq!(read(&mut reader, "{}").unwrap(), [None, None]);
+        assert_eq!(read(&mut reader, r#"{"id":1,"id":2}"#).unwrap(), [Some("2"), None], "the last one counts");
+    }
+
+    #[test]
+    fn anything_but_one_object_is_refused() {
+        let mut reader = ObjectReader::new(["id"]);
+        for (message, part) in [
+            ("", "EOF"),
+            ("hello", "expected value"),
+            ("42", "expected an object"),
+            ("null", "expected an object"),
+            ("[1,2]", "expected an object"),
+            ("\"x\"", "expected an object"),
+            (r#"{"id":2,"kind":"#, "EOF"),
+            (r#"{"id":1}{"id":2}"#, "trailing"),
+            (r#"{"id":1},"#, "trailing"),
+            (r#"{"id":01}"#, "line 1"),
+            (r#"{"id":NaN}"#, "line 1"),
+            ("{'id':1}", "line 1"),
+        ] {
+            let error = read(&mut reader, message).unwrap_err();
+            assert!(error.contains(part), "{message}: {error}");
+        }
+        let mut texts = Vec::new();
+        let error = reader.read(b"{\"id\":\"\xff\"}", &mut texts).unwrap_err();
+        assert_eq!(error, "it is not UTF-8 from byte 7 on");
+        // A poisoned message leaves nothing behind.
+        assert_eq!(read(&mut reader, r#"{"id":3}"#).unwrap(), [Some("3")]);
+    }
+}

@@ -1,0 +1,181 @@
+//! Reading a split: a thread fetches and decodes, a stream hands its batches on.
+//!
+//! The thread starts when the stream is first polled. It waits when two batches are unread, and ends when the stream
+//! is dropped.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::RecordBatchStream;
+use futures::Stream;
+use portolan_connector::{ConnectorError, ReadContext};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::decode::BatchDecoder;
+use crate::log::{KafkaLog, ScanRange, Step};
+use crate::split::KafkaSplit;
+
+/// Batches that may wait to be taken.
+const WAITING_BATCHES: usize = 2;
+
+/// How long the thread waits for a message before it looks whether anybody still listens.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// What the thread sends. Only [`Part::End`] ends a result: a channel that closes without it is an error.
+enum Part {
+    Batch(RecordBatch),
+    End,
+    Failed(ConnectorError),
+}
+
+/// What the thread does.
+struct Job {
+    log: Arc<dyn KafkaLog>,
+    split: KafkaSplit,
+    context: ReadContext,
+}
+
+/// The batches of one split.
+pub(crate) struct SplitReader {
+    schema: SchemaRef,
+    state: State,
+}
+
+enum State {
+    Ready(Box<Job>),
+    Running(Receiver<Part>),
+    Done,
+}
+
+impl SplitReader {
+    /// A reader that has not started.
+    pub(crate) fn new(log: Arc<dyn KafkaLog>, split: KafkaSplit, context: ReadContext) -> Self {
+        Self { schema: Arc::clone(&context.schema), state: State::Ready(Box::new(Job { log, split, context })) }
+    }
+
+    fn fail(&mut self, error: ConnectorError) -> Poll<Option<Result<RecordBatch>>> {
+        self.state = State::Done;
+        Poll::Ready(Some(Err(DataFusionError::from(error))))
+    }
+}
+
+impl Stream for SplitReader {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if matches!(self.state, State::Ready(_))
+            && let State::Ready(job) = std::mem::replace(&mut self.state, State::Done)
+        {
+            let (sender, receiver) = channel(WAITING_BATCHES);
+            // Named for those who look at the process; Linux shows the first 15 bytes.
+            let thread = std::thread::Builder::new().name(format!("kafka {}", job.split.table.catalog));
+            if let Err(error) = thread.spawn(move || job.run(&sender)) {
+                return self.fail(ConnectorError::resource_exhausted("cannot start a thread that reads").said(error));
+            }
+            self.state = State::Running(receiver);
+        }
+        let State::Running(receiver) = &mut self.state else {
+            return Poll::Ready(None);
+        };
+        match futures::ready!(receiver.poll_recv(context)) {
+            Some(Part::Batch(batch)) => Poll::Ready(Some(Ok(batch))),
+            Some(Part::End) => {
+                self.state = State::Done;
+                Poll::Ready(None)
+            }
+            Some(Part::Failed(error)) => self.fail(error),
+            None => self.fail(ConnectorError::internal("the thread that reads Kafka stopped before the end")),
+        }
+    }
+}
+
+impl RecordBatchStream for SplitReader {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+impl Job {
+    fn run(&self, sender: &Sender<Part>) {
+        let last = match self.read(sender) {
+            Ok(()) => Part::End,
+            Err(error) => Part::Failed(error.in_table(&self.split.table)),
+        };
+        // Nobody to tell is no error: the query has ended.
+        let _ = sender.blocking_send(last);
+    }
+
+    /// Reads until the end, the limit, an error, or until nobody listens.
+    fn read(&self, sender: &Sender<Part>) -> Result<(), ConnectorError> {
+        let Self { split, context, .. } = self;
+        let (Some((start, _)), Some((_, end))) = (split.ranges.first(), split.ranges.last()) else {
+            return Ok(());
+        };
+        let mut decoder = BatchDecoder::new(
+            Arc::clone(&context.schema),
+            split.partition,
+            &split.values,
+            split.on_error,
+            context.batch_rows.max(1),
+        )
+        .map_err(ConnectorError::internal)?;
+        let mut left = split.limit.unwrap_or(usize::MAX);
+        let range = ScanRange { topic: &split.topic, partition: split.partition, start: *start, end: *end };
+        let mut scan = self.log.scan(range)?;
+        let mut ranges = split.ranges.iter().copied().peekable();
+        while left > 0 && !sender.is_closed() {
+            let mut poison = None;
+            let mut take = |record: &crate::log::Record<'_>| {
+                context.metrics.bytes_received.add(record.bytes());
+                while ranges.next_if(|(_, end)| *end <= record.offset).is_some() {}
+                if ranges.peek().is_some_and(|(start, _)| *start <= record.offset) {
+                    match decoder.push(record) {
+                        Ok(()) => left -= 1,
+                        Err(message) => poison = Some((record.offset, message)),
+                    }
+                }
+            };
+            let mut step = scan.next(Duration::ZERO, &mut take)?;
+            if step == Step::Waiting {
+                let started = Instant::now();
+                let waited = scan.next(WAIT, &mut take);
+                context.metrics.time_waiting.add_duration(started.elapsed());
+                step = waited?;
+            }
+            if let Some((offset, message)) = poison {
+                return Err(self.poisoned(offset, &message));
+            }
+            // While nothing comes, what there is can be worked on.
+            if decoder.is_full() || (step != Step::Message && decoder.rows() > 0) {
+                send(&mut decoder, sender)?;
+            }
+            if step == Step::End {
+                return Ok(());
+            }
+        }
+        if decoder.rows() > 0 { send(&mut decoder, sender) } else { Ok(()) }
+    }
+
+    fn poisoned(&self, offset: i64, message: &str) -> ConnectorError {
+        let KafkaSplit { topic, partition, .. } = &self.split;
+        ConnectorError::source(format!(
+            "the message of topic {topic}, partition {partition}, offset {offset} does not decode: {message}"
+        ))
+        .hint(
+            "declare another type for the column, set on_error = \"null\", or leave the message out with a condition on \
+             _partition_id and _partition_offset",
+        )
+    }
+}
+
+fn send(decoder: &mut BatchDecoder, sender: &Sender<Part>) -> Result<(), ConnectorError> {
+    let batch = decoder.finish().map_err(|error| ConnectorError::internal("a batch cannot be built").said(error))?;
+    // A closed channel ends the loop that called.
+    let _ = sender.blocking_send(Part::Batch(batch));
+    Ok(())
+}

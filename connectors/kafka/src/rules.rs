@@ -1,0 +1,58 @@
+//! What Kafka is declared to do with predicates.
+
+use portolan_connector::{Capabilities, Domain, Operation, Rule};
+
+/// The domain of `_partition_id`.
+pub(crate) const PARTITION: Domain = Domain("_partition_id");
+/// The domain of `_partition_offset`.
+pub(crate) const OFFSET: Domain = Domain("_partition_offset");
+/// The domain of `_timestamp`.
+pub(crate) const TIMESTAMP: Domain = Domain("_timestamp");
+/// The domain of everything inside a message: its value, key and headers.
+pub(crate) const CONTENT: Domain = Domain("message content");
+
+/// Why nothing is asked of Kafka about what is in a message.
+pub(crate) const NO_CONTENT: &str = "Kafka cannot filter by message content";
+/// Why an upper bound on time does not limit what is read.
+pub(crate) const NO_UPPER_BOUND: &str =
+    "later messages may be older, so an upper bound skips none unless the table declares max_out_of_orderness_ms";
+/// Why a missing time is not looked for.
+const NO_NULL_TIME: &str = "Kafka's time index does not list messages without a time";
+
+/// The condition on literals that partitions and offsets are compared with.
+const WHOLE: &str = "the other side is a constant whole number or NULL";
+/// The condition on literals that times are compared with.
+const INSTANT: &str = "the other side is a constant timestamp, in UTC if it has a zone";
+/// The condition of upper bounds.
+const ORDERED: &str = "the table declares max_out_of_orderness_ms; the other side is a constant timestamp";
+
+/// The rules, in the order in which `SHOW CAPABILITIES` prints them.
+pub(crate) fn capabilities() -> Capabilities {
+    use Operation::{And, Between, Eq, Gt, GtEq, ILike, In, IsNotNull, IsNull, Like, Limit, Lt, LtEq, Not, NotEq, Or};
+    let mut rules = Vec::new();
+    for domain in [PARTITION, OFFSET] {
+        for operation in [Eq, NotEq, Lt, LtEq, Gt, GtEq, In, Between] {
+            rules.push(Rule::exact(operation, Some(domain)).when(WHOLE));
+        }
+        rules.push(Rule::exact(IsNull, Some(domain)));
+        rules.push(Rule::exact(IsNotNull, Some(domain)));
+    }
+    for operation in [Eq, Gt, GtEq, In, Between] {
+        rules.push(Rule::pruning(operation, Some(TIMESTAMP)).when(INSTANT));
+    }
+    for operation in [Lt, LtEq] {
+        rules.push(Rule::pruning(operation, Some(TIMESTAMP)).when(ORDERED));
+    }
+    rules.push(Rule::refused(NotEq, Some(TIMESTAMP), "it excludes almost nothing"));
+    rules.push(Rule::refused(IsNull, Some(TIMESTAMP), NO_NULL_TIME));
+    rules.push(Rule::refused(IsNotNull, Some(TIMESTAMP), NO_NULL_TIME));
+    for operation in [Eq, NotEq, Lt, LtEq, Gt, GtEq, In, Between, IsNull, IsNotNull, Like, ILike] {
+        rules.push(Rule::refused(operation, Some(CONTENT), NO_CONTENT));
+    }
+    for operation in [And, Or, Not] {
+        rules.push(Rule::exact(operation, None).when("its parts are exact; otherwise it prunes as far as they do"));
+    }
+    rules.push(Rule::exact(Operation::Projection, None).when("messages are sent whole and only what is asked is decoded"));
+    rules.push(Rule::exact(Limit, None).when("all filters are exact; each task stops after so many rows"));
+    Capabilities::new(rules)
+}

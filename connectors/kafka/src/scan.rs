@@ -1,0 +1,217 @@
+//! A bounded read of one partition with a client of its own.
+//!
+//! The client is assigned an explicit offset and joins no group. The read ends by position, not by the last message:
+//! control records, aborted transactions and compaction take offsets that no message has. When the client reaches the
+//! end of the log before the frozen end, the log's end is asked again: if it is not below the frozen end, the rest
+//! held no messages; if it is, messages were lost.
+
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedHeaders, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::client::Client;
+use crate::error::LogError;
+use crate::log::{LogScan, Record, RecordHeaders, ScanRange, Step};
+
+/// How long the log's ends may take to be told when something is odd.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
+
+/// A read in progress.
+pub(crate) struct BrokerScan {
+    client: Client,
+    brokers: String,
+    topic: String,
+    partition: i32,
+    /// The offset after the last message seen.
+    position: i64,
+    end: i64,
+    finished: bool,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    /// How long nothing came, while somebody waited.
+    idle: Duration,
+    /// How much of that no broker was connected.
+    down: Option<Duration>,
+}
+
+impl BrokerScan {
+    /// Starts fetching. `limits` are how long brokers may be down and how long nothing may come.
+    pub(crate) fn new(
+        client: Client,
+        range: ScanRange<'_>,
+        brokers: String,
+        limits: (Duration, Duration),
+    ) -> Result<Self, LogError> {
+        let mut assignment = TopicPartitionList::with_capacity(1);
+        assignment
+            .add_partition_offset(range.topic, range.partition, Offset::Offset(range.start))
+            .and_then(|()| client.assign(&assignment))
+            .map_err(|error| LogError::Client { what: "start reading".to_owned(), said: error.to_string() })?;
+        Ok(Self {
+            client,
+            brokers,
+            topic: range.topic.to_owned(),
+            partition: range.partition,
+            position: range.start,
+            end: range.end,
+            finished: range.start >= range.end,
+            connect_timeout: limits.0,
+            idle_timeout: limits.1,
+            idle: Duration::ZERO,
+            down: None,
+        })
+    }
+
+    /// Nothing came within `wait`.
+    fn wait(&mut self, wait: Duration) -> Result<Step, LogError> {
+        self.idle += wait;
+        if let Some(down) = &mut self.down {
+            *down += wait;
+            if *down >= self.connect_timeout {
+                return Err(LogError::Unreachable { brokers: self.brokers.clone(), said: self.client.context().said() });
+            }
+        }
+        if self.idle >= self.idle_timeout {
+            return Err(LogError::Idle {
+                topic: self.topic.clone(),
+                partition: self.partition,
+                position: self.position,
+                end: self.end,
+                limit: self.idle_timeout,
+                said: self.client.context().said(),
+            });
+        }
+        Ok(Step::Waiting)
+    }
+
+    /// The client has read to the end of the log.
+    fn end_of_log(&mut self) -> Result<Step, LogError> {
+        let read_to = self.client.position().ok().and_then(|positions| {
+            match positions.find_partition(&self.topic, self.partition)?.offset() {
+                Offset::Offset(position) => Some(position),
+                _ => None,
+            }
+        });
+        self.position = self.position.max(read_to.unwrap_or(self.position));
+        if self.position < self.end {
+            let (_, now) = self.ends("check the end of the log")?;
+            if now < self.end {
+                return Err(self.shrunk(now));
+            }
+        }
+        self.finished = true;
+        Ok(Step::End)
+    }
+
+    /// The first and the end offset now.
+    fn ends(&self, what: &str) -> Result<(i64, i64), LogError> {
+        self.client
+            .fetch_watermarks(&self.topic, self.partition, CHECK_LIMIT)
+            .map_err(|error| LogError::Client { what: what.to_owned(), said: error.to_string() })
+    }
+
+    fn shrunk(&self, now: i64) -> LogError {
+        LogError::Shrunk { topic: self.topic.clone(), partition: self.partition, now, end: self.end }
+    }
+
+    /// What an error means; most are told again and again while the library keeps trying, and pass.
+    fn failed(&mut self, error: &KafkaError) -> Result<Step, LogError> {
+        let code = error.rdkafka_error_code();
+        let (topic, partition) = (self.topic.clone(), self.partition);
+        match code {
+            Some(
+                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::LogTruncation,
+            ) => {
+                let ends = self.ends("find the first offset").ok();
+                match ends {
+                    Some((_, now)) if now < self.position => Err(self.shrunk(now)),
+                    _ => Err(LogError::Truncated {
+                        topic,
+                        partition,
+                        position: self.position,
+                        end: self.end,
+                        first: ends.map(|(first, _)| first),
+                    }),
+                }
+            }
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition,
+            ) => Err(LogError::Gone { topic, partition }),
+            Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(LogError::Forbidden { topic, said: code.to_string() })
+            }
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
+                Err(LogError::Login { said: self.client.context().said() })
+            }
+            Some(
+                RDKafkaErrorCode::BadMessage
+                | RDKafkaErrorCode::BadCompression
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::UnsupportedFeature,
+            ) => Err(self.unreadable(error)),
+            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => Err(self.unreadable(error)),
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                self.down.get_or_insert(Duration::ZERO);
+                Ok(Step::Waiting)
+            }
+            _ => Ok(Step::Waiting),
+        }
+    }
+
+    fn unreadable(&self, error: &KafkaError) -> LogError {
+        LogError::Client {
+            what: format!("read topic {}, partition {}, from offset {}", self.topic, self.partition, self.position),
+            said: error.to_string(),
+        }
+    }
+}
+
+impl LogScan for BrokerScan {
+    fn next(&mut self, wait: Duration, visit: &mut dyn FnMut(&Record<'_>)) -> Result<Step, LogError> {
+        if self.finished {
+            return Ok(Step::End);
+        }
+        let failure = match self.client.poll(wait) {
+            None => return self.wait(wait),
+            Some(Err(error)) => error,
+            Some(Ok(message)) => {
+                (self.idle, self.down) = (Duration::ZERO, None);
+                let offset = message.offset();
+                self.finished = offset.saturating_add(1) >= self.end;
+                self.position = offset.saturating_add(1);
+                if offset >= self.end {
+                    return Ok(Step::End);
+                }
+                visit(&Record {
+                    offset,
+                    timestamp: message.timestamp().to_millis(),
+                    key: message.key(),
+                    value: message.payload(),
+                    headers: &MessageHeaders(message.headers()),
+                });
+                return Ok(Step::Message);
+            }
+        };
+        match failure {
+            KafkaError::PartitionEOF(_) => self.end_of_log(),
+            error => self.failed(&error),
+        }
+    }
+}
+
+struct MessageHeaders<'a>(Option<&'a BorrowedHeaders>);
+
+impl RecordHeaders for MessageHeaders<'_> {
+    fn count(&self) -> usize {
+        self.0.map_or(0, Headers::count)
+    }
+
+    fn get(&self, index: usize) -> Option<(&str, Option<&[u8]>)> {
+        self.0?.try_get(index).map(|header| (header.key, header.value))
+    }
+}

@@ -1,0 +1,284 @@
+//! A topic as a table.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use async_trait::async_trait;
+use datafusion::logical_expr::Expr;
+use portolan_connector::{
+    Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, Scan,
+    ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
+};
+
+use crate::decode::{ByteFormat, OnError, ValueColumn};
+use crate::error::LogError;
+use crate::log::{KafkaLog, PartitionOffsets};
+use crate::predicate::{Predicate, TimeIndex, TimeOrder};
+use crate::range::Ranges;
+use crate::snapshot::{KafkaSnapshot, LISTED};
+use crate::split::{KafkaSplit, cut};
+
+/// The most times that are looked up for one scan; bounds beyond that do not limit what is read.
+const MAX_TIMES: usize = 64;
+
+/// A topic as one query sees it.
+#[derive(Debug)]
+pub(crate) struct KafkaTable {
+    pub(crate) name: TableName,
+    pub(crate) topic: String,
+    /// The fields of the value that are columns.
+    pub(crate) values: Vec<ValueColumn>,
+    /// Those, and the hidden columns.
+    pub(crate) columns: Vec<Column>,
+    pub(crate) unsupported: Vec<UnsupportedColumn>,
+    pub(crate) key: ByteFormat,
+    pub(crate) value: ByteFormat,
+    pub(crate) on_error: OnError,
+    pub(crate) order: TimeOrder,
+    pub(crate) isolation: &'static str,
+    pub(crate) messages_per_split: u64,
+    pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) log: Arc<dyn KafkaLog>,
+}
+
+/// The offsets that times were found at, by partition and time.
+struct Times(HashMap<(i32, i64), i64>);
+
+impl TimeIndex for Times {
+    fn first_at(&self, partition: i32, millis: i64) -> Option<i64> {
+        self.0.get(&(partition, millis)).copied()
+    }
+}
+
+#[async_trait]
+impl ConnectorTable for KafkaTable {
+    fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    fn kind(&self) -> TableKind {
+        TableKind::Table
+    }
+
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn unsupported_columns(&self) -> &[UnsupportedColumn] {
+        &self.unsupported
+    }
+
+    /// The section of the catalog file that declares the table as it is, inferred columns included.
+    fn definition(&self) -> Option<String> {
+        let mut text = format!(
+            "[{}.tables.{}]\ntopic = {}\n",
+            toml_key(&self.name.catalog),
+            toml_key(&self.name.table),
+            toml_text(&self.topic)
+        );
+        let columns: Vec<String> =
+            self.values.iter().map(|value| format!("{} = \"{}\"", toml_key(&value.name), value.value_type)).collect();
+        // Writing to a String does not fail.
+        let _ = match (self.value, columns.is_empty()) {
+            (ByteFormat::Binary, _) => writeln!(text, "value = {{ format = \"binary\" }}"),
+            (ByteFormat::Text, true) => writeln!(text, "value = {{ format = \"json\" }}"),
+            (ByteFormat::Text, false) => {
+                writeln!(text, "value = {{ format = \"json\", columns = {{ {} }} }}", columns.join(", "))
+            }
+        };
+        if self.key == ByteFormat::Binary {
+            text.push_str("key = { format = \"binary\" }\n");
+        }
+        let _ = writeln!(text, "on_error = \"{}\"", self.on_error.name());
+        if let Some(slack) = self.order.slack {
+            let _ = writeln!(text, "max_out_of_orderness_ms = {slack}");
+        }
+        Some(text)
+    }
+
+    async fn statistics(&self) -> Result<Option<TableStatistics>> {
+        let offsets = self.log.offsets(&self.topic).await.map_err(|error| self.error(error))?;
+        Ok(offsets.map(|offsets| TableStatistics {
+            rows: Some(count(&offsets)),
+            origin: "offsets between the first and the end of each partition, an upper bound".to_owned(),
+            ..TableStatistics::default()
+        }))
+    }
+
+    fn judge(&self, conjunct: &Expr) -> Verdict {
+        self.predicate(conjunct).verdict(self.order)
+    }
+
+    fn fold(&self, request: &ScanRequest, operator: &Fold) -> Result<ScanRequest, Reason> {
+        let Fold::Limit(limit) = operator;
+        if request.filters.iter().any(|filter| filter.verdict != Verdict::Exact) {
+            return Err(Reason::from("a filter is not exact, so that more messages must be read than are returned"));
+        }
+        let limit = request.limit.map_or(*limit, |already| already.min(*limit));
+        Ok(ScanRequest { limit: Some(limit), ..request.clone() })
+    }
+
+    async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
+        let snapshot = context
+            .snapshot
+            .downcast_ref::<KafkaSnapshot>()
+            .ok_or_else(|| ConnectorError::internal("the snapshot is not one of Kafka").in_table(&self.name))?;
+        let offsets = snapshot.offsets(&self.topic).await.map_err(|error| self.error(error))?;
+        let filters: Vec<Predicate> = request.filters.iter().map(|filter| self.predicate(&filter.expression)).collect();
+        let times = self.look_up(&filters, &offsets).await.map_err(|error| self.error(error))?;
+
+        let mut kept: Vec<(i32, Ranges)> = offsets.iter().map(|offsets| (offsets.partition, whole(offsets))).collect();
+        let mut remote_filters = Vec::with_capacity(filters.len());
+        for filter in &filters {
+            let mut selected = Vec::with_capacity(offsets.len());
+            for ((partition, ranges), offsets) in kept.iter_mut().zip(offsets.iter()) {
+                let matching = filter.offsets(*partition, self.order, &times).intersect(&whole(offsets));
+                *ranges = ranges.intersect(&matching);
+                selected.push((*offsets, matching));
+            }
+            remote_filters.push(Some(describe_selected(&selected)));
+        }
+        let total = count(&offsets);
+        let kept_offsets = kept.iter().fold(0_u64, |sum, (_, ranges)| sum.saturating_add(ranges.len()));
+        let kept_partitions = kept.iter().filter(|(_, ranges)| !ranges.is_empty()).count();
+        let fields = request.projection.iter().map(|index| {
+            let column = self.columns.get(*index);
+            column.map(|column| Arc::clone(&column.field)).ok_or_else(|| {
+                ConnectorError::internal(format!("the table has no column number {index}")).in_table(&self.name)
+            })
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
+        let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &schema, &kept)? };
+        let limit = request.limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(u64::MAX));
+        Ok(SourcePlan {
+            schema,
+            scan: Scan::Splits(splits),
+            request: Some(self.describe(&kept)),
+            remote_filters,
+            units: vec![
+                Units { kind: "partitions", total: Some(offsets.len() as u64), kept: kept_partitions as u64 },
+                Units { kind: "offsets", total: Some(total), kept: kept_offsets },
+            ],
+            estimate: Estimate { rows: Some(kept_offsets.min(limit)), bytes: None },
+        })
+    }
+}
+
+impl KafkaTable {
+    fn error(&self, error: LogError) -> ConnectorError {
+        ConnectorError::from(error).in_table(&self.name)
+    }
+
+    fn predicate(&self, conjunct: &Expr) -> Predicate {
+        Predicate::new(conjunct, &self.columns, &self.capabilities)
+    }
+
+    /// Asks for the offsets of all times that the filters need.
+    async fn look_up(&self, filters: &[Predicate], offsets: &[PartitionOffsets]) -> Result<Times, LogError> {
+        let mut wanted = Vec::new();
+        filters.iter().for_each(|filter| filter.times(self.order, &mut wanted));
+        // Times of messages are not before 1970, so such a bound excludes nothing.
+        wanted.retain(|millis| *millis > 0);
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted.truncate(MAX_TIMES);
+        let partitions: Vec<i32> = offsets.iter().map(|offsets| offsets.partition).collect();
+        let mut found = HashMap::new();
+        for millis in wanted {
+            let firsts = self.log.offsets_for_time(&self.topic, &partitions, millis).await?;
+            for (offsets, first) in offsets.iter().zip(firsts) {
+                // The ends were frozen before: what has no message so young now had none then.
+                found.insert((offsets.partition, millis), first.unwrap_or(offsets.end));
+            }
+        }
+        Ok(Times(found))
+    }
+
+    fn splits(
+        &self,
+        request: &ScanRequest,
+        schema: &Schema,
+        kept: &[(i32, Ranges)],
+    ) -> Result<Vec<portolan_connector::Split>> {
+        let is_asked = |value: &&ValueColumn| schema.fields().iter().any(|field| *field.name() == value.name);
+        let values: Vec<ValueColumn> = match self.on_error {
+            _ if !self.values.iter().any(|value| is_asked(&value)) => Vec::new(),
+            OnError::Fail => self.values.iter().filter(is_asked).cloned().collect(),
+            OnError::Null => self.values.clone(),
+        };
+        cut(kept, self.messages_per_split)
+            .into_iter()
+            .map(|(partition, ranges)| {
+                KafkaSplit {
+                    table: self.name.clone(),
+                    topic: self.topic.clone(),
+                    partition,
+                    ranges,
+                    values: values.clone(),
+                    on_error: self.on_error,
+                    limit: request.limit,
+                }
+                .pack()
+            })
+            .collect()
+    }
+
+    /// `web.clicks, read_committed, offsets 0:0..1200 1:0..980`: partitions with their offsets, ends not included.
+    fn describe(&self, kept: &[(i32, Ranges)]) -> String {
+        let mut text = format!("{}, {}, offsets", self.topic, self.isolation);
+        let read: Vec<&(i32, Ranges)> = kept.iter().filter(|(_, ranges)| !ranges.is_empty()).collect();
+        for (partition, ranges) in read.iter().take(LISTED) {
+            let _ = write!(text, " {partition}:{ranges}");
+        }
+        if read.is_empty() {
+            text.push_str(" none");
+        }
+        if read.len() > LISTED {
+            let _ = write!(text, " and {} more partitions", read.len() - LISTED);
+        }
+        text
+    }
+}
+
+fn whole(offsets: &PartitionOffsets) -> Ranges {
+    Ranges::between(offsets.start.into(), offsets.end.into())
+}
+
+fn count(offsets: &[PartitionOffsets]) -> u64 {
+    offsets.iter().fold(0, |sum, offsets| sum.saturating_add(whole(offsets).len()))
+}
+
+/// What a filter selects: `partitions 1, 2` where it takes partitions whole, otherwise `offsets 0:2..11 1:2..11`.
+fn describe_selected(selected: &[(PartitionOffsets, Ranges)]) -> String {
+    let some: Vec<&(PartitionOffsets, Ranges)> = selected.iter().filter(|(_, ranges)| !ranges.is_empty()).collect();
+    if some.is_empty() {
+        return "nothing".to_owned();
+    }
+    let are_whole = some.iter().all(|(offsets, ranges)| *ranges == whole(offsets));
+    let parts: Vec<String> = some
+        .iter()
+        .take(LISTED)
+        .map(|(offsets, ranges)| {
+            if are_whole { offsets.partition.to_string() } else { format!("{}:{ranges}", offsets.partition) }
+        })
+        .collect();
+    let more = if some.len() > LISTED { format!(" and {} more", some.len() - LISTED) } else { String::new() };
+    if are_whole {
+        format!("partitions {}{more}", parts.join(", "))
+    } else {
+        format!("offsets {}{more}", parts.join(" "))
+    }
+}
+
+/// A key of a TOML table, quoted where it must be.
+fn toml_key(key: &str) -> String {
+    let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if is_bare { key.to_owned() } else { toml_text(key) }
+}
+
+/// A basic string of TOML, whose escapes are those of JSON.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

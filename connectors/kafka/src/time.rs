@@ -1,0 +1,162 @@
+//! Dates and times from text.
+
+use chrono::NaiveDate;
+
+/// A date and time of day, and the zone's offset if the text has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DateTime {
+    /// Seconds since 1970-01-01T00:00:00: of UTC where the text has an offset, of the text's own clock otherwise.
+    pub(crate) seconds: i64,
+    /// Nanoseconds within the second.
+    pub(crate) nanos: u32,
+    /// Whether the text says its offset from UTC.
+    pub(crate) zoned: bool,
+}
+
+/// Days since 1970-01-01 of `YYYY-MM-DD`; `None` if the text is anything else.
+pub(crate) fn parse_date(text: &str) -> Option<i32> {
+    let mut reader = Reader(text);
+    let date = reader.date()?;
+    if !reader.0.is_empty() {
+        return None;
+    }
+    i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
+}
+
+/// A date and time as RFC 3339 section 5.6 writes them, with these liberties: a space may stand for the `T`, and the
+/// seconds and the offset may be missing. `None` if the text is anything else; a leap second is.
+pub(crate) fn parse_date_time(text: &str) -> Option<DateTime> {
+    let mut reader = Reader(text);
+    let date = reader.date()?;
+    reader.one_of(&['T', 't', ' '])?;
+    let hour = reader.digits(2)?;
+    reader.one_of(&[':'])?;
+    let minute = reader.digits(2)?;
+    let (mut second, mut nanos) = (0, 0);
+    if reader.one_of(&[':']).is_some() {
+        second = reader.digits(2)?;
+        if reader.one_of(&['.']).is_some() {
+            nanos = reader.fraction()?;
+        }
+    }
+    let offset = reader.offset()?;
+    if !reader.0.is_empty() {
+        return None;
+    }
+    let time = date.and_hms_opt(hour, minute, second)?;
+    let seconds = time.and_utc().timestamp() - i64::from(offset.unwrap_or(0));
+    Some(DateTime { seconds, nanos, zoned: offset.is_some() })
+}
+
+/// What is left of the text.
+struct Reader<'a>(&'a str);
+
+impl Reader<'_> {
+    /// Exactly so many digits.
+    fn digits(&mut self, count: usize) -> Option<u32> {
+        let (digits, rest) = self.0.split_at_checked(count)?;
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        self.0 = rest;
+        digits.parse().ok()
+    }
+
+    fn one_of(&mut self, choices: &[char]) -> Option<char> {
+        let first = self.0.chars().next().filter(|first| choices.contains(first))?;
+        self.0 = self.0.get(first.len_utf8()..)?;
+        Some(first)
+    }
+
+    fn date(&mut self) -> Option<NaiveDate> {
+        let year = self.digits(4)?;
+        self.one_of(&['-'])?;
+        let month = self.digits(2)?;
+        self.one_of(&['-'])?;
+        let day = self.digits(2)?;
+        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)
+    }
+
+    /// One to nine digits of a second's fraction, and zeros after them, in nanoseconds.
+    fn fraction(&mut self) -> Option<u32> {
+        let count = self.0.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        let significant = digits.trim_end_matches('0');
+        if digits.is_empty() || significant.len() > 9 {
+            return None;
+        }
+        format!("{significant:0<9}").parse().ok()
+    }
+
+    /// Seconds east of UTC; `Some(None)` if the text ends here.
+    fn offset(&mut self) -> Option<Option<i32>> {
+        if self.0.is_empty() {
+            return Some(None);
+        }
+        let sign = match self.one_of(&['Z', 'z', '+', '-'])? {
+            '+' => 1,
+            '-' => -1,
+            _ => return Some(Some(0)),
+        };
+        let hours = self.digits(2)?;
+        let minutes = if self.0.is_empty() {
+            0
+        } else {
+            self.one_of(&[':']);
+            self.digits(2)?
+        };
+        if hours > 23 || minutes > 59 {
+            return None;
+        }
+        Some(Some(sign * i32::try_from(hours * 3600 + minutes * 60).ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        assert_eq!(parse_date("1970-01-01"), Some(0));
+        assert_eq!(parse_date("1969-12-31"), Some(-1));
+        assert_eq!(parse_date("2024-02-29"), Some(19782));
+        for wrong in ["2023-02-29", "2023-13-01", "2023-1-1", "2023-01-01T00:00:00Z", "20230101", "", "202é-01-01"] {
+            assert_eq!(parse_date(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn dates_with_times() {
+        // 1_700_000_000 is 2023-11-14T22:13:20Z.
+        for (text, nanos, zoned) in [
+            ("2023-11-14T22:13:20Z", 0, true),
+            ("2023-11-14t22:13:20.000z", 0, true),
+            ("2023-11-15T03:43:20.5+05:30", 500_000_000, true),
+            ("2023-11-14 14:13:20.123456789-0800", 123_456_789, true),
+            ("2023-11-14 14:13:20.000000001000-08", 1, true),
+            ("2023-11-14 22:13:20", 0, false),
+        ] {
+            assert_eq!(parse_date_time(text), Some(DateTime { seconds: 1_700_000_000, nanos, zoned }), "{text}");
+        }
+        assert_eq!(
+            parse_date_time("2023-11-14T22:13"),
+            Some(DateTime { seconds: 1_699_999_980, nanos: 0, zoned: false })
+        );
+        for wrong in [
+            "2023-11-14",
+            "2023-11-14T24:00:00Z",
+            "2023-12-31T23:59:60Z",
+            "2023-11-14T22:13:20.Z",
+            "2023-11-14T22:13:20.0123456789Z",
+            "2023-11-14T22:13:20+5:30",
+            "2023-11-14T22:13:20+24:00",
+            "2023-11-14T22:13:20Zx",
+            "2023-11-14T22:13:20 UTC",
+            "now",
+        ] {
+            assert_eq!(parse_date_time(wrong), None, "{wrong}");
+        }
+    }
+}
