@@ -1,0 +1,269 @@
+//! Sessions as scripts: what is typed, and what comes back.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::console::Sink;
+use super::*;
+use crate::cli::repl;
+use crate::{Engine, EngineOptions};
+
+/// A writer whose bytes can be looked at.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A writer that nobody reads, as when `head` has left.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Fixture {
+    shell: Shell,
+    out: Captured,
+    err: Captured,
+}
+
+fn fixture() -> Fixture {
+    let (out, err) = (Captured::default(), Captured::default());
+    let console = Console { out: Sink::other(out.clone()), redirected: None, err: Sink::other(err.clone()) };
+    let session = Arc::new(Engine::start(EngineOptions::default()).unwrap().session());
+    Fixture { shell: Shell::new(session, console, Interrupt::default(), View::default()), out, err }
+}
+
+/// A session with a person: the output and the errors.
+async fn typed(texts: &[&str]) -> (String, String) {
+    let fixture = fixture();
+    let mut shell = fixture.shell.interactive(None);
+    let mut lines = Scripted::new(texts.iter().copied());
+    assert_eq!(repl::run(&mut shell, &mut lines).await, Ok(()));
+    (fixture.out.text(), fixture.err.text())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_answers_and_goes_on_after_mistakes() {
+    let (out, err) =
+        typed(&["SELECT 1 AS a;", "SELEC 2;", "SELECT nothing;", "SELECT 3 AS b;", "\\q", "SELECT 4;"]).await;
+    assert_eq!(out, " a\n---\n 1\n(1 row)\n b\n---\n 3\n(1 row)\n");
+    assert_eq!(err.matches("error: ").count(), 2, "{err}");
+    assert!(err.contains("LINE 1: SELEC 2\n        ^"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_and_the_end_of_input_leave() {
+    for words in [&["quit"][..], &["exit;"], &["\\q"], &[]] {
+        assert_eq!(typed(words).await, (String::new(), String::new()));
+    }
+    assert!(typed(&["help"]).await.0.contains("\\?"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_is_remembered_and_ctrl_c_forgets_the_line() {
+    let fixture = fixture();
+    let mut shell = fixture.shell.interactive(None);
+    let mut lines = Scripted::new(["SELECT 1;", "^C", "  ", "\\p"]);
+    repl::run(&mut shell, &mut lines).await.unwrap();
+    assert_eq!(lines.remembered, ["SELECT 1;", "\\p"]);
+    assert_eq!(lines.prompts[0], "portolan> ");
+    assert!(fixture.out.text().ends_with("SELECT 1\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn switches_say_what_they_are_and_change_the_output() {
+    let (out, err) = typed(&[
+        "\\timing",
+        "SELECT 1 AS a;",
+        "\\timing off",
+        "\\x",
+        "SELECT 2 AS b;",
+        "\\x off",
+        "\\format csv",
+        "SELECT 3 AS c;",
+    ])
+    .await;
+    assert_eq!(err, "");
+    assert!(out.starts_with("Timing is on.\n a\n---\n 1\n(1 row)\nTime: "), "{out}");
+    assert!(out.contains(" ms, 1 row\nTiming is off.\nExpanded display is on.\n-[ RECORD 1 ]-\nb | 2\n"), "{out}");
+    assert!(out.ends_with("Expanded display is off.\nThe format is csv.\nc\n3\n"), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_changed_with_a_word() {
+    let (out, _) = typed(&["SET SESSION pushdown = 'none';", "SHOW pushdown;"]).await;
+    assert_eq!(out, "SET SESSION\n value\n-------\n none\n(1 row)\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_can_be_run_again_shown_and_forgotten() {
+    let (out, err) = typed(&["SELECT 1 AS a \\g", "\\gx", "SELECT 2 AS b\n\\r", ";", "\\p"]).await;
+    assert_eq!(out, " a\n---\n 1\n(1 row)\n-[ RECORD 1 ]-\na | 1\nthe statement is forgotten\nSELECT 1 AS a\n");
+    assert_eq!(err, "");
+    let (_, err) = typed(&["\\g"]).await;
+    assert_eq!(err, "error: there is no statement to run\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_the_middle_of_a_statement_leaves_the_statement() {
+    let (out, err) = typed(&["SELECT 1 \\timing off", "+ 1 AS two;"]).await;
+    assert_eq!((out.as_str(), err.as_str()), ("Timing is off.\n two\n-----\n   2\n(1 row)\n", ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_do_not_exist_name_the_nearest() {
+    let (out, err) = typed(&["\\timng", "\\zzz"]).await;
+    assert_eq!(out, "");
+    assert!(err.contains("did you mean \\timing?") && err.contains("there is no command \\zzz"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_what_is_not_there() {
+    let (out, err) = typed(&["\\l", "\\dt", "\\dn", "\\conninfo"]).await;
+    assert_eq!(err, "");
+    assert_eq!(out.matches("(0 rows)").count(), 3, "{out}");
+    assert!(out.contains("No catalog is configured"), "{out}");
+    let (_, err) = typed(&["\\c pg", "\\d pg.public.t"]).await;
+    assert_eq!(err.matches("catalog \"pg\" does not exist").count(), 2, "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_are_lines_without_a_border() {
+    let (out, err) = typed(&["EXPLAIN SELECT 1;"]).await;
+    assert_eq!(err, "");
+    assert!(!out.contains("row)") && !out.contains("---"), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_included_and_results_redirected() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("two.sql");
+    std::fs::write(&script, "SELECT 1 AS a;\n\nSELECT\n  nothing;\nSELECT 2 AS never;").unwrap();
+    let result = directory.path().join("result.csv");
+    let (out, err) = typed(&[
+        &format!("\\i {}", script.display()),
+        "\\format csv",
+        &format!("\\o '{}'", result.display()),
+        "SELECT 5 AS five;",
+        "\\o",
+    ])
+    .await;
+    assert!(out.starts_with(" a\n---\n 1\n(1 row)\nThe format is csv.\nResults go to "), "{out}");
+    assert!(out.ends_with("Results go to the screen.\n"), "{out}");
+    assert!(err.contains(&format!("error: {}:4: ", script.display())), "{err}");
+    assert_eq!(std::fs::read_to_string(&result).unwrap(), "five\n5\n");
+
+    let itself = directory.path().join("itself.sql");
+    std::fs::write(&itself, format!("\\i {}", itself.display())).unwrap();
+    let (_, err) = typed(&[&format!("\\i {}", itself.display())]).await;
+    assert!(err.contains("include one another more than 16 deep"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_cancels_the_query_and_not_the_session() {
+    let fixture = fixture();
+    let mut shell = fixture.shell.interactive(None);
+    let interrupt = shell.interrupt.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        interrupt.raise();
+    });
+    let started = std::time::Instant::now();
+    let long =
+        "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 1000) b WHERE a.value + b.value < 0;";
+    let mut lines = Scripted::new([long, "SELECT 1 AS a;"]);
+    repl::run(&mut shell, &mut lines).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(fixture.err.text(), "error: the query was cancelled\n");
+    assert_eq!(fixture.out.text(), " a\n---\n 1\n(1 row)\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_in_a_script_ends_it() {
+    let mut fixture = fixture();
+    fixture.shell.interrupt.raise();
+    assert_eq!(fixture.shell.run_text("SELECT 1; SELECT 2;").await, Err(Stop::Interrupted));
+    assert_eq!(fixture.out.text(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_stops_at_the_first_failure_and_says_only_results() {
+    let mut fixture = fixture();
+    let script = "-- first\nSET SESSION pushdown = 'none';\nSELECT 1 AS a;\nSELECT 1 / 0;\nSELECT 2 AS b;\n";
+    let mut source = ScriptLines::new(script.as_bytes());
+    assert_eq!(fixture.shell.run_source(&mut source, "x.sql").await, Err(Stop::Failed));
+    assert_eq!(fixture.out.text(), " a\n---\n 1\n(1 row)\n");
+    assert!(fixture.err.text().starts_with("error: x.sql:4: division by zero"), "{}", fixture.err.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_statement_of_a_script_needs_no_semicolon() {
+    let mut fixture = fixture();
+    fixture.shell.view.format = Format::Csv;
+    let mut source = ScriptLines::new(&b"SELECT 1 AS a;\nSELECT 2\n AS b"[..]);
+    assert_eq!(fixture.shell.run_source(&mut source, "x.sql").await, Ok(()));
+    assert_eq!(fixture.out.text(), "a\n1\nb\n2\n");
+    let mut broken = ScriptLines::new(&b"SELECT 1 AS a;\n\nSELECT\n nothing"[..]);
+    assert_eq!(fixture.shell.run_source(&mut broken, "y.sql").await, Err(Stop::Failed));
+    assert!(fixture.err.text().contains("y.sql:4: "), "{}", fixture.err.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_after_the_first_rows_never_looks_whole() {
+    let failing = "SELECT 10 / (50000 - value) AS x FROM generate_series(1, 100000)";
+    for (format, whole) in [(Format::Json, "]"), (Format::Table, "rows)")] {
+        let mut fixture = fixture();
+        fixture.shell.view.format = format;
+        assert_eq!(fixture.shell.run_text(failing).await, Err(Stop::Failed));
+        assert!(fixture.out.text().len() > 1_000, "{format:?} printed the rows before the failure");
+        assert!(!fixture.out.text().trim_end().ends_with(whole), "{format:?}");
+        assert!(fixture.err.text().contains("division by zero"), "{}", fixture.err.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_leaves_ends_the_output_quietly() {
+    let mut fixture = fixture();
+    fixture.shell.console.out = Sink::other(Closed);
+    assert_eq!(fixture.shell.run_text("SELECT value FROM generate_series(1, 1000000)").await, Err(Stop::OutputClosed));
+    assert_eq!(fixture.err.text(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parquet_holds_one_answer() {
+    let mut fixture = fixture();
+    fixture.shell.view.format = Format::Parquet;
+    assert_eq!(fixture.shell.run_text("SELECT 1; SELECT 2").await, Err(Stop::Failed));
+    assert!(fixture.err.text().contains("one statement"), "{}", fixture.err.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_result_streams_in_little_memory_and_in_order() {
+    let mut fixture = fixture();
+    fixture.shell.view.format = Format::Csv;
+    assert_eq!(fixture.shell.run_text("SELECT value FROM generate_series(1, 100000)").await, Ok(()));
+    let text = fixture.out.text();
+    assert_eq!(text.lines().count(), 100_001);
+    assert_eq!(text.lines().last(), Some("100000"));
+}
