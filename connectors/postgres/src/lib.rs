@@ -1,1 +1,31 @@
-//! portolan-postgres
+//! The PostgreSQL connector: tables of one database, read through binary `COPY` straight into Arrow.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `factory`, `config` | the properties of a catalog entry |
+//! | `connector` | [`portolan_connector::Connector`]: listings, tables, snapshots, reads |
+//! | `table` | [`portolan_connector::ConnectorTable`]: verdicts, folds, plans |
+//! | `rules` | what PostgreSQL is declared to do as the engine would |
+//! | `types` | PostgreSQL's types, and as what the engine sees them |
+//! | `metadata` | the questions to the system catalogs |
+//! | `snapshot` | one exported snapshot for all scans of a query |
+//! | `read`, `copy` | the stream of rows, its decoder, its cancellation |
+//! | `net` | sockets, TLS, the wire, sessions and their pools |
+//!
+//! The least server version is 12.
+
+mod config;
+mod connector;
+mod copy;
+mod error;
+mod factory;
+mod metadata;
+mod net;
+mod read;
+mod rules;
+mod snapshot;
+mod split;
+mod table;
+mod types;
+
+pub use factory::PostgresFactory;

@@ -1,0 +1,9 @@
+//! The questions to the system catalogs.
+
+mod listing;
+mod relation;
+mod statistics;
+
+pub(crate) use listing::{list_schemas, list_tables};
+pub(crate) use relation::{Attribute, Relation, RelationKind, describe};
+pub(crate) use statistics::{estimate, statistics};

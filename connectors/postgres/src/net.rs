@@ -1,0 +1,16 @@
+//! How the server is reached: sockets, TLS, the wire, sessions and their pools.
+
+mod dial;
+mod message;
+mod pool;
+mod raw;
+mod session;
+mod shared;
+mod tls;
+
+pub(crate) use dial::Address;
+pub(crate) use message::{Backend, ServerError};
+pub(crate) use pool::{Pooled, Pools, Purpose};
+pub(crate) use raw::{RawWire, Step};
+pub(crate) use session::{OpenError, Session, server_error};
+pub(crate) use tls::{Tls, Verification};

@@ -1,0 +1,197 @@
+//! TLS by rustls with ring.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::sync::OnceCell;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::dial::Socket;
+use super::shared::{Lend, SharedStream};
+
+/// What is asked of the server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verification {
+    /// Nothing: the connection is encrypted, the server may be anyone.
+    None,
+    /// A known authority has signed it.
+    Authority,
+    /// A known authority has signed it, for the host that was asked for.
+    Full,
+}
+
+/// How sessions of one catalog are encrypted.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    mode: SslMode,
+    verification: Verification,
+    root_certificate: Option<PathBuf>,
+    connector: OnceCell<RustlsConnector>,
+}
+
+/// The library's connector, which is not `Debug` itself.
+#[derive(Clone)]
+struct RustlsConnector(MakeRustlsConnect);
+
+impl std::fmt::Debug for RustlsConnector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MakeRustlsConnect")
+    }
+}
+
+impl Tls {
+    /// Certificates are read when the first session opens.
+    pub(crate) fn new(mode: SslMode, verification: Verification, root_certificate: Option<PathBuf>) -> Self {
+        Self { mode, verification, root_certificate, connector: OnceCell::new() }
+    }
+
+    /// Whether the server is asked for TLS, and what happens when it has none.
+    pub(crate) fn mode(&self) -> SslMode {
+        self.mode
+    }
+
+    /// A connector for the host.
+    pub(super) async fn connector(&self, host: &str) -> Result<Connector, String> {
+        let connector = self
+            .connector
+            .get_or_try_init(|| async { self.client_config().map(|c| RustlsConnector(MakeRustlsConnect::new(c))) })
+            .await?;
+        let mut connector = connector.0.clone();
+        MakeTlsConnect::<Plain>::make_tls_connect(&mut connector, host).map_err(|error| error.to_string())
+    }
+
+    fn client_config(&self) -> Result<ClientConfig, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let verifier = match self.verification {
+            Verification::Full => {
+                return Ok(builder.with_root_certificates(self.roots()?).with_no_client_auth());
+            }
+            Verification::None => LenientVerifier { authority: None, provider },
+            Verification::Authority => {
+                let authority =
+                    WebPkiServerVerifier::builder_with_provider(Arc::new(self.roots()?), Arc::clone(&provider))
+                        .build()
+                        .map_err(|error| error.to_string())?;
+                LenientVerifier { authority: Some(authority), provider }
+            }
+        };
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        Ok(builder.with_no_client_auth())
+    }
+
+    /// The authorities of the catalog's own file, or the machine's.
+    fn roots(&self) -> Result<RootCertStore, String> {
+        let mut roots = RootCertStore::empty();
+        match &self.root_certificate {
+            Some(path) => {
+                let unreadable = |error| format!("cannot read tls_root_certificate {}: {error}", path.display());
+                for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+                    let certificate = certificate.map_err(unreadable)?;
+                    roots.add(certificate).map_err(|error| format!("{}: {error}", path.display()))?;
+                }
+                if roots.is_empty() {
+                    return Err(format!("tls_root_certificate {} holds no certificate", path.display()));
+                }
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                if roots.is_empty() {
+                    return Err("this machine has no root certificates: set tls_root_certificate".to_owned());
+                }
+            }
+        }
+        Ok(roots)
+    }
+}
+
+/// Verifies less than rustls would by itself. Signatures of the handshake are verified in any case.
+#[derive(Debug)]
+struct LenientVerifier {
+    /// `None` accepts every certificate.
+    authority: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for LenientVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
+        match authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A session's socket, as the client library gets it.
+pub(super) type Plain = SharedStream<Socket>;
+type Encrypted = <MakeRustlsConnect as MakeTlsConnect<Plain>>::Stream;
+/// Connects to one host, over a stream of any kind.
+type Connector = <MakeRustlsConnect as MakeTlsConnect<Plain>>::TlsConnect;
+
+/// Encrypts a session's socket and keeps the borrower's side of the encrypted stream.
+pub(super) struct SharedTls {
+    pub(super) connector: Connector,
+    pub(super) encrypted: Arc<OnceLock<Arc<dyn Lend>>>,
+}
+
+impl TlsConnect<Plain> for SharedTls {
+    type Stream = SharedStream<Encrypted>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Stream>> + Send>>;
+
+    fn connect(self, stream: Plain) -> Self::Future {
+        Box::pin(async move {
+            let stream = self.connector.connect(stream).await?;
+            let (shared, borrower) = SharedStream::new(stream);
+            // Only one handshake per session, so the slot is free.
+            let _ = self.encrypted.set(borrower);
+            Ok(shared)
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! What PostgreSQL is declared to do as the engine would, and why it is not asked for the rest.
+
+use portolan_connector::{Capabilities, Domain, Operation, Rule};
+
+use crate::types::*;
+
+const EQUALITY: &[Operation] = &[Operation::Eq, Operation::NotEq, Operation::In];
+const ORDER: &[Operation] = &[Operation::Lt, Operation::LtEq, Operation::Gt, Operation::GtEq, Operation::Between];
+const NULLS: &[Operation] = &[Operation::IsNull, Operation::IsNotNull];
+const PATTERNS: &[Operation] = &[Operation::Like, Operation::ILike, Operation::Regex];
+
+/// All kinds of columns, in the order in which they are printed.
+const DOMAINS: &[Domain] = &[
+    BOOLEAN,
+    INTEGER,
+    FLOAT,
+    NUMERIC,
+    NUMERIC_CONVERTED,
+    TEXT,
+    TEXT_NONDETERMINISTIC,
+    TEXT_NOT_UTF8,
+    CHAR,
+    CITEXT,
+    BYTEA,
+    DATE,
+    TIME,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    INTERVAL,
+    UUID,
+    JSON,
+    ENUM,
+    ARRAY,
+];
+
+/// The declared rules. Operations that no rule names are refused.
+pub(crate) fn capabilities() -> Capabilities {
+    let mut rules = vec![
+        Rule::exact(Operation::Projection, None),
+        Rule::exact(Operation::Limit, None),
+        Rule::exact(Operation::And, None),
+        Rule::exact(Operation::Or, None),
+        Rule::exact(Operation::Not, None),
+        Rule::exact(Operation::Truth, Some(BOOLEAN)),
+    ];
+    for domain in DOMAINS {
+        rules.extend(NULLS.iter().map(|operation| Rule::exact(*operation, Some(*domain))));
+        rules.extend(comparisons(*domain));
+    }
+    Capabilities::new(rules)
+}
+
+/// The rules of one kind of column beside `IS [NOT] NULL`.
+fn comparisons(domain: Domain) -> Vec<Rule> {
+    match domain {
+        BOOLEAN | INTEGER | NUMERIC | BYTEA | DATE | TIME | TIMESTAMP | TIMESTAMPTZ => {
+            exact(domain, [EQUALITY, ORDER].concat(), None)
+        }
+        FLOAT => {
+            // NaN is the greatest number and equals itself, and 0 equals -0, on both sides; an IN list of the engine
+            // goes by bits.
+            let mut rules = exact(domain, [&[Operation::Eq, Operation::NotEq], ORDER].concat(), None);
+            rules.extend(exact(domain, vec![Operation::In], Some("no literal is zero")));
+            rules
+        }
+        UUID => {
+            let mut rules = exact(
+                domain,
+                [EQUALITY, ORDER].concat(),
+                Some("the literal is a UUID as PostgreSQL prints it: 36 characters, lower case"),
+            );
+            rules.extend(refused(domain, PATTERNS, "PostgreSQL has no patterns for uuid"));
+            rules
+        }
+        TEXT => {
+            let mut rules = exact(domain, EQUALITY.to_vec(), None);
+            rules.extend(exact(domain, ORDER.to_vec(), Some("sent with COLLATE \"C\", which orders by code point")));
+            rules.extend(exact(domain, vec![Operation::Like], Some("the pattern does not end in a lone escape")));
+            rules.extend(refused(domain, &[Operation::ILike], "which letters differ in case only depends on the locale"));
+            rules.extend(refused(
+                domain,
+                &[Operation::Regex],
+                "PostgreSQL's regular expressions differ from the engine's",
+            ));
+            rules
+        }
+        ENUM => {
+            let mut rules = exact(domain, EQUALITY.to_vec(), Some("the literal is one of the enum's labels"));
+            rules.extend(refused(domain, ORDER, "PostgreSQL orders an enum as it was declared, the engine by text"));
+            rules.extend(refused(domain, PATTERNS, "PostgreSQL has no patterns for enums"));
+            rules
+        }
+        _ => refused(domain, &[EQUALITY, ORDER, PATTERNS].concat(), refusal(domain)),
+    }
+}
+
+/// Why nothing but `IS [NOT] NULL` is asked of a kind of column.
+fn refusal(domain: Domain) -> &'static str {
+    match domain {
+        NUMERIC_CONVERTED => "PostgreSQL compares the numeric, the engine what the catalog converts it to",
+        TEXT_NONDETERMINISTIC => "the column's collation takes some different texts for equal",
+        TEXT_NOT_UTF8 => "the database is not in UTF8, so that some texts cannot be sent to it",
+        CHAR => "char(n) pads with blanks, which count in some of PostgreSQL's comparisons and not in others",
+        CITEXT => "citext compares without case, the engine with it",
+        INTERVAL => "PostgreSQL takes 30 days for a month and 24 hours for a day, the engine does not",
+        JSON => "PostgreSQL compares json by its content or not at all, the engine by its text",
+        ARRAY => "comparisons of arrays have not been shown to be the same",
+        _ => "comparisons have not been shown to be the same",
+    }
+}
+
+fn exact(domain: Domain, operations: Vec<Operation>, condition: Option<&'static str>) -> Vec<Rule> {
+    let rule = |operation| {
+        let rule = Rule::exact(operation, Some(domain));
+        match condition {
+            Some(condition) => rule.when(condition),
+            None => rule,
+        }
+    };
+    operations.into_iter().map(rule).collect()
+}
+
+fn refused(domain: Domain, operations: &[Operation], reason: &'static str) -> Vec<Rule> {
+    operations.iter().map(|operation| Rule::refused(*operation, Some(domain), reason)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portolan_connector::Verdict;
+
+    #[test]
+    fn every_domain_answers_null_tests_and_has_a_reason_for_the_rest() {
+        let capabilities = capabilities();
+        for domain in DOMAINS {
+            assert_eq!(capabilities.verdict(Operation::IsNull, *domain), Verdict::Exact, "{domain}");
+            for operation in [EQUALITY, ORDER].concat() {
+                assert!(capabilities.rule(operation, Some(*domain)).is_some(), "{operation} on {domain}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_rule_is_declared_twice() {
+        let capabilities = capabilities();
+        let mut seen = std::collections::HashSet::new();
+        for rule in capabilities.rules() {
+            assert!(seen.insert((rule.operation, rule.domain)), "{} on {:?}", rule.operation, rule.domain);
+        }
+    }
+}

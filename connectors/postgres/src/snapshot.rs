@@ -1,0 +1,61 @@
+//! One exported snapshot for all scans of a query.
+
+use std::sync::Mutex;
+
+use portolan_connector::{Result, Snapshot};
+
+use crate::config::Config;
+use crate::error;
+use crate::net::Pooled;
+
+/// Opens a transaction and exports what it sees.
+const EXPORT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot()";
+
+/// A transaction that stays open as long as its snapshot can be needed.
+#[derive(Debug)]
+pub(crate) struct PostgresSnapshot {
+    id: String,
+    /// Present until the drop.
+    session: Mutex<Option<Pooled>>,
+}
+
+impl PostgresSnapshot {
+    /// Exports a snapshot on a session, which it keeps.
+    pub(crate) async fn export(session: Pooled, config: &Config) -> Result<Self> {
+        match session.execute(EXPORT).await {
+            Ok(id) => Ok(Self { id: id.unwrap_or_default(), session: Mutex::new(Some(session)) }),
+            Err(cause) => {
+                drop(session.discard());
+                Err(error::statement(config, "cannot freeze a moment to read in", &cause))
+            }
+        }
+    }
+
+    /// The name by which other sessions import it.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Snapshot for PostgresSnapshot {
+    fn describe(&self) -> Option<String> {
+        Some(self.id.clone())
+    }
+}
+
+/// Ends the transaction and frees the session; where that cannot be done, closes the session, which ends it too.
+impl Drop for PostgresSnapshot {
+    fn drop(&mut self) {
+        let session = self.session.get_mut().map_or(None, Option::take);
+        let Some(session) = session else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            drop(session.discard());
+            return;
+        };
+        runtime.spawn(async move {
+            if session.execute("ROLLBACK").await.is_err() {
+                drop(session.discard());
+            }
+        });
+    }
+}

@@ -1,0 +1,77 @@
+//! What a split carries to whoever reads it: a statement, and how to decode its rows. Never credentials.
+
+use portolan_connector::{ConnectorError, Result, Split};
+use serde::{Deserialize, Serialize};
+
+use crate::types::Wire;
+
+/// One `COPY` in one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CopySplit {
+    /// For messages.
+    pub(crate) schema: String,
+    /// For messages.
+    pub(crate) table: String,
+    /// The query whose rows are copied.
+    pub(crate) sql: String,
+    /// The exported snapshot to see them in.
+    pub(crate) snapshot: String,
+    /// The columns of the result.
+    pub(crate) columns: Vec<CopyColumn>,
+}
+
+/// A column of the result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CopyColumn {
+    pub(crate) name: String,
+    /// PostgreSQL's name of the type.
+    pub(crate) source_type: String,
+    pub(crate) wire: Wire,
+}
+
+impl CopySplit {
+    /// Writes the split down.
+    pub(crate) fn write(&self, rows: Option<u64>) -> Result<Split> {
+        let payload = serde_json::to_value(self)
+            .map_err(|error| ConnectorError::internal("cannot write a split down").said(error))?;
+        Ok(Split { payload, label: format!("{}.{}", self.schema, self.table), rows })
+    }
+
+    /// Reads it back.
+    pub(crate) fn read(split: &Split) -> Result<Self> {
+        Self::deserialize(&split.payload)
+            .map_err(|error| ConnectorError::internal("cannot read a split of this catalog").said(error))
+    }
+
+    /// The statements of the whole read. The transaction ends with it, so that the session is free afterwards.
+    pub(crate) fn statements(&self) -> String {
+        let Self { sql, snapshot, .. } = self;
+        let snapshot = snapshot.replace('\'', "''");
+        format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'; \
+             COPY ({sql}) TO STDOUT (FORMAT binary); COMMIT"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_survives_being_written_down() {
+        let split = CopySplit {
+            schema: "public".to_owned(),
+            table: "t".to_owned(),
+            sql: "SELECT \"a\" FROM \"public\".\"t\"".to_owned(),
+            snapshot: "00000003-0000001B-1".to_owned(),
+            columns: vec![CopyColumn {
+                name: "a".to_owned(),
+                source_type: "numeric(12,2)[]".to_owned(),
+                wire: Wire::List(Box::new(Wire::Decimal { precision: 12, scale: 2 })),
+            }],
+        };
+        let text = serde_json::to_string(&split.write(Some(7)).unwrap()).unwrap();
+        assert_eq!(CopySplit::read(&serde_json::from_str(&text).unwrap()).unwrap(), split);
+    }
+}

@@ -1,0 +1,67 @@
+//! How a value arrives in binary `COPY`, and as what Arrow type it leaves.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use serde::{Deserialize, Serialize};
+
+/// The name of the zone in which the engine sees a `timestamptz`.
+pub(crate) const UTC: &str = "UTC";
+
+/// A wire format together with the Arrow type it is decoded into. Plain data: it travels in splits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Wire {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    /// `numeric` into a decimal.
+    Decimal { precision: u8, scale: i8 },
+    /// `numeric` into the text that PostgreSQL prints.
+    NumericText,
+    /// `numeric` into the nearest float.
+    NumericDouble,
+    /// `text` and everything whose binary form is its text.
+    Text,
+    /// `char(n)`: text whose trailing blanks mean nothing.
+    PaddedText,
+    Jsonb,
+    Bytea,
+    Date,
+    Time,
+    Timestamp,
+    Timestamptz,
+    Interval,
+    Uuid,
+    /// An array of one dimension.
+    List(Box<Wire>),
+}
+
+impl Wire {
+    /// The Arrow type of decoded values.
+    pub(crate) fn data_type(&self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::Int2 => DataType::Int16,
+            Self::Int4 => DataType::Int32,
+            Self::Int8 => DataType::Int64,
+            Self::Float4 => DataType::Float32,
+            Self::Float8 | Self::NumericDouble => DataType::Float64,
+            Self::Decimal { precision, scale } if *precision <= arrow::datatypes::DECIMAL128_MAX_PRECISION => {
+                DataType::Decimal128(*precision, *scale)
+            }
+            Self::Decimal { precision, scale } => DataType::Decimal256(*precision, *scale),
+            Self::NumericText | Self::Text | Self::PaddedText | Self::Jsonb | Self::Uuid => DataType::Utf8,
+            Self::Bytea => DataType::Binary,
+            Self::Date => DataType::Date32,
+            Self::Time => DataType::Time64(TimeUnit::Microsecond),
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+            Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
+            Self::List(element) => DataType::List(Arc::new(Field::new_list_field(element.data_type(), true))),
+        }
+    }
+}

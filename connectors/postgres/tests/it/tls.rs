@@ -1,0 +1,98 @@
+//! Encryption, and what is asked of the server's certificate. The certificates are for tests only: the authority's key
+//! is gone, the server's is no secret.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use portolan_connector::Connector;
+use portolan_servers::PostgresServer;
+
+use crate::harness::{begin, connector, open, plan, read, request, table};
+
+/// A server with TLS.
+static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
+    let server = PostgresServer::start().unwrap();
+    // The server itself has to own the files, and nobody else may read the key.
+    let install = |content: &str, name: &str| {
+        let lines: Vec<String> = content.lines().map(|line| format!("('{line}')")).collect();
+        format!("COPY (VALUES {}) TO PROGRAM 'umask 077; cat > {name}';\n", lines.join(", "))
+    };
+    let script = [
+        install(include_str!("certificates/server.pem"), "server.pem"),
+        install(include_str!("certificates/server.key"), "server.key"),
+        "ALTER SYSTEM SET ssl_cert_file = 'server.pem';\nALTER SYSTEM SET ssl_key_file = 'server.key';\n".to_owned(),
+        "ALTER SYSTEM SET ssl = on;\nSELECT pg_reload_conf();\n".to_owned(),
+        "CREATE VIEW long AS SELECT g AS id, repeat('x', 200) AS v FROM generate_series(1, 100000000) g;\n".to_owned(),
+        "CREATE VIEW mine AS SELECT ssl AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid();\n".to_owned(),
+    ];
+    server.psql("postgres", &script.concat()).unwrap();
+    let start = Instant::now();
+    while server.psql("postgres", "SHOW ssl").unwrap().trim() != "on" {
+        assert!(start.elapsed() < Duration::from_secs(10), "the server did not switch TLS on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    server
+});
+
+fn with(host: &str, properties: &str) -> Arc<dyn Connector> {
+    let url = SERVER.url("postgres").replace("127.0.0.1", host);
+    connector(&format!("url = '{url}'\npassword = '{}'\n{properties}", SERVER.password())).unwrap()
+}
+
+/// Whether the session that reads rows is encrypted.
+async fn encrypted(connector: &Arc<dyn Connector>) -> String {
+    let mine = table(connector, "public", "mine").await;
+    read(connector, &mine, &["encrypted"], vec![]).await.unwrap()[0][0].to_string()
+}
+
+fn authority() -> String {
+    format!("tls_root_certificate = '{}/tests/it/certificates/authority.pem'", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modes_ask_for_as_much_as_they_say() {
+    assert_eq!(encrypted(&with("127.0.0.1", "tls = 'disable'")).await, "false");
+    for mode in ["", "tls = 'prefer'", "tls = 'require'"] {
+        assert_eq!(encrypted(&with("127.0.0.1", mode)).await, "true", "{mode}");
+    }
+    let ca = authority();
+    // The certificate is for localhost, not for 127.0.0.1.
+    assert_eq!(encrypted(&with("127.0.0.1", &format!("tls = 'verify-ca'\n{ca}"))).await, "true");
+    assert_eq!(encrypted(&with("localhost", &format!("tls = 'verify-full'\n{ca}"))).await, "true");
+    let error = with("127.0.0.1", &format!("tls = 'verify-full'\n{ca}")).list_schemas().await.unwrap_err().to_string();
+    assert!(error.contains("certificate") && error.contains("Hint: "), "{error}");
+    // The machine's own authorities did not sign it.
+    let error = with("localhost", "tls = 'verify-ca'").list_schemas().await.unwrap_err().to_string();
+    assert!(error.contains("certificate"), "{error}");
+    let missing = with("localhost", "tls = 'verify-full'\ntls_root_certificate = '/no/such/file.pem'");
+    let error = missing.list_schemas().await.unwrap_err().to_string();
+    assert!(error.contains("/no/such/file.pem"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_no_secure_server() {
+    let plain = crate::harness::Database::new();
+    let error = plain.connector_with("tls = 'require'").list_schemas().await.unwrap_err().to_string();
+    assert!(error.contains("does not support TLS") && error.contains("tls = \"disable\""), "{error}");
+    assert_eq!(plain.connector_with("tls = 'prefer'").list_schemas().await.unwrap(), ["public"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancellation_goes_over_tls_as_well() {
+    let connector = with("127.0.0.1", "tls = 'require'");
+    let of = table(&connector, "public", "long").await;
+    let snapshot = begin(&connector).await;
+    let plan = plan(&of, &request(&of, &["id", "v"], vec![]), &snapshot).await.unwrap();
+    let mut stream = open(&connector, &plan, 1000);
+    for _ in 0..500 {
+        assert_eq!(stream.next().await.unwrap().unwrap().num_rows(), 1000);
+    }
+    drop(stream);
+    let start = Instant::now();
+    let active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%COPY%long%' AND state = 'active' AND pid <> pg_backend_pid()";
+    while SERVER.psql("postgres", active).unwrap().trim() != "0" {
+        assert!(start.elapsed() < Duration::from_secs(1), "the statement still runs");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
