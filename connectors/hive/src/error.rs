@@ -6,12 +6,16 @@ use portolan_connector::{ConnectorError, TableName};
 
 /// The error of a request to the store. `said` is its text without secrets.
 pub(crate) fn store_error(tried: String, error: &object_store::Error, said: String) -> ConnectorError {
-    let hint = match error {
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-            "check access_key_id and secret_access_key of the catalog, and what they may read"
-        }
-        object_store::Error::NotFound { .. } => "check that the bucket or directory in location exists",
-        _ => "check location, endpoint and region of the catalog, and that the store is reachable",
+    use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+    // Listings report the status of the answer only in their text.
+    let status = |code: &str| said.contains(&format!("status code: {code} "));
+    let denied = matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) || status("401") || status("403");
+    let hint = if denied {
+        "check access_key_id and secret_access_key of the catalog, and what they may read"
+    } else if matches!(error, NotFound { .. }) || status("404") {
+        "check that the bucket or directory in location exists"
+    } else {
+        "check location, endpoint and region of the catalog, and that the store is reachable"
     };
     ConnectorError::source(tried).said(said).hint(hint)
 }

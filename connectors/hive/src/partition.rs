@@ -174,7 +174,7 @@ async fn samples(
     let mut files = Vec::new();
     if top.partitions.is_empty() {
         let mut by_age = top.files.clone();
-        by_age.sort_by_key(|file| file.last_modified);
+        by_age.sort_by(|a, b| (a.last_modified, &a.location).cmp(&(b.last_modified, &b.location)));
         files.extend(spread(&by_age, settings.schema_files).cloned());
     } else {
         let starts: Vec<Path> =
@@ -186,7 +186,7 @@ async fn samples(
             .await?;
         files.extend(found.into_iter().flatten());
     }
-    files.sort_by_key(|file| std::cmp::Reverse(file.last_modified));
+    files.sort_by(|a, b| (b.last_modified, &b.location).cmp(&(a.last_modified, &a.location)));
     files.dedup_by(|a, b| a.location == b.location);
     Ok(files)
 }

@@ -35,7 +35,7 @@ const NO_NESTED: &str = "statistics of nested columns are not used";
 /// The rules of this connector.
 pub(crate) fn capabilities() -> Capabilities {
     use Operation::{
-        And, AnyExpression, Between, Eq, Gt, GtEq, ILike, In, IsNotNull, IsNull, Like, Limit, Lt, LtEq, NotEq, Or,
+        And, AnyExpression, Between, Eq, Gt, GtEq, ILike, In, IsNotNull, IsNull, Like, Limit, Lt, LtEq, Not, NotEq, Or,
         Projection, Regex, Truth,
     };
     let mut rules = vec![
@@ -64,6 +64,8 @@ pub(crate) fn capabilities() -> Capabilities {
         Rule::refused(AnyExpression, Some(NESTED), NO_NESTED),
         Rule::pruning(And, None).when("one side prunes"),
         Rule::pruning(Or, None).when("both sides prune"),
+        Rule::pruning(Not, None)
+            .when("it stands before a boolean column, IN, BETWEEN, or LIKE with a wildcard at the end alone"),
         Rule::exact(Projection, None),
         Rule::exact(Limit, None).when("every filter is exact"),
     ]);

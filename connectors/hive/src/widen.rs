@@ -1,6 +1,6 @@
 //! Which differences between the type of a file's column and the type of the table's column lose nothing.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 
 /// Whether every value of `file` is a value of `table`: the column can be read as the table's type.
 pub(crate) fn widens(file: &DataType, table: &DataType) -> bool {
@@ -48,8 +48,11 @@ pub(crate) fn widens(file: &DataType, table: &DataType) -> bool {
     }
 }
 
-/// The narrower of two types that holds the values of both.
+/// The narrower of two types that holds the values of both. Structs get the fields of both.
 pub(crate) fn common(one: &DataType, other: &DataType) -> Option<DataType> {
+    if let (DataType::Struct(one), DataType::Struct(other)) = (one, other) {
+        return common_struct(one, other);
+    }
     if widens(one, other) {
         Some(other.clone())
     } else if widens(other, one) {
@@ -57,6 +60,21 @@ pub(crate) fn common(one: &DataType, other: &DataType) -> Option<DataType> {
     } else {
         None
     }
+}
+
+fn common_struct(one: &Fields, other: &Fields) -> Option<DataType> {
+    let named = |fields: &Fields, name: &str| fields.iter().find(|field| field.name() == name).cloned();
+    let mut fields = Vec::with_capacity(other.len());
+    for field in other {
+        let data_type = match named(one, field.name()) {
+            Some(field_of_one) => common(field_of_one.data_type(), field.data_type())?,
+            None => field.data_type().clone(),
+        };
+        fields.push(Field::new(field.name(), data_type, true));
+    }
+    let added = one.iter().filter(|field| named(other, field.name()).is_none());
+    fields.extend(added.map(|field| field.as_ref().clone().with_nullable(true)));
+    Some(DataType::Struct(Fields::from(fields)))
 }
 
 struct Integer {
@@ -106,7 +124,6 @@ fn is_binary(data_type: &DataType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::{Field, Fields};
 
     #[test]
     fn what_loses_nothing() {
@@ -168,8 +185,13 @@ mod tests {
             Field::new("a", DataType::Int64, true),
             Field::new("b", DataType::Utf8, true),
         ]));
+        let both = Some(DataType::Struct(Fields::from(vec![
+            Field::new("a", DataType::Int64, true),
+            Field::new("b", DataType::Utf8, true),
+        ])));
         assert!(widens(&one, &two));
         assert!(!widens(&two, &one));
-        assert_eq!(common(&two, &one), Some(two));
+        assert_eq!(common(&two, &one), both);
+        assert_eq!(common(&one, &two), both);
     }
 }

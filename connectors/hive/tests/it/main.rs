@@ -1,1 +1,13 @@
+//! The connector against real files: on the local disk, and through an S3 server that checks signatures.
 
+mod errors;
+mod evolution;
+mod explain;
+mod hidden;
+mod layout;
+mod listing;
+mod s3;
+mod statistics;
+mod support;
+mod values;
+mod walk;
