@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::common::Column as ColumnName;
 use datafusion::logical_expr::{Expr, lit};
+use datafusion::prelude::SessionContext;
 
 use super::rows::Rows;
 use super::subject::{Reading, failed};
@@ -67,9 +68,9 @@ impl fmt::Display for ContractReport {
 /// An error means that the table cannot be read at all, or has more than [`MAX_ROWS`] rows.
 pub async fn check_contract(subject: &Subject) -> Result<ContractReport> {
     let mut report = ContractReport::default();
-    let snapshot = subject.begin().await?;
+    let opened = Opened { snapshot: subject.begin().await?, session: subject.session(BATCH_ROWS) };
     let everything = subject.everything();
-    let reading = subject.read(&everything, &snapshot, BATCH_ROWS).await?;
+    let reading = opened.read(subject, &everything).await?;
     if reading.rows() > MAX_ROWS {
         return Err(ConnectorError::resource_exhausted(format!("the table has more than {MAX_ROWS} rows"))
             .in_table(subject.table.name()));
@@ -78,11 +79,23 @@ pub async fn check_contract(subject: &Subject) -> Result<ContractReport> {
     let all = Rows::new(&subject.projected(&everything.projection), &reading.batches).map_err(failed)?;
 
     check_columns(&mut report, subject);
-    check_projections(&mut report, subject, &snapshot, &all).await?;
-    check_small_batches(&mut report, subject, &snapshot, &all).await?;
-    check_limits(&mut report, subject, &snapshot, &all).await?;
-    check_splits(&mut report, subject, &snapshot).await?;
+    check_projections(&mut report, subject, &opened, &all).await?;
+    check_small_batches(&mut report, subject, &opened, &all).await?;
+    check_limits(&mut report, subject, &opened, &all).await?;
+    check_splits(&mut report, subject, &opened).await?;
     Ok(report)
+}
+
+/// What all reads share.
+struct Opened {
+    snapshot: Arc<dyn Snapshot>,
+    session: SessionContext,
+}
+
+impl Opened {
+    async fn read(&self, subject: &Subject, request: &ScanRequest) -> Result<Reading> {
+        subject.read(request, &self.snapshot, &self.session).await
+    }
 }
 
 fn check_columns(report: &mut ContractReport, subject: &Subject) {
@@ -132,18 +145,13 @@ fn check_batches(
     }
 }
 
-async fn check_projections(
-    report: &mut ContractReport,
-    subject: &Subject,
-    snapshot: &Arc<dyn Snapshot>,
-    all: &Rows,
-) -> Result<()> {
+async fn check_projections(report: &mut ContractReport, subject: &Subject, opened: &Opened, all: &Rows) -> Result<()> {
     let count = subject.table.columns().len();
     let singles = (0..count).map(|index| vec![index]);
     let visible = subject.table.columns().iter().filter(|column| column.hidden.is_none()).count();
     for projection in singles.chain([(0..count).rev().collect(), (0..visible).collect(), Vec::new()]) {
         let request = ScanRequest { projection: projection.clone(), ..ScanRequest::default() };
-        let reading = match subject.read(&request, snapshot, BATCH_ROWS).await {
+        let reading = match opened.read(subject, &request).await {
             Ok(reading) => reading,
             Err(error) => {
                 report.check(false, || format!("projection {projection:?}: the source fails: {error}"));
@@ -170,11 +178,12 @@ async fn check_projections(
 async fn check_small_batches(
     report: &mut ContractReport,
     subject: &Subject,
-    snapshot: &Arc<dyn Snapshot>,
+    opened: &Opened,
     all: &Rows,
 ) -> Result<()> {
+    let session = subject.session(SMALL_BATCH_ROWS);
     for request in [subject.everything(), ScanRequest::default()] {
-        let reading = subject.read(&request, snapshot, SMALL_BATCH_ROWS).await?;
+        let reading = subject.read(&request, &opened.snapshot, &session).await?;
         check_batches(report, subject, &request, &reading, SMALL_BATCH_ROWS);
         report.check(reading.rows() == all.len(), || {
             format!("in batches of {SMALL_BATCH_ROWS}: {} rows instead of {}", reading.rows(), all.len())
@@ -183,12 +192,7 @@ async fn check_small_batches(
     Ok(())
 }
 
-async fn check_limits(
-    report: &mut ContractReport,
-    subject: &Subject,
-    snapshot: &Arc<dyn Snapshot>,
-    all: &Rows,
-) -> Result<()> {
+async fn check_limits(report: &mut ContractReport, subject: &Subject, opened: &Opened, all: &Rows) -> Result<()> {
     for limit in [0, 1, all.len() / 2, all.len() + 1] {
         let Ok(request) = subject.table.fold(&subject.everything(), &Fold::Limit(limit)) else {
             continue;
@@ -196,7 +200,7 @@ async fn check_limits(
         report.check(request.limit == Some(limit), || {
             format!("LIMIT {limit} was taken, and the request says {:?}", request.limit)
         });
-        let reading = subject.read(&request, snapshot, BATCH_ROWS).await?;
+        let reading = opened.read(subject, &request).await?;
         let rows = Rows::new(&subject.projected(&request.projection), &reading.batches).map_err(failed)?;
         report.check(rows.beyond(all).is_empty(), || format!("LIMIT {limit}: rows that the table does not have"));
         report.check(rows.len() >= limit.min(all.len()), || {
@@ -219,8 +223,8 @@ async fn check_limits(
     Ok(())
 }
 
-async fn check_splits(report: &mut ContractReport, subject: &Subject, snapshot: &Arc<dyn Snapshot>) -> Result<()> {
-    for split in subject.splits(&subject.everything(), snapshot).await? {
+async fn check_splits(report: &mut ContractReport, subject: &Subject, opened: &Opened) -> Result<()> {
+    for split in subject.splits(&subject.everything(), &opened.snapshot, &opened.session).await? {
         let copy = serde_json::to_string(&split).and_then(|text| serde_json::from_str::<Split>(&text));
         report.check(copy.as_ref().is_ok_and(|copy| *copy == split), || {
             format!("the split {} changes when it is written down and read again", split.label)

@@ -59,14 +59,13 @@ impl Subject {
         Arc::new(Schema::new(fields.map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()))
     }
 
-    /// Reads as a query would, in batches of at most `batch_rows`.
+    /// Reads as a query would, in a session of [`Subject::session`].
     pub(super) async fn read(
         &self,
         request: &ScanRequest,
         snapshot: &Arc<dyn Snapshot>,
-        batch_rows: usize,
+        session: &SessionContext,
     ) -> Result<Reading> {
-        let session = self.session(batch_rows);
         let state = session.state();
         let context = PlanContext { session: &state, snapshot: Arc::clone(snapshot) };
         let plan = self.table.plan(request, &context).await?;
@@ -98,8 +97,13 @@ impl Subject {
     }
 
     /// The splits of a scan; none where the source is read natively.
-    pub(super) async fn splits(&self, request: &ScanRequest, snapshot: &Arc<dyn Snapshot>) -> Result<Vec<Split>> {
-        let state = self.session(MAX_ROWS).state();
+    pub(super) async fn splits(
+        &self,
+        request: &ScanRequest,
+        snapshot: &Arc<dyn Snapshot>,
+        session: &SessionContext,
+    ) -> Result<Vec<Split>> {
+        let state = session.state();
         let context = PlanContext { session: &state, snapshot: Arc::clone(snapshot) };
         match self.table.plan(request, &context).await?.scan {
             Scan::Splits(splits) => Ok(splits),
@@ -107,8 +111,9 @@ impl Subject {
         }
     }
 
-    /// A session that knows the connector, as a query's does.
-    fn session(&self, batch_rows: usize) -> SessionContext {
+    /// A session that knows the connector, as a query's does, and asks for batches of at most `batch_rows`. Costly to
+    /// make.
+    pub(super) fn session(&self, batch_rows: usize) -> SessionContext {
         let connectors = Connectors::new([(self.table.name().catalog.clone(), Arc::clone(&self.connector))]);
         let config = SessionConfig::new()
             .with_batch_size(batch_rows)

@@ -15,14 +15,23 @@ fn subject(lie: Lie) -> Subject {
     Subject::new(Arc::clone(&fake) as Arc<dyn Connector>, fake as Arc<dyn ConnectorTable>)
 }
 
-async fn walk(lie: Lie) -> WalkReport {
-    let integers = [0_i64, 1, -7, i64::MAX, i64::MIN].map(ScalarValue::from);
-    let floats = [0.0_f64, -0.0, 1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(ScalarValue::from);
-    let texts = ["", " ", "a", "A", "ą", "a\0", "it's", "a%b", "x "].map(ScalarValue::from);
+/// A walk with every kind of value.
+async fn thorough_walk(lie: Lie) -> WalkReport {
+    let texts = ["", " ", "a", "A", "ą", "a\0", "it's", "a%b", "x "];
+    let floats = [0.0, -0.0, 1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+    walk(lie, &[0, 1, -7, i64::MAX, i64::MIN], &floats, &texts).await
+}
+
+/// A walk with the values that it takes to find the lies.
+async fn short_walk(lie: Lie) -> WalkReport {
+    walk(lie, &[1], &[1.5, f64::NAN], &["a", "x", "a\0"]).await
+}
+
+async fn walk(lie: Lie, integers: &[i64], floats: &[f64], texts: &[&str]) -> WalkReport {
     Walk::new(subject(lie))
-        .probe(INTEGER, ["id", "small"], integers)
-        .probe(FLOAT, ["score"], floats)
-        .probe(TEXT, ["name"], texts)
+        .probe(INTEGER, ["id", "small"], integers.iter().copied().map(ScalarValue::from))
+        .probe(FLOAT, ["score"], floats.iter().copied().map(ScalarValue::from))
+        .probe(TEXT, ["name"], texts.iter().copied().map(ScalarValue::from))
         .probe(BOOLEAN, ["flag"], [ScalarValue::from(true)])
         .run()
         .await
@@ -35,7 +44,7 @@ async fn contract(lie: Lie) -> ContractReport {
 
 #[tokio::test]
 async fn an_honest_connector_passes() {
-    let report = walk(Lie::None).await;
+    let report = thorough_walk(Lie::None).await;
     report.assert_clean();
     assert!(report.denied > 0, "BETWEEN on text has no rule, and its conjuncts are refused");
     let line = |operation, domain| {
@@ -57,6 +66,7 @@ async fn an_honest_connector_passes() {
 
 #[tokio::test]
 async fn wrong_rules_are_caught() {
+    short_walk(Lie::None).await.assert_clean();
     for (lie, rule, problem) in [
         (Lie::TextEqualityIgnoresCase, "= on text", "must not be there"),
         (Lie::NothingIsGreaterThanNan, "> on float", "missing"),
@@ -74,7 +84,7 @@ async fn wrong_rules_are_caught() {
         (Lie::FilterNeedsItsColumn, "= on integer", "without columns"),
         (Lie::RefusesWithoutReason, "= on text", "without a reason"),
     ] {
-        let report = walk(lie).await;
+        let report = short_walk(lie).await;
         assert!(
             report.violations.iter().any(|found| found.rule == rule && found.problem.contains(problem)),
             "{lie:?} is not caught as `{rule}: {problem}`:\n{report}"
@@ -84,7 +94,7 @@ async fn wrong_rules_are_caught() {
 
 #[tokio::test]
 async fn a_violation_tells_what_was_sent_and_which_rows_are_wrong() {
-    let report = walk(Lie::TextEqualityIgnoresCase).await;
+    let report = short_walk(Lie::TextEqualityIgnoresCase).await;
     let violation =
         report.violations.iter().find(|found| found.conjunct.as_deref() == Some(r#"name = Utf8("a")"#)).unwrap();
     assert_eq!(violation.remote.as_deref(), Some(r#"lower(name) = Utf8("a")"#));

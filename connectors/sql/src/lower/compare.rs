@@ -91,15 +91,15 @@ impl Lowering<'_> {
     }
 }
 
-/// The engine compares with `=` as SQL does, but looks values of an IN list up by their bits: to it, `IN (0)` does
-/// not find -0.
+/// The engine compares with `=` as SQL does, but looks the values of an IN list up by their bits: to it, no row that
+/// holds 0 is `IN (-0)`.
 fn check_zero(value: &ScalarValue) -> Result<(), Reason> {
-    let zero = match value {
-        ScalarValue::Float32(Some(value)) => *value == 0.0,
-        ScalarValue::Float64(Some(value)) => *value == 0.0,
+    let negative_zero = match value {
+        ScalarValue::Float32(Some(value)) => *value == 0.0 && value.is_sign_negative(),
+        ScalarValue::Float64(Some(value)) => *value == 0.0 && value.is_sign_negative(),
         _ => false,
     };
-    if zero { Err("an IN list with a floating-point zero tells 0 from -0 in the engine only".into()) } else { Ok(()) }
+    if negative_zero { Err("the engine does not find 0 in an IN list with -0".into()) } else { Ok(()) }
 }
 
 fn compare_op(op: Operator) -> Option<CompareOp> {

@@ -7,6 +7,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, TableReference};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
+use datafusion::prelude::SessionContext;
 
 use super::super::report::{RuleReport, Violation, rule_name};
 use super::super::rows::Rows;
@@ -59,6 +60,7 @@ pub(super) struct Accepted {
 pub(super) struct Verifier {
     subject: Subject,
     snapshot: Arc<dyn Snapshot>,
+    session: SessionContext,
     schema: SchemaRef,
     all: Rows,
     pub(super) accepted: Vec<Accepted>,
@@ -71,14 +73,15 @@ impl Verifier {
         let snapshot = subject.begin().await?;
         let request = subject.everything();
         let schema = subject.projected(&request.projection);
-        let reading = subject.read(&request, &snapshot, BATCH_ROWS).await?;
+        let session = subject.session(BATCH_ROWS);
+        let reading = subject.read(&request, &snapshot, &session).await?;
         if reading.rows() > MAX_ROWS {
             return Err(ConnectorError::resource_exhausted(format!("the table has more than {MAX_ROWS} rows"))
                 .in_table(subject.table.name()));
         }
         let all = Rows::new(&schema, &reading.batches).map_err(failed)?;
         let report = WalkReport { reads: 1, ..WalkReport::default() };
-        Ok(Self { subject, snapshot, schema, all, accepted: Vec::new(), report })
+        Ok(Self { subject, snapshot, session, schema, all, accepted: Vec::new(), report })
     }
 
     /// Judges a conjunct and, where it is taken, compares the rows. `Some` with the verdict where it is taken.
@@ -155,7 +158,7 @@ impl Verifier {
         let expected_remotes = filters.len();
         let request = ScanRequest { filters, ..self.subject.everything() };
         self.report.reads += 1;
-        let reading = match self.subject.read(&request, &self.snapshot, BATCH_ROWS).await {
+        let reading = match self.subject.read(&request, &self.snapshot, &self.session).await {
             Ok(reading) => reading,
             Err(error) => {
                 violation.problem = format!("the source fails: {error}");
@@ -200,7 +203,7 @@ impl Verifier {
         let filter = PushedFilter { expression: expr.clone(), verdict: verdict.clone() };
         let request = ScanRequest { filters: vec![filter], ..ScanRequest::default() };
         self.report.reads += 1;
-        let problem = match self.subject.read(&request, &self.snapshot, BATCH_ROWS).await {
+        let problem = match self.subject.read(&request, &self.snapshot, &self.session).await {
             Ok(reading) if reading.rows() == expected.len() => return Ok(()),
             Ok(reading) => {
                 format!("without columns the source returned {} rows instead of {}", reading.rows(), expected.len())
