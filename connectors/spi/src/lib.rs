@@ -40,7 +40,7 @@ mod report;
 mod request;
 mod snapshot;
 mod statistics;
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod verdict;
 
