@@ -66,7 +66,9 @@ impl ColumnBuilder {
             DataType::Float64 => Self::Float64(Float64Builder::new()),
             DataType::Decimal128(..) => Self::Decimal(Decimal128Builder::new().with_data_type(same)),
             DataType::Date32 => Self::Date(Date32Builder::new()),
-            DataType::Timestamp(TimeUnit::Second, _) => Self::Seconds(TimestampSecondBuilder::new().with_data_type(same)),
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                Self::Seconds(TimestampSecondBuilder::new().with_data_type(same))
+            }
             DataType::Timestamp(TimeUnit::Millisecond, _) => {
                 Self::Millis(TimestampMillisecondBuilder::new().with_data_type(same))
             }

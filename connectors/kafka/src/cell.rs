@@ -161,7 +161,8 @@ fn timestamp_of_text(raw: &str, precision: u8, zone: bool) -> Result<Cell<'_>, S
     if parsed.nanos % per_unit != 0 {
         return Err(finer(raw, precision));
     }
-    let units = parsed.seconds.checked_mul(per_second).and_then(|units| units.checked_add((parsed.nanos / per_unit).into()));
+    let units =
+        parsed.seconds.checked_mul(per_second).and_then(|units| units.checked_add((parsed.nanos / per_unit).into()));
     units.map(Cell::Integer).ok_or_else(|| format!("{} is out of range for timestamp({precision})", shown(raw)))
 }
 

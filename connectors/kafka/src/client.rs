@@ -25,23 +25,33 @@ pub(crate) type Client = BaseConsumer<LogContext>;
 /// Of the time that a question may take, the part after which brokers that are all down are given up.
 const FIRST_TRY: u32 = 5;
 
-/// A cluster, asked through one client that stays connected; each read has a client of its own.
+/// The most clients that wait for the next read.
+const MAX_IDLE: usize = 4;
+
+/// How long a client waits for the next read at most.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// A cluster, asked through one client that stays connected. Each read has a client of its own while it lasts; a few
+/// are kept for the next ones, because starting one costs more than a small read.
 #[derive(Clone)]
 pub(crate) struct BrokerLog {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    brokers: String,
+/// What the clients of a cluster have in common.
+pub(crate) struct Shared {
+    pub(crate) brokers: String,
     /// Settings common to all clients; holds secrets, so it is never printed.
     settings: ClientConfig,
     /// Settings of clients that read, beyond the common ones.
     reading: Vec<(&'static str, String)>,
-    connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     metadata_timeout: Duration,
-    idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     /// The client for questions, made when first needed and made anew when it failed.
     warm: Mutex<Option<Arc<Client>>>,
+    /// Clients that wait for the next read, and since when.
+    idle: Mutex<Vec<(Instant, Client)>>,
 }
 
 impl fmt::Debug for BrokerLog {
@@ -101,6 +111,7 @@ impl BrokerLog {
                 metadata_timeout: config.metadata_timeout,
                 idle_timeout: config.idle_timeout,
                 warm: Mutex::new(None),
+                idle: Mutex::default(),
             }),
         })
     }
@@ -128,6 +139,34 @@ impl Shared {
         settings
             .create_with_context(LogContext::default())
             .map_err(|error| LogError::Client { what: "start".to_owned(), said: error.to_string() })
+    }
+
+    /// A client for a read.
+    fn reader(&self) -> Result<Client, LogError> {
+        let old = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, client)) = idle.pop_if(|(since, _)| since.elapsed() < MAX_IDLE_TIME) {
+                return Ok(client);
+            }
+            std::mem::take(&mut *idle)
+        };
+        // Closing takes a while, so it is not done under the lock.
+        drop(old);
+        self.client(&self.reading)
+    }
+
+    /// Keeps a client whose read went well for the next one, and closes those that waited too long.
+    pub(crate) fn give_back(&self, client: Client) {
+        if client.unassign().is_err() {
+            return;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let old: Vec<(Instant, Client)> = idle.extract_if(.., |(since, _)| since.elapsed() >= MAX_IDLE_TIME).collect();
+        if idle.len() < MAX_IDLE {
+            idle.push((Instant::now(), client));
+        }
+        drop(idle);
+        drop(old);
     }
 
     /// The client for questions.
@@ -231,7 +270,13 @@ fn partitions(client: &Client, topic: &str, limit: Duration) -> KafkaResult<Foun
 
 /// Asks for one offset of each partition. `at` is a time in milliseconds since 1970, or the first or the end offset;
 /// the end is that of the client's isolation.
-fn list_offsets(client: &Client, topic: &str, partitions: &[i32], at: Offset, limit: Duration) -> KafkaResult<Vec<Offset>> {
+fn list_offsets(
+    client: &Client,
+    topic: &str,
+    partitions: &[i32],
+    at: Offset,
+    limit: Duration,
+) -> KafkaResult<Vec<Offset>> {
     if partitions.is_empty() {
         return Ok(Vec::new());
     }
@@ -243,8 +288,9 @@ fn list_offsets(client: &Client, topic: &str, partitions: &[i32], at: Offset, li
     partitions
         .iter()
         .map(|partition| {
-            let element =
-                answer.find_partition(topic, *partition).ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+            let element = answer
+                .find_partition(topic, *partition)
+                .ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
             element.error()?;
             Ok(element.offset())
         })
@@ -291,7 +337,12 @@ impl KafkaLog for BrokerLog {
         found
     }
 
-    async fn offsets_for_time(&self, topic: &str, partitions: &[i32], millis: i64) -> Result<Vec<Option<i64>>, LogError> {
+    async fn offsets_for_time(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        millis: i64,
+    ) -> Result<Vec<Option<i64>>, LogError> {
         let (name, partitions) = (topic.to_owned(), partitions.to_vec());
         self.ask(format!("offsets by time of topic {topic}"), move |client, limit| {
             let offsets = list_offsets(client, &name, &partitions, Offset::Offset(millis), limit)?;
@@ -307,9 +358,7 @@ impl KafkaLog for BrokerLog {
     }
 
     fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError> {
-        let shared = &self.shared;
-        let client = shared.client(&shared.reading)?;
-        let limits = (shared.connect_timeout, shared.idle_timeout);
-        Ok(Box::new(BrokerScan::new(client, range, shared.brokers.clone(), limits)?))
+        let client = self.shared.reader()?;
+        Ok(Box::new(BrokerScan::new(client, range, Arc::clone(&self.shared))?))
     }
 }

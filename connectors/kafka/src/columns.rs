@@ -37,7 +37,12 @@ pub(crate) fn header_item() -> Field {
 }
 
 /// All columns: those of the value, then the hidden ones.
-pub(crate) fn table_columns(values: &[ValueColumn], key: ByteFormat, message: ByteFormat, comment: Option<&str>) -> Vec<Column> {
+pub(crate) fn table_columns(
+    values: &[ValueColumn],
+    key: ByteFormat,
+    message: ByteFormat,
+    comment: Option<&str>,
+) -> Vec<Column> {
     let mut columns: Vec<Column> = values
         .iter()
         .map(|value| {
@@ -62,7 +67,14 @@ pub(crate) fn table_columns(values: &[ValueColumn], key: ByteFormat, message: By
             "when the message was made, or appended where the topic says so, in UTC",
         ),
         hidden(KEY, key.arrow(), true, key.sql(), CONTENT, "the message's key, NULL if it has none"),
-        hidden(MESSAGE, message.arrow(), true, message.sql(), CONTENT, "the message's value as sent, NULL for a tombstone"),
+        hidden(
+            MESSAGE,
+            message.arrow(),
+            true,
+            message.sql(),
+            CONTENT,
+            "the message's value as sent, NULL for a tombstone",
+        ),
         hidden(
             HEADERS,
             DataType::List(Arc::new(header_item())),

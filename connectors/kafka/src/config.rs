@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use crate::columns::is_hidden_name;
 use crate::decode::{ByteFormat, OnError, ValueColumn};
+use crate::topics::is_legal;
 
 /// Everything that a Kafka catalog is configured with.
 #[derive(Clone, Debug)]
@@ -142,13 +143,17 @@ fn security(properties: &Properties) -> Result<Security> {
     let protocol = properties.text("security").unwrap_or("plaintext").to_owned();
     let with_tls = protocol.ends_with("ssl");
     if with_tls && !cfg!(feature = "kafka-tls") {
-        return Err(ConnectorError::user(format!("security = \"{protocol}\": this build has no TLS to Kafka")).hint(BUILD_HINT));
+        return Err(
+            ConnectorError::user(format!("security = \"{protocol}\": this build has no TLS to Kafka")).hint(BUILD_HINT)
+        );
     }
     let sasl = match (protocol.starts_with("sasl"), properties.section("sasl")) {
         (false, None) => None,
         (true, Some(section)) => Some(sasl(section)?),
         (true, None) => {
-            return Err(ConnectorError::user(format!("security = \"{protocol}\" needs `sasl.username` and `sasl.password`")));
+            return Err(ConnectorError::user(format!(
+                "security = \"{protocol}\" needs `sasl.username` and `sasl.password`"
+            )));
         }
         (false, Some(_)) => {
             return Err(ConnectorError::user(format!("`sasl` is set but security = \"{protocol}\" does not log in"))
@@ -178,8 +183,9 @@ fn security(properties: &Properties) -> Result<Security> {
 fn sasl(section: &Properties) -> Result<Sasl> {
     let mechanism = section.text("mechanism").unwrap_or("PLAIN").to_owned();
     if mechanism.starts_with("SCRAM") && !cfg!(feature = "kafka-tls") {
-        return Err(ConnectorError::user(format!("sasl.mechanism = \"{mechanism}\": this build has no SCRAM"))
-            .hint(BUILD_HINT));
+        return Err(
+            ConnectorError::user(format!("sasl.mechanism = \"{mechanism}\": this build has no SCRAM")).hint(BUILD_HINT)
+        );
     }
     let password = section.secret("password").cloned();
     Ok(Sasl {
@@ -191,6 +197,10 @@ fn sasl(section: &Properties) -> Result<Sasl> {
 
 fn declaration(name: &str, section: &Properties, catalog_on_error: OnError) -> Result<Declaration> {
     let wrong = |message: String| ConnectorError::user(format!("`tables.{name}`: {message}"));
+    let topic = section.text("topic").unwrap_or(name).to_owned();
+    if !is_legal(&topic) {
+        return Err(wrong(format!("\"{topic}\" cannot be the name of a topic")).hint("set `topic` to the topic's name"));
+    }
     let (mut columns, mut value) = (None, ByteFormat::Text);
     if let Some(section) = section.section("value") {
         if section.text("format") == Some("binary") {
@@ -217,7 +227,7 @@ fn declaration(name: &str, section: &Properties, catalog_on_error: OnError) -> R
     };
     Ok(Declaration {
         name: name.to_owned(),
-        topic: section.text("topic").unwrap_or(name).to_owned(),
+        topic,
         columns,
         value,
         key,

@@ -25,7 +25,7 @@ use crate::rules::capabilities;
 use crate::snapshot::KafkaSnapshot;
 use crate::split::KafkaSplit;
 use crate::table::KafkaTable;
-use crate::topics::{is_table, table_names};
+use crate::topics::{is_legal, is_table, table_names};
 
 /// The most topics whose inferred columns are kept.
 const MAX_INFERRED: usize = 10_000;
@@ -62,7 +62,8 @@ impl KafkaConnector {
         if let Some((_, inferred)) = kept {
             return Ok(Some(inferred));
         }
-        let Some(offsets) = self.log.offsets(topic).await? else {
+        let offsets = if is_legal(topic) { self.log.offsets(topic).await? } else { None };
+        let Some(offsets) = offsets else {
             return Ok(None);
         };
         let found = Arc::new(infer(&self.log, topic, &offsets, self.config.sample_messages).await?);

@@ -207,7 +207,8 @@ impl BatchDecoder {
 
     /// Closes the batch.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch, String> {
-        let arrays = self.outputs.iter_mut().map(|(_, builder)| builder.finish()).collect::<Result<Vec<ArrayRef>, _>>()?;
+        let arrays =
+            self.outputs.iter_mut().map(|(_, builder)| builder.finish()).collect::<Result<Vec<ArrayRef>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         (self.rows, self.bytes) = (0, 0);
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(|error| error.to_string())

@@ -60,7 +60,9 @@ impl From<LogError> for ConnectorError {
                 (said, Some("check that the broker runs and that `brokers` has the address it listens on"))
             }
             LogError::Slow { said, .. } => (said, Some("if the cluster is only slow, raise `metadata_timeout_ms`")),
-            LogError::Login { said } => (said, Some("check `security`, `sasl.mechanism`, `sasl.username` and `sasl.password`")),
+            LogError::Login { said } => {
+                (said, Some("check `security`, `sasl.mechanism`, `sasl.username` and `sasl.password`"))
+            }
             LogError::Forbidden { said, .. } => (Some(said), Some("give the user READ and DESCRIBE on the topic")),
             LogError::Truncated { .. } => {
                 (None, Some("run the query again, or raise the topic's retention if it takes longer than that"))

@@ -42,7 +42,11 @@ const PROPERTIES: &[PropertySpec] = &[
         "how connections are secured; TLS (ssl, sasl_ssl) needs a build with the feature kafka-tls",
     )
     .or("plaintext"),
-    PropertySpec::new("sasl", PropertyKind::Section(SASL), "how to log in where security is sasl_plaintext or sasl_ssl"),
+    PropertySpec::new(
+        "sasl",
+        PropertyKind::Section(SASL),
+        "how to log in where security is sasl_plaintext or sasl_ssl",
+    ),
     PropertySpec::new("tls", PropertyKind::Section(TLS), "certificates where security is ssl or sasl_ssl"),
     PropertySpec::new("schema", PropertyKind::Text, "the name of the schema that holds the topics").or("default"),
     PropertySpec::new(
@@ -120,7 +124,11 @@ const SASL: &[PropertySpec] = &[
 ];
 
 const TLS: &[PropertySpec] = &[
-    PropertySpec::new("ca_file", PropertyKind::Text, "a PEM file of the authorities that sign the brokers' certificates"),
+    PropertySpec::new(
+        "ca_file",
+        PropertyKind::Text,
+        "a PEM file of the authorities that sign the brokers' certificates",
+    ),
     PropertySpec::new("certificate_file", PropertyKind::Text, "a PEM file of the client's certificate"),
     PropertySpec::new("key_file", PropertyKind::Text, "a PEM file of the client's private key"),
     PropertySpec::new("key_password", PropertyKind::Secret, "the password of the private key"),
@@ -146,10 +154,16 @@ const VALUE: &[PropertySpec] = &[
         "json: one object a message, its fields are the columns; binary: no columns, and _message is varbinary",
     )
     .or("json"),
-    PropertySpec::new("columns", PropertyKind::Map, "the fields to read as columns, and their types; inferred if missing"),
+    PropertySpec::new(
+        "columns",
+        PropertyKind::Map,
+        "the fields to read as columns, and their types; inferred if missing",
+    ),
 ];
 
-const KEY: &[PropertySpec] = &[
-    PropertySpec::new("format", PropertyKind::OneOf(&["text", "binary"]), "text: _key is varchar; binary: varbinary")
-        .or("text"),
-];
+const KEY: &[PropertySpec] = &[PropertySpec::new(
+    "format",
+    PropertyKind::OneOf(&["text", "binary"]),
+    "text: _key is varchar; binary: varbinary",
+)
+.or("text")];

@@ -29,7 +29,12 @@ pub(crate) trait KafkaLog: Debug + Send + Sync {
 
     /// For each partition, in order, the first offset whose message is not older than `millis` since 1970; `None`
     /// where there is none. Messages before that offset are all older, whatever the order of times.
-    async fn offsets_for_time(&self, topic: &str, partitions: &[i32], millis: i64) -> Result<Vec<Option<i64>>, LogError>;
+    async fn offsets_for_time(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        millis: i64,
+    ) -> Result<Vec<Option<i64>>, LogError>;
 
     /// Opens a bounded read. Called on a thread that may block.
     fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError>;

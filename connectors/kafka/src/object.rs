@@ -120,7 +120,10 @@ mod tests {
     fn fields_are_found_in_any_order() {
         let mut reader = ObjectReader::new(["id", "kind"]);
         assert_eq!(read(&mut reader, r#"{"id":1,"kind":"a"}"#).unwrap(), [Some("1"), Some("\"a\"")]);
-        assert_eq!(read(&mut reader, r#" {"kind" : [1, 2] ,"x":{"id":9},"id":null}"#).unwrap(), [Some("null"), Some("[1, 2]")]);
+        assert_eq!(
+            read(&mut reader, r#" {"kind" : [1, 2] ,"x":{"id":9},"id":null}"#).unwrap(),
+            [Some("null"), Some("[1, 2]")]
+        );
         assert_eq!(read(&mut reader, r#"{"ID":1}"#).unwrap(), [None, None]);
         assert_eq!(read(&mut reader, r#"{"i\u0064":1.50}"#).unwrap(), [Some("1.50"), None]);
         assert_eq!(read(&mut reader, "{}").unwrap(), [None, None]);

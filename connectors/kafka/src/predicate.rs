@@ -11,9 +11,9 @@ use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use portolan_connector::{Capabilities, Column, Domain, Operation, Reason, Verdict};
 
+use crate::instant::millis_around;
 use crate::range::Ranges;
 use crate::rules::{NO_CONTENT, NO_UPPER_BOUND, OFFSET, PARTITION, TIMESTAMP};
-use crate::instant::millis_around;
 
 /// The most constants that one conjunct may compare with.
 const MAX_CONSTANTS: usize = 10_000;
@@ -255,7 +255,10 @@ enum Constant {
     Null,
     Number(i128),
     /// The milliseconds just before or at an instant, and just after or at it.
-    Time { floor: i64, ceiling: i64 },
+    Time {
+        floor: i64,
+        ceiling: i64,
+    },
 }
 
 impl<'a> Reader<'a> {
@@ -286,7 +289,11 @@ impl<'a> Reader<'a> {
         } else if let (Some(column), Some(swapped), Some(constant)) = (self.column(right), op.swap(), constant(left)) {
             (column, swapped, constant)
         } else {
-            return self.unknown(&Expr::BinaryExpr(BinaryExpr::new(Box::new(left.clone()), op, Box::new(right.clone()))));
+            return self.unknown(&Expr::BinaryExpr(BinaryExpr::new(
+                Box::new(left.clone()),
+                op,
+                Box::new(right.clone()),
+            )));
         };
         let Some(operation) = operation(op) else {
             return Predicate::Unknown(format!("Kafka has no {op}").into());
@@ -297,7 +304,7 @@ impl<'a> Reader<'a> {
             return refusal;
         }
         match constant {
-            Constant::Null => Predicate::Constant(None),
+            Constant::Null if domain != TIMESTAMP => Predicate::Constant(None),
             Constant::Number(number) if domain == PARTITION => Predicate::Partition(compare(operation, number)),
             Constant::Number(number) if domain == OFFSET => Predicate::Offset(compare(operation, number)),
             Constant::Time { floor, ceiling } if domain == TIMESTAMP => {
@@ -311,7 +318,7 @@ impl<'a> Reader<'a> {
                 };
                 Predicate::Time { when_true, when_false }
             }
-            Constant::Number(_) | Constant::Time { .. } => wrong_constant(domain),
+            Constant::Null | Constant::Number(_) | Constant::Time { .. } => wrong_constant(domain),
         }
     }
 

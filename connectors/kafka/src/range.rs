@@ -40,15 +40,19 @@ impl Ranges {
 
     /// Just these numbers.
     pub(crate) fn of(numbers: impl IntoIterator<Item = i128>) -> Self {
-        let mut ranges: Vec<(i128, i128)> = numbers.into_iter().map(|number| (number, number.saturating_add(1))).collect();
+        let mut ranges: Vec<(i128, i128)> =
+            numbers.into_iter().map(|number| (number, number.saturating_add(1))).collect();
         ranges.sort_unstable();
         Self::joined(ranges)
     }
 
     /// The numbers of all these ranges.
     pub(crate) fn union_of(ranges: &[(i64, i64)]) -> Self {
-        let mut ranges: Vec<(i128, i128)> =
-            ranges.iter().filter(|(start, end)| start < end).map(|(start, end)| ((*start).into(), (*end).into())).collect();
+        let mut ranges: Vec<(i128, i128)> = ranges
+            .iter()
+            .filter(|(start, end)| start < end)
+            .map(|(start, end)| ((*start).into(), (*end).into()))
+            .collect();
         ranges.sort_unstable();
         Self::joined(ranges)
     }
@@ -84,7 +88,11 @@ impl Ranges {
             if start < end {
                 ranges.push((start, end));
             }
-            if a.1 <= b.1 { left.next() } else { right.next() };
+            if a.1 <= b.1 {
+                left.next()
+            } else {
+                right.next()
+            };
         }
         Self(ranges)
     }
@@ -156,7 +164,8 @@ mod tests {
     fn operations_agree_with_sets_of_numbers() {
         let universe = Ranges::between(0, 6);
         let set = |bits: u32| Ranges::of((0..6_i128).filter(move |number| bits & (1 << number) != 0));
-        let bits = |ranges: &Ranges| (0..6_u32).filter(|n| ranges.contains(i128::from(*n))).fold(0, |all, n| all | 1 << n);
+        let bits =
+            |ranges: &Ranges| (0..6_u32).filter(|n| ranges.contains(i128::from(*n))).fold(0, |all, n| all | 1 << n);
         for a in 0..64_u32 {
             assert_eq!(bits(&set(a)), a);
             assert_eq!(set(a).len(), u64::from(a.count_ones()));

@@ -17,7 +17,7 @@ use portolan_connector::{ConnectorError, ReadContext};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::decode::BatchDecoder;
-use crate::log::{KafkaLog, ScanRange, Step};
+use crate::log::{KafkaLog, LogScan, Record, ScanRange, Step};
 use crate::split::KafkaSplit;
 
 /// Batches that may wait to be taken.
@@ -102,16 +102,19 @@ impl RecordBatchStream for SplitReader {
 
 impl Job {
     fn run(&self, sender: &Sender<Part>) {
-        let last = match self.read(sender) {
+        let mut scan = None;
+        let last = match self.read(sender, &mut scan) {
             Ok(()) => Part::End,
             Err(error) => Part::Failed(error.in_table(&self.split.table)),
         };
         // Nobody to tell is no error: the query has ended.
         let _ = sender.blocking_send(last);
+        // Closing takes a while; nobody has to wait for it.
+        drop(scan);
     }
 
     /// Reads until the end, the limit, an error, or until nobody listens.
-    fn read(&self, sender: &Sender<Part>) -> Result<(), ConnectorError> {
+    fn read(&self, sender: &Sender<Part>, scan: &mut Option<Box<dyn LogScan>>) -> Result<(), ConnectorError> {
         let Self { split, context, .. } = self;
         let (Some((start, _)), Some((_, end))) = (split.ranges.first(), split.ranges.last()) else {
             return Ok(());
@@ -126,11 +129,11 @@ impl Job {
         .map_err(ConnectorError::internal)?;
         let mut left = split.limit.unwrap_or(usize::MAX);
         let range = ScanRange { topic: &split.topic, partition: split.partition, start: *start, end: *end };
-        let mut scan = self.log.scan(range)?;
+        let scan = scan.insert(self.log.scan(range)?);
         let mut ranges = split.ranges.iter().copied().peekable();
         while left > 0 && !sender.is_closed() {
             let mut poison = None;
-            let mut take = |record: &crate::log::Record<'_>| {
+            let mut take = |record: &Record<'_>| {
                 context.metrics.bytes_received.add(record.bytes());
                 while ranges.next_if(|(_, end)| *end <= record.offset).is_some() {}
                 if ranges.peek().is_some_and(|(start, _)| *start <= record.offset) {

@@ -52,7 +52,9 @@ pub(crate) fn capabilities() -> Capabilities {
     for operation in [And, Or, Not] {
         rules.push(Rule::exact(operation, None).when("its parts are exact; otherwise it prunes as far as they do"));
     }
-    rules.push(Rule::exact(Operation::Projection, None).when("messages are sent whole and only what is asked is decoded"));
+    rules.push(
+        Rule::exact(Operation::Projection, None).when("messages are sent whole and only what is asked is decoded"),
+    );
     rules.push(Rule::exact(Limit, None).when("all filters are exact; each task stops after so many rows"));
     Capabilities::new(rules)
 }

@@ -5,6 +5,7 @@
 //! end of the log before the frozen end, the log's end is asked again: if it is not below the frozen end, the rest
 //! held no messages; if it is, messages were lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
@@ -12,7 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedHeaders, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::client::Client;
+use crate::client::{Client, Shared};
 use crate::error::LogError;
 use crate::log::{LogScan, Record, RecordHeaders, ScanRange, Step};
 
@@ -21,16 +22,17 @@ const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A read in progress.
 pub(crate) struct BrokerScan {
-    client: Client,
-    brokers: String,
+    /// Given back when the read is dropped.
+    client: Option<Client>,
+    shared: Arc<Shared>,
     topic: String,
     partition: i32,
     /// The offset after the last message seen.
     position: i64,
     end: i64,
     finished: bool,
-    connect_timeout: Duration,
-    idle_timeout: Duration,
+    /// Whether something went wrong, so that the client is not used again.
+    failed: bool,
     /// How long nothing came, while somebody waited.
     idle: Duration,
     /// How much of that no broker was connected.
@@ -38,28 +40,22 @@ pub(crate) struct BrokerScan {
 }
 
 impl BrokerScan {
-    /// Starts fetching. `limits` are how long brokers may be down and how long nothing may come.
-    pub(crate) fn new(
-        client: Client,
-        range: ScanRange<'_>,
-        brokers: String,
-        limits: (Duration, Duration),
-    ) -> Result<Self, LogError> {
+    /// Starts fetching.
+    pub(crate) fn new(client: Client, range: ScanRange<'_>, shared: Arc<Shared>) -> Result<Self, LogError> {
         let mut assignment = TopicPartitionList::with_capacity(1);
         assignment
             .add_partition_offset(range.topic, range.partition, Offset::Offset(range.start))
             .and_then(|()| client.assign(&assignment))
             .map_err(|error| LogError::Client { what: "start reading".to_owned(), said: error.to_string() })?;
         Ok(Self {
-            client,
-            brokers,
+            client: Some(client),
+            shared,
             topic: range.topic.to_owned(),
             partition: range.partition,
             position: range.start,
             end: range.end,
             finished: range.start >= range.end,
-            connect_timeout: limits.0,
-            idle_timeout: limits.1,
+            failed: false,
             idle: Duration::ZERO,
             down: None,
         })
@@ -70,18 +66,18 @@ impl BrokerScan {
         self.idle += wait;
         if let Some(down) = &mut self.down {
             *down += wait;
-            if *down >= self.connect_timeout {
-                return Err(LogError::Unreachable { brokers: self.brokers.clone(), said: self.client.context().said() });
+            if *down >= self.shared.connect_timeout {
+                return Err(LogError::Unreachable { brokers: self.shared.brokers.clone(), said: self.said() });
             }
         }
-        if self.idle >= self.idle_timeout {
+        if self.idle >= self.shared.idle_timeout {
             return Err(LogError::Idle {
                 topic: self.topic.clone(),
                 partition: self.partition,
                 position: self.position,
                 end: self.end,
-                limit: self.idle_timeout,
-                said: self.client.context().said(),
+                limit: self.shared.idle_timeout,
+                said: self.said(),
             });
         }
         Ok(Step::Waiting)
@@ -89,12 +85,12 @@ impl BrokerScan {
 
     /// The client has read to the end of the log.
     fn end_of_log(&mut self) -> Result<Step, LogError> {
-        let read_to = self.client.position().ok().and_then(|positions| {
-            match positions.find_partition(&self.topic, self.partition)?.offset() {
+        let positions = self.client.as_ref().and_then(|client| client.position().ok());
+        let read_to =
+            positions.and_then(|positions| match positions.find_partition(&self.topic, self.partition)?.offset() {
                 Offset::Offset(position) => Some(position),
                 _ => None,
-            }
-        });
+            });
         self.position = self.position.max(read_to.unwrap_or(self.position));
         if self.position < self.end {
             let (_, now) = self.ends("check the end of the log")?;
@@ -108,7 +104,8 @@ impl BrokerScan {
 
     /// The first and the end offset now.
     fn ends(&self, what: &str) -> Result<(i64, i64), LogError> {
-        self.client
+        let client = self.client.as_ref().ok_or_else(|| closed(what))?;
+        client
             .fetch_watermarks(&self.topic, self.partition, CHECK_LIMIT)
             .map_err(|error| LogError::Client { what: what.to_owned(), said: error.to_string() })
     }
@@ -118,12 +115,14 @@ impl BrokerScan {
     }
 
     /// What an error means; most are told again and again while the library keeps trying, and pass.
-    fn failed(&mut self, error: &KafkaError) -> Result<Step, LogError> {
+    fn reported(&mut self, error: &KafkaError) -> Result<Step, LogError> {
         let code = error.rdkafka_error_code();
         let (topic, partition) = (self.topic.clone(), self.partition);
         match code {
             Some(
-                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::LogTruncation,
+                RDKafkaErrorCode::AutoOffsetReset
+                | RDKafkaErrorCode::OffsetOutOfRange
+                | RDKafkaErrorCode::LogTruncation,
             ) => {
                 let ends = self.ends("find the first offset").ok();
                 match ends {
@@ -146,7 +145,7 @@ impl BrokerScan {
                 Err(LogError::Forbidden { topic, said: code.to_string() })
             }
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
-                Err(LogError::Login { said: self.client.context().said() })
+                Err(LogError::Login { said: self.said() })
             }
             Some(
                 RDKafkaErrorCode::BadMessage
@@ -163,6 +162,11 @@ impl BrokerScan {
         }
     }
 
+    /// Why connections failed last.
+    fn said(&self) -> Option<String> {
+        self.client.as_ref().and_then(|client| client.context().said())
+    }
+
     fn unreadable(&self, error: &KafkaError) -> LogError {
         LogError::Client {
             what: format!("read topic {}, partition {}, from offset {}", self.topic, self.partition, self.position),
@@ -171,12 +175,35 @@ impl BrokerScan {
     }
 }
 
+fn closed(what: &str) -> LogError {
+    LogError::Client { what: what.to_owned(), said: "the client is closed".to_owned() }
+}
+
 impl LogScan for BrokerScan {
     fn next(&mut self, wait: Duration, visit: &mut dyn FnMut(&Record<'_>)) -> Result<Step, LogError> {
+        let step = self.step(wait, visit);
+        self.failed |= step.is_err();
+        step
+    }
+}
+
+impl Drop for BrokerScan {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take()
+            && !self.failed
+        {
+            self.shared.give_back(client);
+        }
+    }
+}
+
+impl BrokerScan {
+    fn step(&mut self, wait: Duration, visit: &mut dyn FnMut(&Record<'_>)) -> Result<Step, LogError> {
         if self.finished {
             return Ok(Step::End);
         }
-        let failure = match self.client.poll(wait) {
+        let client = self.client.as_ref().ok_or_else(|| closed("read"))?;
+        let failure = match client.poll(wait) {
             None => return self.wait(wait),
             Some(Err(error)) => error,
             Some(Ok(message)) => {
@@ -199,7 +226,7 @@ impl LogScan for BrokerScan {
         };
         match failure {
             KafkaError::PartitionEOF(_) => self.end_of_log(),
-            error => self.failed(&error),
+            error => self.reported(&error),
         }
     }
 }

@@ -86,12 +86,7 @@ mod tests {
         let partitions = [(0, Ranges::between(0, 250)), (1, Ranges::none()), (2, Ranges::between(50_000, 50_100))];
         assert_eq!(
             cut(&partitions, 100),
-            [
-                (0, vec![(0, 100)]),
-                (0, vec![(100, 200)]),
-                (0, vec![(200, 250)]),
-                (2, vec![(50_000, 50_100)]),
-            ]
+            [(0, vec![(0, 100)]), (0, vec![(100, 200)]), (0, vec![(200, 250)]), (2, vec![(50_000, 50_100)]),]
         );
     }
 

@@ -260,9 +260,11 @@ fn describe_selected(selected: &[(PartitionOffsets, Ranges)]) -> String {
     let parts: Vec<String> = some
         .iter()
         .take(LISTED)
-        .map(|(offsets, ranges)| {
-            if are_whole { offsets.partition.to_string() } else { format!("{}:{ranges}", offsets.partition) }
-        })
+        .map(
+            |(offsets, ranges)| {
+                if are_whole { offsets.partition.to_string() } else { format!("{}:{ranges}", offsets.partition) }
+            },
+        )
         .collect();
     let more = if some.len() > LISTED { format!(" and {} more", some.len() - LISTED) } else { String::new() };
     if are_whole {
