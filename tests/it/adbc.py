@@ -1,0 +1,171 @@
+"""Drives a Flight SQL server with ADBC: python adbc.py URI PART. Prints `PART: ok`, or fails."""
+
+import sys
+
+import adbc_driver_flightsql.dbapi as flightsql
+import adbc_driver_manager as adbc
+import pyarrow
+
+
+def connect(uri, **options):
+    # The server has no transactions, which is what autocommit says.
+    return flightsql.connect(uri, autocommit=True, **options)
+
+
+def statements(uri):
+    with connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1 AS one, 'é' AS word, CAST(NULL AS varchar) AS nothing")
+        table = cursor.fetch_arrow_table()
+        assert table.schema == pyarrow.schema(
+            [
+                pyarrow.field("one", pyarrow.int64(), nullable=False),
+                pyarrow.field("word", pyarrow.string(), nullable=False),
+                pyarrow.field("nothing", pyarrow.string()),
+            ]
+        ), table.schema
+        assert table.to_pylist() == [{"one": 1, "word": "é", "nothing": None}]
+
+        cursor.execute("SELECT value FROM generate_series(1, 100000) ORDER BY value DESC")
+        assert cursor.fetchone() == (100000,)
+        assert cursor.fetchmany(2) == [(99999,), (99998,)]
+        assert len(cursor.fetchall()) == 99997
+
+        # No rows, but columns.
+        cursor.execute("SELECT 1 AS one WHERE false")
+        assert [column[0] for column in cursor.description] == ["one"]
+        assert cursor.fetchall() == []
+
+        # Types that older clients do not know arrive as those that they do.
+        cursor.execute("SELECT arrow_cast('a', 'Utf8View') AS v, arrow_cast('b', 'Dictionary(Int32, Utf8)') AS d")
+        table = cursor.fetch_arrow_table()
+        assert table.schema.types == [pyarrow.string(), pyarrow.string()], table.schema
+        assert table.to_pylist() == [{"v": "a", "d": "b"}]
+
+        schema = cursor.adbc_execute_schema("SELECT 1 AS one, 2.5 AS number")
+        assert schema.names == ["one", "number"], schema
+        assert cursor.adbc_prepare("SELECT 1 AS one") == pyarrow.schema([])
+
+
+def sessions(uri):
+    def pushdown(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW pushdown")
+            return cursor.fetchall()
+
+    # What a connection sets holds for that connection.
+    with connect(uri) as one, connect(uri) as other:
+        with one.cursor() as cursor:
+            cursor.executescript("SET SESSION pushdown = 'none'; SET SESSION batch_rows = 100;")
+        assert pushdown(one) == [("none",)]
+        assert pushdown(other) == [("all",)]
+        # The same as a query.
+        with other.cursor() as cursor:
+            cursor.execute("SET SESSION pushdown = 'none'")
+            assert cursor.fetchall() == []
+        assert pushdown(other) == [("none",)]
+
+    # With a login, and with cookies.
+    login = {"username": "anybody", "password": "anything"}
+    cookies = {"adbc.flight.sql.rpc.with_cookie_middleware": "true"}
+    for options in [login, cookies]:
+        with connect(uri, db_kwargs=options) as connection:
+            assert pushdown(connection) == [("all",)]
+            with connection.cursor() as cursor:
+                cursor.executescript("SET SESSION pushdown = 'none'")
+            assert pushdown(connection) == [("none",)]
+
+
+def errors(uri):
+    def failure(cursor, sql):
+        try:
+            cursor.execute(sql)
+            cursor.fetchall()
+        except adbc.Error as error:
+            return error
+        raise AssertionError(f"{sql} succeeded")
+
+    with connect(uri) as connection, connection.cursor() as cursor:
+        error = failure(cursor, "SELECT 1,\n  FROM")
+        assert isinstance(error, adbc.ProgrammingError), error
+        assert error.status_code == adbc.AdbcStatusCode.INVALID_ARGUMENT, error
+        assert "syntax error" in str(error) and "LINE " in str(error) and "^" in str(error), error
+
+        error = failure(cursor, "SELECT * FROM nowhere.s.t")
+        assert isinstance(error, adbc.ProgrammingError), error
+        assert error.status_code == adbc.AdbcStatusCode.NOT_FOUND, error
+
+        # In the middle of the rows.
+        error = failure(cursor, "SELECT 10 / (value - 50000) AS x FROM generate_series(1, 100000)")
+        assert error.status_code == adbc.AdbcStatusCode.INVALID_ARGUMENT, error
+        assert "division by zero" in str(error).lower(), error
+
+        error = failure(cursor, "DROP TABLE t")
+        assert "read only" in str(error), error
+
+        cursor.execute("SELECT 1 AS one")
+        assert cursor.fetchall() == [(1,)]
+
+
+def streaming(uri):
+    with connect(uri) as connection, connection.cursor() as cursor:
+        # The first rows of more than any machine makes.
+        cursor.execute("SELECT value FROM generate_series(1, 100000000000)")
+        reader = cursor.fetch_record_batch()
+        expected = 1
+        for _ in range(20):
+            batch = reader.read_next_batch()
+            assert batch.column(0)[0].as_py() == expected
+            expected += batch.num_rows
+        cursor.adbc_cancel()
+
+    with connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT value, repeat('x', 1000) AS text FROM generate_series(1, 50000)")
+        table = cursor.fetch_arrow_table()
+        assert table.num_rows == 50000
+        assert table.column("value").to_pylist() == list(range(1, 50001))
+
+
+def metadata(uri):
+    with connect(uri) as connection:
+        info = connection.adbc_get_info()
+        assert info["vendor_name"] == "portolan", info
+
+        assert sorted(connection.adbc_get_table_types()) == ["BASE TABLE", "VIEW"]
+
+        objects = connection.adbc_get_objects(depth="all").read_all().to_pylist()
+        assert sorted(catalog["catalog_name"] for catalog in objects) == ["events", "lake", "pg"], objects
+
+        objects = connection.adbc_get_objects(
+            depth="all", catalog_filter="pg", db_schema_filter="pub%", table_name_filter="c%"
+        )
+        (catalog,) = [entry for entry in objects.read_all().to_pylist() if entry["catalog_db_schemas"]]
+        (schema,) = catalog["catalog_db_schemas"]
+        (table,) = schema["db_schema_tables"]
+        assert (catalog["catalog_name"], schema["db_schema_name"]) == ("pg", "public")
+        assert (table["table_name"], table["table_type"]) == ("customers", "BASE TABLE")
+        names = [column["column_name"] for column in table["table_columns"]]
+        assert names == [
+            "customer_id",
+            "name",
+            "email",
+            "country",
+            "segment",
+            "newsletter",
+            "signed_up",
+        ], names
+
+        schema = connection.adbc_get_table_schema("customers", catalog_filter="pg", db_schema_filter="public")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM pg.public.customers WHERE customer_id < 5 ORDER BY customer_id")
+            table = cursor.fetch_arrow_table()
+        assert table.num_rows > 0
+        assert schema.names == table.schema.names, schema
+        assert schema.types == table.schema.types, (schema, table.schema)
+
+
+if __name__ == "__main__":
+    uri, part = sys.argv[1:]
+    {"statements": statements, "sessions": sessions, "errors": errors, "streaming": streaming, "metadata": metadata}[
+        part
+    ](uri)
+    print(f"{part}: ok")

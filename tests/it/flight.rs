@@ -1,0 +1,10 @@
+//! The Flight SQL server, driven by two clients that know nothing of each other: arrow-flight's and ADBC from Python.
+
+mod adbc;
+mod errors;
+mod metadata;
+mod server;
+mod sessions;
+mod statements;
+mod stopping;
+mod streaming;
