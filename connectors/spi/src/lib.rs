@@ -33,6 +33,7 @@ mod capability;
 mod column;
 mod connector;
 mod error;
+mod float;
 mod leaf;
 mod name;
 pub mod properties;
@@ -51,6 +52,7 @@ pub use connector::{
     TableKind,
 };
 pub use error::{ConnectorError, Detail, ErrorClass, Result};
+pub use float::{canonical_float_array, canonical_floats, has_floats, schema_has_floats};
 pub use leaf::{SourceExec, SourceMetrics};
 pub use name::TableName;
 pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};

@@ -18,13 +18,15 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
 };
+use futures::TryStreamExt;
 
 use super::metrics::LeafMetrics;
 use super::stream::SplitStream;
-use crate::{ConnectorError, Connectors, Scan, SourcePlan, SourceReport, Split};
+use crate::{ConnectorError, Connectors, Scan, SourcePlan, SourceReport, Split, canonical_floats, schema_has_floats};
 
 /// What the leaf reads.
 #[derive(Clone, Debug)]
@@ -181,7 +183,7 @@ impl ExecutionPlan for SourceExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let partitions = match &self.input {
-            Input::Native(native) => return native.execute(partition, context),
+            Input::Native(native) => return Ok(canonical(native.execute(partition, context)?)),
             Input::Splits(partitions) => partitions,
         };
         let connector = context
@@ -289,6 +291,15 @@ impl ExecutionPlan for SourceExec {
             }
         }
     }
+}
+
+/// The stream with the engine's one zero and one NaN.
+fn canonical(stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let schema = stream.schema();
+    if !schema_has_floats(&schema) {
+        return stream;
+    }
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream.map_ok(canonical_floats)))
 }
 
 fn unknown_statistics(leaf: &SourceExec) -> Statistics {

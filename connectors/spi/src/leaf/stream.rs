@@ -12,7 +12,7 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
 
 use super::metrics::LeafMetrics;
-use crate::{Connector, ReadContext, Split};
+use crate::{Connector, ReadContext, Split, canonical_floats};
 
 /// Reads splits in order. Only one is open at a time, and none before the first poll.
 pub(super) struct SplitStream {
@@ -58,7 +58,7 @@ impl SplitStream {
                     self.splits.clear();
                     return Poll::Ready(Some(Err(error)));
                 }
-                Some(Ok(batch)) => return Poll::Ready(Some(Ok(batch))),
+                Some(Ok(batch)) => return Poll::Ready(Some(Ok(canonical_floats(batch)))),
             }
         }
     }

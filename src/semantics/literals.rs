@@ -1,0 +1,86 @@
+//! Number literals that no decimal holds.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, Expr, Statement, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+
+/// The most digits of a decimal.
+const DIGITS: i64 = 76;
+
+/// Makes doubles of number literals such as `1e300`, which are beyond decimals: the planner would refuse them, even
+/// beside a double. To be called on every statement before it is planned. Those beyond doubles too are left alone.
+pub fn rewrite_literals(statement: &mut Statement) {
+    let _: ControlFlow<()> = statement.visit(&mut Literals);
+}
+
+struct Literals;
+
+impl VisitorMut for Literals {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Value(ValueWithSpan { value: Value::Number(number, _), span }) = expr {
+            let number = number.replace('_', "");
+            if is_beyond_decimals(&number) && is_double(&number) {
+                let text = Value::SingleQuotedString(number).with_span(*span);
+                *expr = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(Expr::Value(text)),
+                    data_type: DataType::DoublePrecision,
+                    array: false,
+                    format: None,
+                };
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether a literal with an exponent needs more digits than a decimal has, before or after the point.
+fn is_beyond_decimals(number: &str) -> bool {
+    let Some((mantissa, exponent)) = number.split_once(['e', 'E']) else {
+        return false;
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}").trim_start_matches('0').len() as i64;
+    match exponent.parse::<i64>() {
+        Ok(exponent) => {
+            let scale = (fraction.len() as i64).saturating_sub(exponent);
+            digits.saturating_add(scale.saturating_neg().max(0)) > DIGITS || scale > DIGITS
+        }
+        Err(_) => true,
+    }
+}
+
+/// Whether the nearest double is neither infinite nor, for a number that is not zero, zero.
+fn is_double(number: &str) -> bool {
+    let zero = number.split(['e', 'E']).next().is_some_and(|mantissa| mantissa.chars().all(|c| c == '0' || c == '.'));
+    number.parse::<f64>().is_ok_and(|double| double.is_finite() && (double != 0.0 || zero))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::dialect::GenericDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    use super::*;
+
+    #[test]
+    fn only_what_no_decimal_holds_becomes_a_double() {
+        for (sql, expected) in [
+            ("SELECT 1e300", "SELECT CAST('1e300' AS DOUBLE PRECISION)"),
+            ("SELECT -2.5E-100", "SELECT -CAST('2.5E-100' AS DOUBLE PRECISION)"),
+            ("SELECT 1e75, 12e75", "SELECT 1e75, CAST('12e75' AS DOUBLE PRECISION)"),
+            ("SELECT 1e-76, 1e-77", "SELECT 1e-76, CAST('1e-77' AS DOUBLE PRECISION)"),
+            ("SELECT 1e400, 1e-400", "SELECT 1e400, 1e-400"),
+            ("SELECT 1.5, 10, '1e300'", "SELECT 1.5, 10, '1e300'"),
+            ("SELECT a FROM t WHERE b < 1e99", "SELECT a FROM t WHERE b < CAST('1e99' AS DOUBLE PRECISION)"),
+        ] {
+            let mut statements = Parser::parse_sql(&GenericDialect {}, sql).unwrap();
+            rewrite_literals(&mut statements[0]);
+            assert_eq!(statements[0].to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What SQL means in this engine, where DataFusion's own meaning is not sound.
+//!
+//! Pushdown is exact when a source means the same as the engine, so the engine must mean something that one can rely
+//! on. [`configure`] and [`install`] set a session up so that
+//!
+//! * integer and decimal arithmetic and `sum` that overflow are errors, and so is division by zero (`arithmetic`,
+//!   `sum`);
+//! * numbers with a point or an exponent are decimals, and become doubles beside a double (`numbers`);
+//! * floats have one zero and one NaN, and NaN equals itself and sorts last (`floats`);
+//! * NOT IN over a subquery knows NULL wherever it stands (`membership`).
+//!
+//! Two functions have to be called on each statement before it is planned: [`refuse_ignored_syntax`], which refuses what
+//! the planner would drop, and [`rewrite_literals`], which makes doubles of numbers that are too large for a decimal.
+//!
+//! What stays as DataFusion has it: floats divide by zero as IEEE 754 says (`1e0::double / 0` is infinite); a decimal
+//! quotient has four digits more than the dividend; `avg` of integers is a double; text compares by its UTF-8 bytes,
+//! which is the order of code points.
+
+mod arithmetic;
+mod error;
+mod floats;
+mod literals;
+mod membership;
+mod numbers;
+mod operators;
+mod refuse;
+mod rewrite;
+mod sum;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
+use datafusion::optimizer::Analyzer;
+use datafusion::prelude::SessionConfig;
+
+pub use error::ArithmeticError;
+pub use literals::rewrite_literals;
+pub use operators::as_written;
+pub use refuse::{Refusal, refuse_ignored_syntax};
+
+/// Sets the options that decide what SQL means.
+pub fn configure(config: SessionConfig) -> SessionConfig {
+    config.set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
+}
+
+/// Adds functions and analyzer rules. Functions that the builder does not have yet are DataFusion's; so
+/// `with_default_features` has to come before, if at all. Other analyzer rules are kept and run between these.
+pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+    let scalars = builder.scalar_functions().get_or_insert_with(SessionStateDefaults::default_scalar_functions);
+    scalars.extend(arithmetic::functions());
+    scalars.push(floats::function());
+    // Of two functions with one name the later one wins.
+    let aggregates =
+        builder.aggregate_functions().get_or_insert_with(SessionStateDefaults::default_aggregate_functions);
+    aggregates.push(sum::function());
+    let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
+    // Before types are coerced: what coercion would get wrong. After: what needs to know the coerced types.
+    analyzer.rules.insert(0, Arc::new(membership::SoundMembership));
+    analyzer.rules.insert(1, Arc::new(numbers::DoublesBesideDecimals));
+    analyzer.rules.push(Arc::new(operators::SoundOperators));
+    builder
+}

@@ -1,0 +1,141 @@
+//! The analyzer rule that runs last: every operator that is unsound becomes a function that is not.
+//!
+//! * Integer and decimal arithmetic becomes checked (`arithmetic`).
+//! * DataFusion's `sum` becomes the checked one (`sum`), where a plan was not built from SQL.
+//! * A computed float is passed through `floats` wherever something else than float arithmetic sees it.
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::{AggregateFunction, Cast, ScalarFunction, TryCast, WindowFunction};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, WindowFunctionDefinition};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::rewrite::map_expressions;
+use super::{arithmetic, floats, sum};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct SoundOperators;
+
+impl AnalyzerRule for SoundOperators {
+    fn name(&self) -> &str {
+        "sound_operators"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(|plan| map_expressions(plan, sound))?.data)
+    }
+}
+
+/// The whole expression with all operators replaced.
+fn sound(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    expr.transform_up(|expr| {
+        check_operator(expr, schema)?.transform_data(|expr| match expr {
+            // What float arithmetic computes goes on as it is, but for a divisor: 1 / -0 is not 1 / 0.
+            Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => canonical_divisor(binary, schema),
+            Expr::Negative(_) => Ok(Transformed::no(expr)),
+            Expr::ScalarFunction(call) if floats::is_canonical(&call.func) => {
+                Ok(Transformed::no(Expr::ScalarFunction(call)))
+            }
+            expr => expr.map_children(|child| canonical(child, schema)),
+        })
+    })?
+    .transform_data(|expr| canonical(expr, schema))
+}
+
+fn is_arithmetic(op: Operator) -> bool {
+    matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
+}
+
+/// Replaces one operator, or `sum`.
+fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => {
+            let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
+            Ok(match arithmetic::checked(binary.op, &left, &right) {
+                Some(function) => {
+                    let BinaryExpr { left, right, .. } = binary;
+                    let call = ScalarFunction::new_udf(function, vec![*left, *right]);
+                    Transformed::yes(Expr::ScalarFunction(call))
+                }
+                None => Transformed::no(Expr::BinaryExpr(binary)),
+            })
+        }
+        Expr::Negative(operand) => Ok(match arithmetic::checked_negate(&operand.get_type(schema)?) {
+            Some(function) => Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![*operand]))),
+            None => Transformed::no(Expr::Negative(operand)),
+        }),
+        Expr::AggregateFunction(AggregateFunction { func, params }) if sum::wraps(&func) => {
+            Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func: sum::function(), params })))
+        }
+        Expr::WindowFunction(window) => match &window.fun {
+            WindowFunctionDefinition::AggregateUDF(func) if sum::wraps(func) => {
+                let fun = WindowFunctionDefinition::AggregateUDF(sum::function());
+                Ok(Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction { fun, params: window.params }))))
+            }
+            _ => Ok(Transformed::no(Expr::WindowFunction(window))),
+        },
+        expr => Ok(Transformed::no(expr)),
+    }
+}
+
+fn canonical_divisor(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if binary.op != Operator::Divide {
+        return Ok(Transformed::no(Expr::BinaryExpr(binary)));
+    }
+    let BinaryExpr { left, op, right } = binary;
+    canonical(*right, schema)?.map_data(|right| Ok(Expr::BinaryExpr(BinaryExpr { left, op, right: Box::new(right) })))
+}
+
+/// Wraps a float that is computed here in a way that can give a negative zero or another NaN.
+fn canonical(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let computed = match &expr {
+        Expr::Literal(value, metadata) => {
+            return Ok(match floats::canonical_scalar(value) {
+                Some(value) => Transformed::yes(Expr::Literal(value, metadata.clone())),
+                None => Transformed::no(expr),
+            });
+        }
+        Expr::BinaryExpr(binary) => is_arithmetic(binary.op),
+        Expr::Negative(_) => true,
+        Expr::ScalarFunction(call) => !floats::is_canonical(&call.func),
+        // Integers and decimals become canonical doubles; text may say "-0", and narrowing may round to it.
+        Expr::Cast(Cast { expr: from, field }) | Expr::TryCast(TryCast { expr: from, field }) => {
+            let from = from.get_type(schema)?;
+            !(from.is_integer() || (from.is_decimal() && *field.data_type() == DataType::Float64))
+        }
+        _ => false,
+    };
+    if !computed || !expr.get_type(schema)?.is_floating() {
+        return Ok(Transformed::no(expr));
+    }
+    let call = ScalarFunction::new_udf(floats::function(), vec![expr]);
+    Ok(Transformed::yes(Expr::ScalarFunction(call)))
+}
+
+/// The expression with the functions of this module shown as the operators that the person wrote: for EXPLAIN. The
+/// result is not to be evaluated.
+pub fn as_written(expr: Expr) -> Expr {
+    let written = expr.clone().transform_up(|expr| match operator_of(&expr) {
+        Some(written) => Ok(Transformed::yes(written)),
+        None => Ok(Transformed::no(expr)),
+    });
+    written.map_or(expr, |written| written.data)
+}
+
+/// The operator that stood where now a function of this module is called.
+fn operator_of(expr: &Expr) -> Option<Expr> {
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    match (arithmetic::operator(&call.func), call.args.as_slice()) {
+        (Some(op), [left, right]) => {
+            Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left.clone()), op, Box::new(right.clone()))))
+        }
+        (None, [arg]) if arithmetic::is_negate(&call.func) => Some(Expr::Negative(Box::new(arg.clone()))),
+        (None, [arg]) if floats::is_canonical(&call.func) => Some(arg.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,208 @@
+//! Syntax that DataFusion parses and then ignores is refused by name.
+//!
+//! The parser knows many dialects; the planner drops what it does not implement, so that `TABLESAMPLE` returns the whole
+//! table and `FOR UPDATE` locks nothing. The list below was made by going through the parser's tree field by field and
+//! looking for what the planner does with each.
+
+mod call;
+mod relation;
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, GroupByExpr, LockType, Query,
+    Select, Spanned, Statement, TableFactor, Visit, Visitor, WindowType, visit_expressions,
+};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span};
+
+/// Why a statement is not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Refusal {
+    what: String,
+    instead: Option<&'static str>,
+    span: Span,
+}
+
+impl Refusal {
+    /// `TABLESAMPLE is not supported`.
+    fn new(what: impl Into<String>, span: Span) -> Self {
+        Self { what: what.into(), instead: None, span }
+    }
+
+    /// Adds what to write instead.
+    fn instead(mut self, instead: &'static str) -> Self {
+        self.instead = Some(instead);
+        self
+    }
+
+    /// Line and column, counted from 1, of the nearest part of the statement whose place is known.
+    pub fn location(&self) -> Option<Location> {
+        (self.span.start.line > 0).then_some(self.span.start)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not supported", self.what)?;
+        match self.instead {
+            Some(instead) => write!(f, "; {instead}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Refusal> for DataFusionError {
+    fn from(refusal: Refusal) -> Self {
+        Self::External(Box::new(refusal))
+    }
+}
+
+/// Refuses a statement with a part that would be ignored, however deep it is nested. To be called on every statement
+/// before it is planned; what DataFusion itself refuses is left to it.
+pub fn refuse_ignored_syntax(statement: &Statement) -> Result<(), Refusal> {
+    match statement.visit(&mut Refuser) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(refusal) => Err(refusal),
+    }
+}
+
+type Flow = ControlFlow<Refusal>;
+
+/// Stops at the first refusal.
+fn flow(result: Result<(), Refusal>) -> Flow {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(refusal) => ControlFlow::Break(refusal),
+    }
+}
+
+/// Refuses `what` if it is there.
+fn absent(present: bool, what: &str, span: Span) -> Result<(), Refusal> {
+    if present { Err(Refusal::new(what, span)) } else { Ok(()) }
+}
+
+struct Refuser;
+
+impl Visitor for Refuser {
+    type Break = Refusal;
+
+    fn pre_visit_query(&mut self, query: &Query) -> Flow {
+        flow(refuse_in_query(query))
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> Flow {
+        flow(refuse_in_select(select))
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> Flow {
+        flow(relation::refuse_in_table_factor(factor))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> Flow {
+        flow(match expr {
+            Expr::Function(function) => call::refuse_in_call(function),
+            Expr::Cast { data_type, .. } => refuse_in_type(data_type, expr),
+            Expr::TypedString(typed) => refuse_in_type(&typed.data_type, expr),
+            _ => Ok(()),
+        })
+    }
+}
+
+fn refuse_in_query(query: &Query) -> Result<(), Refusal> {
+    let span = query.span();
+    for lock in &query.locks {
+        let what = match lock.lock_type {
+            LockType::Update => "FOR UPDATE",
+            LockType::Share => "FOR SHARE",
+        };
+        return Err(Refusal::new(what, span));
+    }
+    if let Some(clause) = &query.for_clause {
+        return Err(Refusal::new(clause.to_string(), span));
+    }
+    if let Some(Fetch { with_ties, percent, .. }) = &query.fetch {
+        return Err(match (with_ties, percent) {
+            (true, _) => Refusal::new("FETCH ... WITH TIES", span),
+            (_, true) => Refusal::new("FETCH ... PERCENT", span),
+            _ => Refusal::new("FETCH", span).instead("use LIMIT"),
+        });
+    }
+    absent(query.settings.is_some(), "SETTINGS", span)?;
+    absent(query.format_clause.is_some(), "FORMAT", span)?;
+    if let Some(with) = &query.with {
+        for cte in &with.cte_tables {
+            absent(cte.from.is_some(), "FROM after a WITH query", cte.alias.name.span)?;
+            relation::refuse_in_alias(&cte.alias)?;
+        }
+    }
+    if let Some(order_by) = &query.order_by {
+        refuse_named_window(order_by, "ORDER BY")?;
+    }
+    Ok(())
+}
+
+fn refuse_in_select(select: &Select) -> Result<(), Refusal> {
+    let span = select.select_token.0.span;
+    absent(select.select_modifiers.is_some(), "a modifier after SELECT", span)?;
+    absent(select.top.is_some(), "TOP", span).map_err(|refusal| refusal.instead("use LIMIT"))?;
+    absent(select.exclude.is_some(), "EXCLUDE after the select list", span)
+        .map_err(|refusal| refusal.instead("write * EXCLUDE (...)"))?;
+    absent(select.into.is_some(), "SELECT INTO", span)?;
+    absent(!select.lateral_views.is_empty(), "LATERAL VIEW", span).map_err(|refusal| refusal.instead("use unnest"))?;
+    absent(!select.connect_by.is_empty(), "CONNECT BY", span)
+        .map_err(|refusal| refusal.instead("use WITH RECURSIVE"))?;
+    absent(!select.cluster_by.is_empty(), "CLUSTER BY", span)?;
+    absent(!select.distribute_by.is_empty(), "DISTRIBUTE BY", span)?;
+    absent(!select.sort_by.is_empty(), "SORT BY", span).map_err(|refusal| refusal.instead("use ORDER BY"))?;
+    absent(select.value_table_mode.is_some(), "SELECT AS VALUE | STRUCT", span)?;
+    if let Some(prewhere) = &select.prewhere {
+        return Err(Refusal::new("PREWHERE", prewhere.span()).instead("use WHERE"));
+    }
+    let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
+    if let Some(modifier) = modifiers.first() {
+        let refusal = Refusal::new(format!("GROUP BY ... {modifier}"), select.group_by.span());
+        return Err(refusal.instead("write GROUP BY ROLLUP (...), CUBE (...) or GROUPING SETS (...)"));
+    }
+    for table in &select.from {
+        relation::refuse_in_joins(&table.joins)?;
+    }
+    for clause in [&select.having, &select.qualify].into_iter().flatten() {
+        refuse_named_window(clause, "HAVING and QUALIFY")?;
+    }
+    Ok(())
+}
+
+/// Names of windows are looked up in the select list only; elsewhere the call would become a plain aggregate.
+fn refuse_named_window<T: Visit>(clause: &T, place: &str) -> Result<(), Refusal> {
+    let found = visit_expressions(clause, |expr| match expr {
+        Expr::Function(Function { over: Some(WindowType::NamedWindow(name)), .. }) => {
+            let refusal = Refusal::new(format!("a named window in {place}"), name.span);
+            ControlFlow::Break(refusal.instead("write OVER (...) out"))
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Break(refusal) => Err(refusal),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// Types whose limits a cast would ignore.
+fn refuse_in_type(data_type: &DataType, at: &Expr) -> Result<(), Refusal> {
+    let length = match data_type {
+        DataType::Array(ArrayElemTypeDef::AngleBracket(inner) | ArrayElemTypeDef::SquareBracket(inner, _)) => {
+            return refuse_in_type(inner, at);
+        }
+        DataType::Varchar(Some(CharacterLength::IntegerLength { .. })) | DataType::String(Some(_)) => {
+            Refusal::new(format!("a cast to {data_type}"), at.span()).instead("use left(text, length)")
+        }
+        DataType::Char(_) => Refusal::new(format!("a cast to {data_type}"), at.span()).instead("cast to VARCHAR"),
+        DataType::Float(ExactNumberInfo::Precision(_) | ExactNumberInfo::PrecisionAndScale(..)) => {
+            Refusal::new(format!("a cast to {data_type}"), at.span()).instead("cast to REAL or DOUBLE")
+        }
+        _ => return Ok(()),
+    };
+    Err(length)
+}
