@@ -113,8 +113,7 @@ impl FileSchema {
         if self.file_bytes == 0 {
             return None;
         }
-        let bytes: u64 =
-            columns.filter_map(|name| self.column_bytes.get(&name.to_lowercase())).fold(0, |sum, &n| sum + n);
+        let bytes: u64 = columns.filter_map(|name| self.column_bytes.get(&name.to_lowercase())).sum();
         Some((bytes as f64 / self.file_bytes as f64).min(1.0))
     }
 

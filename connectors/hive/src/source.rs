@@ -1,5 +1,5 @@
-//! The engine's Parquet source with two changes: errors name the file, and predicates that statistics would answer
-//! wrongly do not reach it.
+//! The engine's Parquet source with two changes: errors name the file, and floating-point numbers are only read. It
+//! neither prunes by their statistics, which leave out NaN, nor computes from them.
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
@@ -119,8 +119,9 @@ impl FileSource for LakeSource {
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
         let schema = self.inner.table_schema().file_schema();
-        let useful =
-            |filter: &Arc<dyn PhysicalExpr>| !self.known.contains(filter) && statistics_are_sound(filter, schema);
+        // Minimum and maximum leave out NaN, which the engine takes for the largest value: a row group whose largest
+        // number is 5 may match `f > 10`. A filter known only at run time is no different.
+        let useful = |filter: &Arc<dyn PhysicalExpr>| !self.known.contains(filter) && !reads_floats(filter, schema);
         let wanted: Vec<bool> = filters.iter().map(useful).collect();
         let offered: Vec<_> =
             filters.into_iter().zip(&wanted).filter_map(|(filter, wanted)| wanted.then_some(filter)).collect();
@@ -157,6 +158,13 @@ impl FileSource for LakeSource {
     }
 
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+        // The leaf turns negative zeros and NaNs into the engine's own after the scan, so nothing is computed from
+        // them in the scan.
+        let schema = self.inner.table_schema().file_schema();
+        let computes_floats = |expr: &Arc<dyn PhysicalExpr>| !expr.is::<Column>() && reads_floats(expr, schema);
+        if projection.iter().any(|projected| computes_floats(&projected.expr)) {
+            return Ok(None);
+        }
         Ok(self.inner.try_pushdown_projection(projection)?.map(|inner| self.over(inner)))
     }
 
@@ -168,24 +176,22 @@ impl FileSource for LakeSource {
     }
 }
 
-/// Whether minimum and maximum tell the truth about the predicate. They leave out NaN, which the engine takes for the
-/// largest value (and a negative NaN for the smallest), so a predicate on a floating-point column of the files does
-/// not prune unless it only asks for NULL. The rows of such a predicate, a filter known only at run time included,
-/// are all checked by the engine.
-fn statistics_are_sound(predicate: &Arc<dyn PhysicalExpr>, file_schema: &Schema) -> bool {
-    let mut sound = true;
+/// Whether the expression depends on the value of a floating-point column of the files, and not only on whether it is
+/// NULL.
+fn reads_floats(expr: &Arc<dyn PhysicalExpr>, file_schema: &Schema) -> bool {
+    let mut found = false;
     // The closure never fails.
-    let _ = predicate.apply(|expr| {
-        if expr.downcast_ref::<IsNullExpr>().is_some() || expr.downcast_ref::<IsNotNullExpr>().is_some() {
+    let _ = expr.apply(|expr| {
+        if expr.is::<IsNullExpr>() || expr.is::<IsNotNullExpr>() {
             return Ok(TreeNodeRecursion::Jump);
         }
         if let Some(column) = expr.downcast_ref::<Column>() {
             let field = file_schema.field_with_name(column.name());
-            sound &= !field.is_ok_and(|field| holds_floats(field.data_type()));
+            found |= field.is_ok_and(|field| holds_floats(field.data_type()));
         }
-        Ok(if sound { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
-    sound
+    found
 }
 
 fn holds_floats(data_type: &DataType) -> bool {

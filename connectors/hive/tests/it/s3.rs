@@ -24,7 +24,7 @@ fn lake() -> Lake {
 async fn queries_on_s3() {
     let lake = lake();
     let server = S3Server::start(lake.buckets()).await;
-    let connector = connector(&server.settings("s3://bucket/lake", ACCESS_KEY, SECRET_KEY));
+    let connector = server.connector("s3://bucket/lake");
     assert_eq!(connector.list_schemas().await.unwrap(), ["s"]);
     let tables = connector.list_tables("s").await.unwrap();
     assert_eq!(tables.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["orders"]);
@@ -44,7 +44,7 @@ async fn queries_on_s3() {
 async fn two_catalogs_do_not_share_credentials() {
     let lake = lake();
     let server = S3Server::start(lake.buckets()).await;
-    let right = connector(&server.settings("s3://bucket/lake", ACCESS_KEY, SECRET_KEY));
+    let right = server.connector("s3://bucket/lake");
     let wrong = connector(&server.settings("s3://bucket/lake", ACCESS_KEY, "wrong"));
     let session = datafusion::prelude::SessionContext::new();
     let state = session.state();
@@ -74,7 +74,7 @@ async fn wrong_credentials() {
 async fn a_bucket_that_is_not_there() {
     let lake = lake();
     let server = S3Server::start(lake.buckets()).await;
-    let connector = connector(&server.settings("s3://nowhere/lake", ACCESS_KEY, SECRET_KEY));
+    let connector = server.connector("s3://nowhere/lake");
     let text = connector.table("s", "orders").await.unwrap_err().to_string();
     assert!(text.contains("catalog lake, table s.orders: cannot list s3://nowhere/lake/s/orders"), "{text}");
     assert!(text.contains("check that the bucket"), "{text}");

@@ -117,12 +117,28 @@ async fn nan_is_not_lost() {
         None,
     ]));
     lake.write_with("s/t/f", vec![("f", column), ("n", integers(0..8))], properties());
+    lake.write("s/t/g", vec![("f", floats([0.0])), ("n", integers([8]))]);
     let engine = Engine::new(lake.connector("").unwrap());
     assert_eq!(engine.rows("t", "SELECT n FROM t WHERE f > 10").await, ["1", "3", "4", "5"]);
     assert_eq!(engine.rows("t", "SELECT n FROM t WHERE f = 'NaN'").await, ["1", "3"]);
-    assert_eq!(engine.rows("t", "SELECT n FROM t WHERE f <> 1").await, ["1", "2", "3", "4", "5", "6"]);
-    assert_eq!(engine.rows("t", "SELECT n FROM t WHERE f = 0.0").await, ["6"]);
+    assert_eq!(engine.rows("t", "SELECT n FROM t WHERE f <> 1").await, ["1", "2", "3", "4", "5", "6", "8"]);
+    assert_eq!(engine.rows("t", "SELECT n FROM t WHERE f = 0.0").await, ["6", "8"]);
     assert_eq!(engine.rows("t", "SELECT n FROM t WHERE f IS NULL").await, ["7"]);
+    // An expression that is computed in the scan itself sees the same values.
+    assert_eq!(
+        engine.rows("t", "SELECT n, f > 10, f >= 0 FROM t").await,
+        [
+            "0|false|true",
+            "1|true|true",
+            "2|false|true",
+            "3|true|true",
+            "4|true|true",
+            "5|true|true",
+            "6|false|true",
+            "7|NULL|NULL",
+            "8|false|true"
+        ]
+    );
     // The filter that a top-N makes while it runs must not lose them either.
     let top = engine.rows("t", "SELECT f FROM t ORDER BY f DESC NULLS LAST LIMIT 3").await;
     assert_eq!(top, ["30.0", "NaN", "NaN"]);

@@ -12,7 +12,11 @@ use portolan_hive::partition_directory;
 
 use crate::support::{Lake, dates, floats, longs, texts};
 
+/// Values of the text column.
 const TEXTS: [&str; 14] = ["", " ", "a", "A", "a ", "b", "ab", "a%", "a_", "\\", "it's", "\u{e9}", "\u{1f600}", "zz"];
+
+/// Values of the partition column; NULL is another one.
+const PARTITIONS: [&str; 3] = ["", "A ", "é%"];
 
 /// Small row groups, so that statistics have something to leave out.
 fn properties() -> WriterProperties {
@@ -56,7 +60,7 @@ async fn every_rule_holds() {
         ("flag", Arc::new(BooleanArray::from(flags))),
     ];
     // The same rows in partitions by a text and a number, each with NULL.
-    for (index, text) in TEXTS.iter().map(|text| Some(*text)).chain([None]).enumerate() {
+    for (index, text) in PARTITIONS.iter().map(|text| Some(*text)).chain([None]).enumerate() {
         let text = match text {
             // Hive cannot tell the empty text from NULL, but a directory can.
             Some("") => "part=".to_owned(),
@@ -73,16 +77,20 @@ async fn every_rule_holds() {
     check_contract(&subject).await.unwrap().assert_clean();
     let (file, partition, hidden) = (Domain("file column"), Domain("partition column"), Domain("hidden column"));
     Walk::new(subject)
-        .probe(partition, ["part"], TEXTS.map(ScalarValue::from))
+        .probe(partition, ["part"], PARTITIONS.map(ScalarValue::from))
         .probe(partition, ["number"], [-5_i64, 0, 7, i64::MAX].map(ScalarValue::from))
         .probe(hidden, ["$file_size"], [0_i64, 1, i64::MAX].map(ScalarValue::from))
-        .probe(hidden, ["$partition"], ["", "part=a/number=7"].map(ScalarValue::from))
-        .probe(file, ["whole"], whole.map(ScalarValue::from))
-        .probe(file, ["day"], days.map(|day| ScalarValue::Date32(Some(day))))
-        .probe(file, ["money"], whole.map(|n| ScalarValue::Decimal128(Some(i128::from(n % 1_000_000)), 12, 2)))
-        .probe(file, ["name"], TEXTS.map(ScalarValue::from))
+        .probe(hidden, ["$partition"], ["", "part=A /number=007"].map(ScalarValue::from))
+        .probe(file, ["whole"], [i64::MIN, -1, 0, 5, i64::MAX].map(ScalarValue::from))
+        .probe(file, ["day"], [-1, 5, 20_727].map(|day| ScalarValue::Date32(Some(day))))
+        .probe(file, ["money"], [-1_i128, 0, 500].map(|n| ScalarValue::Decimal128(Some(n), 12, 2)))
+        .probe(file, ["name"], ["", "a", "A", "a ", "a%", "\\", "\u{1f600}"].map(ScalarValue::from))
         .probe(file, ["flag"], [true, false].map(ScalarValue::from))
-        .probe(Domain("floating-point file column"), ["real"], real.map(ScalarValue::from))
+        .probe(
+            Domain("floating-point file column"),
+            ["real"],
+            [-1.5, 0.0, f64::INFINITY, f64::NAN].map(ScalarValue::from),
+        )
         .run()
         .await
         .unwrap()

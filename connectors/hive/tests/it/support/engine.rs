@@ -16,6 +16,9 @@ use portolan_connector::{
     SourceReport, Verdict,
 };
 
+/// Files larger than this are read by several threads.
+const FILE_SPLIT_BYTES: usize = 100_000;
+
 /// DataFusion over one connector.
 #[derive(Clone)]
 pub(crate) struct Engine {
@@ -37,7 +40,8 @@ impl Engine {
 
     /// A session in which `t` is the table.
     async fn session(&self, table: &str) -> Result<SessionContext> {
-        let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
+        let config = SessionConfig::new().with_target_partitions(2).with_repartition_file_min_size(FILE_SPLIT_BYTES);
+        let context = SessionContext::new_with_config(config);
         let table = self.table(table).await?;
         let provider = Provider { connector: Arc::clone(&self.connector), table, pushdown: self.pushdown };
         context.register_table("t", Arc::new(provider))?;

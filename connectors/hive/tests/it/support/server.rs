@@ -1,12 +1,17 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use portolan_connector::{Connector, ConnectorFactory};
+use portolan_hive::HiveFactory;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use super::lake::catalog;
 
 pub(crate) const ACCESS_KEY: &str = "PORTOLANTESTKEY";
 pub(crate) const SECRET_KEY: &str = "portolan-test-secret";
@@ -35,6 +40,11 @@ impl S3Server {
             }
         });
         Self { port, task }
+    }
+
+    /// A connector over a location of this server, with the right credentials.
+    pub(crate) fn connector(&self, location: &str) -> Arc<dyn Connector> {
+        HiveFactory.create(catalog(&self.settings(location, ACCESS_KEY, SECRET_KEY))).unwrap()
     }
 
     /// Settings of a catalog over a location of this server.
