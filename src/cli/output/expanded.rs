@@ -4,13 +4,14 @@ use super::Look;
 use super::screen::{pad, truncated, width};
 use super::table::{Cell, Heading};
 
-/// Columns that a record's line takes where the screen says nothing.
-const LINE_WIDTH: usize = 40;
+/// Columns that a record's title takes at most where the screen says nothing.
+const TITLE_WIDTH_MAX: usize = 200;
 
-/// One record: a line with its number, and a line for each value.
-pub(super) fn record(number: u64, headings: &[Heading], row: &[Cell], look: Look) -> String {
+/// One record: a line with its number, and a line for each value. `values` is how wide the values are, as far as that is
+/// known.
+pub(super) fn record(number: u64, headings: &[Heading], row: &[Cell], values: usize, look: Look) -> String {
     let names = headings.iter().map(|heading| width(&heading.name)).max().unwrap_or(0);
-    let mut text = title(number, names, row, look.width.unwrap_or(LINE_WIDTH));
+    let mut text = title(number, names, values, look.width.unwrap_or(TITLE_WIDTH_MAX));
     for (heading, cell) in headings.iter().zip(row) {
         let mut name = heading.name.as_str();
         let mut lines = cell.text.split('\n').peekable();
@@ -20,6 +21,7 @@ pub(super) fn record(number: u64, headings: &[Heading], row: &[Cell], look: Look
             line.push_str(" | ");
             cell.push_line(part, look.colour, &mut line);
             if lines.peek().is_some() {
+                pad(values.saturating_sub(width(part)), &mut line);
                 line.push('+');
             }
             text.push_str(line.trim_end());
@@ -31,8 +33,7 @@ pub(super) fn record(number: u64, headings: &[Heading], row: &[Cell], look: Look
 }
 
 /// `-[ RECORD 1 ]-+------`, as wide as the record but no wider than the screen.
-fn title(number: u64, names: usize, row: &[Cell], screen: usize) -> String {
-    let values = row.iter().flat_map(|cell| cell.text.split('\n')).map(width).max().unwrap_or(0);
+fn title(number: u64, names: usize, values: usize, screen: usize) -> String {
     let label = format!("-[ RECORD {number} ]-");
     let mut rule = "-".repeat(names + 1);
     rule.push('+');

@@ -1,7 +1,8 @@
 //! The aligned table, as psql draws it.
 //!
 //! Widths come from the first rows, which are held back until there are enough of them or no more. What follows
-//! keeps these widths and streams; a wider value pushes its line out of the columns but is never cut.
+//! keeps these widths and streams; a wider value pushes its line out of the columns but is never cut. A blank line ends
+//! the table, so that the next one stands apart.
 
 use std::io::Write;
 
@@ -61,6 +62,8 @@ pub(super) struct TableWriter {
     started: bool,
     /// Whether rows are written as lists of values.
     expanded: bool,
+    /// Columns that the widest value takes of those that were held back.
+    widest_value: usize,
     rows: u64,
 }
 
@@ -74,7 +77,7 @@ impl TableWriter {
                 Heading { width: width(&name), name, right: is_number(field.data_type()) }
             })
             .collect();
-        Self { headings, look, held: Vec::new(), held_bytes: 0, started: false, expanded: false, rows: 0 }
+        Self { headings, look, held: Vec::new(), held_bytes: 0, started: false, expanded: false, widest_value: 0, rows: 0 }
     }
 
     /// Settles the widths and writes the header and the rows held back.
@@ -82,7 +85,9 @@ impl TableWriter {
         self.started = true;
         for row in &self.held {
             for (heading, cell) in self.headings.iter_mut().zip(row) {
-                heading.width = heading.width.max(widest(&cell.text));
+                let value = widest(&cell.text);
+                heading.width = heading.width.max(value);
+                self.widest_value = self.widest_value.max(value);
             }
         }
         self.expanded = match self.look.expanded {
@@ -105,6 +110,9 @@ impl TableWriter {
 
     /// The names, centred, and the rule below them.
     fn header(&self) -> String {
+        if self.headings.is_empty() {
+            return "--\n".to_owned();
+        }
         let mut names = String::new();
         let mut rule = String::new();
         for (index, heading) in self.headings.iter().enumerate() {
@@ -118,16 +126,18 @@ impl TableWriter {
             pad(1 + space.div_ceil(2), &mut names);
             rule.extend(std::iter::repeat_n('-', heading.width + 2));
         }
-        if self.headings.is_empty() {
-            rule.push_str("--");
-        }
         format!("{}\n{rule}\n", names.trim_end())
     }
 
     fn row(&mut self, row: &[Cell], out: &mut dyn Write) -> Result<(), OutputError> {
         self.rows += 1;
-        let text =
-            if self.expanded { expanded::record(self.rows, &self.headings, row, self.look) } else { self.aligned(row) };
+        if self.headings.is_empty() {
+            return Ok(());
+        }
+        let text = match self.expanded {
+            true => expanded::record(self.rows, &self.headings, row, self.widest_value, self.look),
+            false => self.aligned(row),
+        };
         Ok(out.write_all(text.as_bytes())?)
     }
 
@@ -193,11 +203,12 @@ impl ResultWriter for TableWriter {
         if !self.started {
             self.start(out)?;
         }
-        // Records are numbered: only their absence has to be said.
-        if self.expanded && self.rows > 0 {
-            return Ok(());
-        }
         let plural = if self.rows == 1 { "" } else { "s" };
-        Ok(out.write_all(format!("({} row{plural})\n", self.rows).as_bytes())?)
+        let footer = match (self.expanded, self.rows) {
+            // Records are numbered: only their absence has to be said.
+            (true, 1..) => "\n".to_owned(),
+            (_, rows) => format!("({rows} row{plural})\n\n"),
+        };
+        Ok(out.write_all(footer.as_bytes())?)
     }
 }

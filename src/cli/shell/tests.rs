@@ -67,7 +67,7 @@ async fn typed(texts: &[&str]) -> (String, String) {
 async fn a_session_answers_and_goes_on_after_mistakes() {
     let (out, err) =
         typed(&["SELECT 1 AS a;", "SELEC 2;", "SELECT nothing;", "SELECT 3 AS b;", "\\q", "SELECT 4;"]).await;
-    assert_eq!(out, " a\n---\n 1\n(1 row)\n b\n---\n 3\n(1 row)\n");
+    assert_eq!(out, " a\n---\n 1\n(1 row)\n\n b\n---\n 3\n(1 row)\n\n");
     assert_eq!(err.matches("error: ").count(), 2, "{err}");
     assert!(err.contains("LINE 1: SELEC 2\n        ^"), "{err}");
 }
@@ -105,21 +105,21 @@ async fn switches_say_what_they_are_and_change_the_output() {
     ])
     .await;
     assert_eq!(err, "");
-    assert!(out.starts_with("Timing is on.\n a\n---\n 1\n(1 row)\nTime: "), "{out}");
-    assert!(out.contains(" ms, 1 row\nTiming is off.\nExpanded display is on.\n-[ RECORD 1 ]-\nb | 2\n"), "{out}");
+    assert!(out.starts_with("Timing is on.\n a\n---\n 1\n(1 row)\n\nTime: "), "{out}");
+    assert!(out.contains(" ms, 1 row\nTiming is off.\nExpanded display is on.\n-[ RECORD 1 ]-\nb | 2\n\n"), "{out}");
     assert!(out.ends_with("Expanded display is off.\nThe format is csv.\nc\n3\n"), "{out}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_changed_with_a_word() {
     let (out, _) = typed(&["SET SESSION pushdown = 'none';", "SHOW pushdown;"]).await;
-    assert_eq!(out, "SET SESSION\n value\n-------\n none\n(1 row)\n");
+    assert_eq!(out, "SET SESSION\n value\n-------\n none\n(1 row)\n\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_can_be_run_again_shown_and_forgotten() {
     let (out, err) = typed(&["SELECT 1 AS a \\g", "\\gx", "SELECT 2 AS b\n\\r", ";", "\\p"]).await;
-    assert_eq!(out, " a\n---\n 1\n(1 row)\n-[ RECORD 1 ]-\na | 1\nthe statement is forgotten\nSELECT 1 AS a\n");
+    assert_eq!(out, " a\n---\n 1\n(1 row)\n\n-[ RECORD 1 ]-\na | 1\n\nthe statement is forgotten\nSELECT 1 AS a\n");
     assert_eq!(err, "");
     let (_, err) = typed(&["\\g"]).await;
     assert_eq!(err, "error: there is no statement to run\n");
@@ -128,7 +128,7 @@ async fn a_statement_can_be_run_again_shown_and_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_in_the_middle_of_a_statement_leaves_the_statement() {
     let (out, err) = typed(&["SELECT 1 \\timing off", "+ 1 AS two;"]).await;
-    assert_eq!((out.as_str(), err.as_str()), ("Timing is off.\n two\n-----\n   2\n(1 row)\n", ""));
+    assert_eq!((out.as_str(), err.as_str()), ("Timing is off.\n two\n-----\n   2\n(1 row)\n\n", ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +169,7 @@ async fn files_are_included_and_results_redirected() {
         "\\o",
     ])
     .await;
-    assert!(out.starts_with(" a\n---\n 1\n(1 row)\nThe format is csv.\nResults go to "), "{out}");
+    assert!(out.starts_with(" a\n---\n 1\n(1 row)\n\nThe format is csv.\nResults go to "), "{out}");
     assert!(out.ends_with("Results go to the screen.\n"), "{out}");
     assert!(err.contains(&format!("error: {}:4: ", script.display())), "{err}");
     assert_eq!(std::fs::read_to_string(&result).unwrap(), "five\n5\n");
@@ -196,7 +196,7 @@ async fn ctrl_c_cancels_the_query_and_not_the_session() {
     repl::run(&mut shell, &mut lines).await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(fixture.err.text(), "error: the query was cancelled\n");
-    assert_eq!(fixture.out.text(), " a\n---\n 1\n(1 row)\n");
+    assert_eq!(fixture.out.text(), " a\n---\n 1\n(1 row)\n\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,7 +213,7 @@ async fn a_script_stops_at_the_first_failure_and_says_only_results() {
     let script = "-- first\nSET SESSION pushdown = 'none';\nSELECT 1 AS a;\nSELECT 1 / 0;\nSELECT 2 AS b;\n";
     let mut source = ScriptLines::new(script.as_bytes());
     assert_eq!(fixture.shell.run_source(&mut source, "x.sql").await, Err(Stop::Failed));
-    assert_eq!(fixture.out.text(), " a\n---\n 1\n(1 row)\n");
+    assert_eq!(fixture.out.text(), " a\n---\n 1\n(1 row)\n\n");
     assert!(fixture.err.text().starts_with("error: x.sql:4: division by zero"), "{}", fixture.err.text());
 }
 
