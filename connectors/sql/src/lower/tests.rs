@@ -155,10 +155,7 @@ fn lists_and_ranges() {
         (in_list("i", vec![lit(1_i32), lit(ScalarValue::Int32(None))], true), r#""i" NOT IN ('1'::int4, NULL::int4)"#),
         (in_list("i", vec![], false), "! an empty IN list has no rule"),
         (in_list("i", vec![col("i2")], false), "! the column i2 stands where a literal must"),
-        (
-            in_list("f", vec![lit(1.5_f64), lit(-0.0_f64)], false),
-            "! the engine does not find 0 in an IN list with -0",
-        ),
+        (in_list("f", vec![lit(1.5_f64), lit(-0.0_f64)], false), "! the engine does not find 0 in an IN list with -0"),
         (in_list("f", vec![lit(1.5_f64), lit(0.0_f64)], false), r#""f" IN ('1.5'::float8, '0.0'::float8)"#),
         (in_list("c", vec![lit("x")], false), "! no rule for IN on char(n)"),
         (col("i").between(lit(1_i32), lit(2_i32)), r#""i" BETWEEN '1'::int4 AND '2'::int4"#),
