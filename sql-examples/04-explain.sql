@@ -4,7 +4,7 @@ SELECT c.name, o.amount
 FROM lake.sales.orders AS o
 JOIN pg.public.customers AS c ON c.customer_id = o.customer_id
 WHERE o.order_date >= DATE '2026-10-01' AND o.amount > 500
-  AND c.segment = 'enterprise' AND c.name ~ '^A';
+  AND c.segment = 'enterprise' AND c.name ~ '^A[dn]';
 
 -- The same, run and measured.
 EXPLAIN ANALYZE
@@ -12,7 +12,7 @@ SELECT c.name, o.amount
 FROM lake.sales.orders AS o
 JOIN pg.public.customers AS c ON c.customer_id = o.customer_id
 WHERE o.order_date >= DATE '2026-10-01' AND o.amount > 500
-  AND c.segment = 'enterprise' AND c.name ~ '^A';
+  AND c.segment = 'enterprise' AND c.name ~ '^A[dn]';
 
 -- One JSON document, for tools.
 EXPLAIN (FORMAT JSON) SELECT count(*) FROM pg.public.products WHERE category = 'ropes';

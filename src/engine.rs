@@ -60,7 +60,7 @@ impl Engine {
             .build_arc()
             .map_err(|error| Error::internal(format!("cannot start the engine: {error}")))?;
         let builder = SessionStateBuilder::new()
-            .with_config(semantics::configure(configuration()))
+            .with_config(semantics::configure(configuration(memory)))
             .with_runtime_env(runtime)
             .with_default_features();
         Ok(Arc::new(Self {
@@ -93,10 +93,15 @@ impl Engine {
     }
 }
 
-/// DataFusion's settings where ours differ, each with its reason.
-fn configuration() -> SessionConfig {
+/// What a sort keeps back for merging what it spilled, at most, in bytes: DataFusion's default.
+const SORT_RESERVATION_MAX_BYTES: usize = 10 << 20;
+
+/// DataFusion's settings where ours differ, each with its reason. `memory` is the limit for all queries, in bytes.
+fn configuration(memory: usize) -> SessionConfig {
     let mut config = SessionConfig::new().with_information_schema(false);
     let options = config.options_mut();
+    // Under a small limit the default reservation alone would leave a sort nothing to work with.
+    options.execution.sort_spill_reservation_bytes = (memory / 64).min(SORT_RESERVATION_MAX_BYTES);
     // Errors point at the place in the statement.
     options.sql_parser.collect_spans = true;
     // A build side of up to this many distinct values reaches a source as a list rather than as a range.

@@ -6,6 +6,8 @@ use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use portolan_connector::{ConnectorError, ErrorClass};
 
+use crate::semantics::ArithmeticError;
+
 /// The result of everything in the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -180,6 +182,7 @@ fn classify(error: &DataFusionError) -> Error {
         {
             (Some(connector), _) => connector.clone().into(),
             (_, Some(ours)) => ours.clone(),
+            _ if inner.is::<ArithmeticError>() => Error::user(inner.to_string()),
             _ => Error::internal(inner.to_string()),
         },
         DataFusionError::Collection(errors) => {

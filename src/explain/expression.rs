@@ -4,8 +4,14 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, Like};
 use datafusion::logical_expr::{Expr, Operator};
 
+use crate::semantics;
+
 /// The expression as SQL for EXPLAIN.
 pub(super) fn sql(expr: &Expr) -> String {
+    written(&semantics::as_written(expr.clone()))
+}
+
+fn written(expr: &Expr) -> String {
     match expr {
         Expr::Column(column) => name(&column.name),
         Expr::Literal(value, _) => literal(value),
@@ -27,17 +33,17 @@ pub(super) fn sql(expr: &Expr) -> String {
         Expr::Like(Like { negated, expr, pattern, case_insensitive, .. }) => {
             let not = if *negated { "NOT " } else { "" };
             let like = if *case_insensitive { "ILIKE" } else { "LIKE" };
-            format!("{} {not}{like} {}", grouped(expr), sql(pattern))
+            format!("{} {not}{like} {}", grouped(expr), written(pattern))
         }
         Expr::InList(InList { expr, list, negated }) => {
             let not = if *negated { "NOT " } else { "" };
             format!("{} {not}IN ({})", grouped(expr), members(list))
         }
         Expr::ScalarFunction(call) => {
-            let arguments: Vec<String> = call.args.iter().map(sql).collect();
+            let arguments: Vec<String> = call.args.iter().map(written).collect();
             format!("{}({})", call.name(), arguments.join(", "))
         }
-        Expr::Alias(alias) => sql(&alias.expr),
+        Expr::Alias(alias) => written(&alias.expr),
         other => other.human_display().to_string(),
     }
 }
@@ -46,7 +52,7 @@ pub(super) fn sql(expr: &Expr) -> String {
 const MEMBERS_SHOWN: usize = 10;
 
 fn members(list: &[Expr]) -> String {
-    let shown: Vec<String> = list.iter().take(MEMBERS_SHOWN).map(sql).collect();
+    let shown: Vec<String> = list.iter().take(MEMBERS_SHOWN).map(written).collect();
     match list.len().checked_sub(MEMBERS_SHOWN) {
         Some(more) if more > 0 => format!("{}, ... {more} more", shown.join(", ")),
         _ => shown.join(", "),
@@ -61,17 +67,17 @@ fn name(column: &str) -> String {
 /// An operand, in parentheses where it binds less tightly than the operator around it.
 fn operand(expr: &Expr, around: Operator) -> String {
     match expr {
-        Expr::BinaryExpr(inner) if inner.op.precedence() < around.precedence() => format!("({})", sql(expr)),
-        _ => sql(expr),
+        Expr::BinaryExpr(inner) if inner.op.precedence() < around.precedence() => format!("({})", written(expr)),
+        _ => written(expr),
     }
 }
 
 fn grouped(expr: &Expr) -> String {
     match expr {
         Expr::BinaryExpr(_) | Expr::Between(_) | Expr::Like(_) | Expr::InList(_) | Expr::Not(_) => {
-            format!("({})", sql(expr))
+            format!("({})", written(expr))
         }
-        _ => sql(expr),
+        _ => written(expr),
     }
 }
 

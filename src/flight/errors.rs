@@ -12,15 +12,12 @@ const MESSAGE_BYTES_MAX: usize = 4096;
 
 /// An error as a status. The message shows the place in the statement.
 pub(super) fn status(error: &Error, statement: &str) -> Status {
-    let mut message = error.render(statement);
-    if message.len() > MESSAGE_BYTES_MAX {
-        // The statement's line may be what is long: the position says the same in few words.
-        message = match error.message().position {
-            Some(position) => format!("line {}, column {}: {error}", position.line, position.column),
-            None => error.to_string(),
-        };
-    }
-    Status::new(code(error), shortened(message))
+    Status::new(code(error), message(error, statement))
+}
+
+/// Something in a statement that this server does not do, as a status.
+pub(super) fn unsupported_in(error: &Error, statement: &str) -> Status {
+    Status::unimplemented(message(error, statement))
 }
 
 /// An error in the middle of a stream as a status.
@@ -44,6 +41,18 @@ pub(super) fn internal(tried: &str, error: impl std::fmt::Display) -> Status {
 /// Something of the protocol that this server does not do.
 pub(super) fn unsupported(what: &str) -> Status {
     Status::unimplemented(shortened(format!("{what} is not supported")))
+}
+
+fn message(error: &Error, statement: &str) -> String {
+    let mut message = error.render(statement);
+    if message.len() > MESSAGE_BYTES_MAX {
+        // The statement's line may be what is long: the position says the same in few words.
+        message = match error.message().position {
+            Some(position) => format!("line {}, column {}: {error}", position.line, position.column),
+            None => error.to_string(),
+        };
+    }
+    shortened(message)
 }
 
 fn code(error: &Error) -> Code {

@@ -2,13 +2,16 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tonic::Status;
 
 use super::encode::wire_schema;
-use super::errors::{status, stream_status};
+use super::errors::{status, stream_status, unsupported_in};
 use super::sessions::ClientSession;
+use crate::error::Position;
 use crate::session::{AnswerKind, Script};
 use crate::{Error, Session};
 
@@ -27,12 +30,14 @@ pub(super) struct Running {
 
 /// The schema of a statement's rows on the wire, without running it. It has no fields when the statement returns none.
 pub(super) async fn schema(session: &Session, sql: &str) -> Result<SchemaRef, Status> {
+    no_placeholders(sql)?;
     let schema = session.schema_of(sql).await.map_err(|error| status(&error, sql))?;
     Ok(wire_schema(&schema))
 }
 
 /// Starts a statement.
 pub(super) async fn run(client: ClientSession, sql: String) -> Result<Running, Status> {
+    no_placeholders(&sql)?;
     let answer = client.session.execute(&sql).await.map_err(|error| status(&error, &sql))?;
     let schema = wire_schema(&answer.schema);
     let rows = answer.rows.map_err(move |error| {
@@ -54,6 +59,7 @@ pub(super) async fn update(session: &Session, sql: &str) -> Result<i64, Status> 
     }
     let mut changed = 0;
     for part in parts {
+        no_placeholders(part.sql)?;
         let mut answer = session.execute(part.sql).await.map_err(|error| status(&error, part.sql))?;
         while let Some(batch) = answer.rows.next().await {
             batch.map_err(|error| stream_status(error, part.sql))?;
@@ -63,4 +69,18 @@ pub(super) async fn update(session: &Session, sql: &str) -> Result<i64, Status> 
         }
     }
     Ok(changed)
+}
+
+/// Refuses parameters, `?` and `$1`, with their place. What cannot be cut into tokens is left to the parser's error.
+fn no_placeholders(sql: &str) -> Result<(), Status> {
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location() else { return Ok(()) };
+    let found = tokens.into_iter().find_map(|token| match token.token {
+        Token::Placeholder(name) => Some((name, token.span.start)),
+        _ => None,
+    });
+    let Some((name, start)) = found else { return Ok(()) };
+    let error = Error::user(format!("parameter {name}: statements with parameters are not supported"))
+        .at(Some(Position { line: start.line, column: start.column }))
+        .hint("write the value into the statement");
+    Err(unsupported_in(&error, sql))
 }

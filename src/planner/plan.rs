@@ -71,8 +71,11 @@ impl Planner {
 
     /// The logical plan before optimization, for those who only want the schema or the check.
     pub async fn logical(self, mut statement: Statement) -> Result<(LogicalPlan, SessionState)> {
-        semantics::refuse_ignored_syntax(&statement)
-            .map_err(|refusal| Error::user(refusal.message).at(refusal.position.map(|(line, column)| Position { line, column })))?;
+        semantics::refuse_ignored_syntax(&statement).map_err(|refusal| {
+            let place = refusal.location().map(|place| Position { line: place.line, column: place.column });
+            Error::user(refusal.to_string()).at(place)
+        })?;
+        semantics::rewrite_literals(&mut statement);
         let tables = self.tables(&statement).await?;
         let named = named_columns(&statement);
         self.adapt_names(&mut statement, &tables, &named);

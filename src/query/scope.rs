@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::error::Result;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionConfig;
+use futures::StreamExt;
 use portolan_connector::{Connector, ConnectorError, Connectors, QueryContext, Snapshot, Snapshots};
 
-/// The query's identity, its connectors, and the frozen positions of its sources. It lives as long as anything of
-/// the query runs, because the tasks' configuration holds it; with it end the snapshots.
+/// The query's identity, its connectors, and the frozen positions of its sources. It lives as long as rows of the
+/// query may come, because their stream holds it; with it end the snapshots.
 #[derive(Debug)]
 pub struct QueryScope {
     context: QueryContext,
@@ -46,6 +49,17 @@ impl QueryScope {
     pub fn connector(&self, catalog: &str) -> Result<Arc<dyn Connector>> {
         let found = self.connectors.get(catalog).cloned();
         found.ok_or_else(|| ConnectorError::internal("the catalog has no connector").in_catalog(catalog).into())
+    }
+
+    /// The rows of the query, which keep the scope until they are dropped. A plan's own stream need not hold anything
+    /// of the query, and without the snapshots its sources could no longer be read.
+    pub fn hold(self: &Arc<Self>, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        let scope = Arc::clone(self);
+        let schema = rows.schema();
+        let rows = rows.inspect(move |_| {
+            let _ = &scope;
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, rows))
     }
 
     /// The frozen position of a catalog, taken at the query's first scan of it.

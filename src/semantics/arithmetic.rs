@@ -14,13 +14,13 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, Datum};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::utils::take_function_args;
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::interval_arithmetic::{Interval, apply_operator};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
 
@@ -53,6 +53,21 @@ pub(super) fn checked(op: Operator, left: &DataType, right: &DataType) -> Option
 /// The checked unary minus for an operand of this type, as [`checked`].
 pub(super) fn checked_negate(operand: &DataType) -> Option<Arc<ScalarUDF>> {
     (operand.is_signed_integer() || operand.is_decimal()).then(|| Arc::clone(&NEGATE))
+}
+
+/// The type of an expression. That of a long chain of the functions here is found without asking DataFusion, which
+/// would make up a name for every link of the chain, for every link anew.
+pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
+    let Expr::ScalarFunction(call) = expr else {
+        return expr.get_type(schema);
+    };
+    match (operator(&call.func), call.args.as_slice()) {
+        (Some(op), [left, right]) => {
+            BinaryTypeCoercer::new(&type_of(left, schema)?, &op, &type_of(right, schema)?).get_result_type()
+        }
+        (None, [operand]) if is_negate(&call.func) => type_of(operand, schema),
+        _ => expr.get_type(schema),
+    }
 }
 
 /// Whether this is the checked unary minus.
@@ -99,8 +114,8 @@ impl ScalarUDFImpl for Checked {
     /// The name that the operator would have given the column: results keep their names.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         match args {
-            [left, right] => Ok(BinaryExpr::new(Box::new(left.clone()), self.op, Box::new(right.clone())))
-                .map(|binary| Expr::BinaryExpr(binary).schema_name().to_string()),
+            // Without copying the operands: names are asked for often, and chains of operators are long.
+            [left, right] => Ok(format!("{} {} {}", left.schema_name(), self.op, right.schema_name())),
             _ => plan_err!("{} takes two arguments", self.name),
         }
     }

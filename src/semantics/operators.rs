@@ -9,9 +9,10 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{AggregateFunction, Cast, ScalarFunction, TryCast, WindowFunction};
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, WindowFunctionDefinition};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, ScalarUDF, WindowFunctionDefinition};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::arithmetic::type_of;
 use super::rewrite::map_expressions;
 use super::{arithmetic, floats, sum};
 
@@ -49,11 +50,15 @@ fn is_arithmetic(op: Operator) -> bool {
     matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
 }
 
+fn is_ours(function: &ScalarUDF) -> bool {
+    arithmetic::operator(function).is_some() || arithmetic::is_negate(function) || floats::is_canonical(function)
+}
+
 /// Replaces one operator, or `sum`.
 fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => {
-            let (left, right) = (binary.left.get_type(schema)?, binary.right.get_type(schema)?);
+            let (left, right) = (type_of(&binary.left, schema)?, type_of(&binary.right, schema)?);
             Ok(match arithmetic::checked(binary.op, &left, &right) {
                 Some(function) => {
                     let BinaryExpr { left, right, .. } = binary;
@@ -63,7 +68,7 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 None => Transformed::no(Expr::BinaryExpr(binary)),
             })
         }
-        Expr::Negative(operand) => Ok(match arithmetic::checked_negate(&operand.get_type(schema)?) {
+        Expr::Negative(operand) => Ok(match arithmetic::checked_negate(&type_of(&operand, schema)?) {
             Some(function) => Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![*operand]))),
             None => Transformed::no(Expr::Negative(operand)),
         }),
@@ -100,15 +105,16 @@ fn canonical(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::BinaryExpr(binary) => is_arithmetic(binary.op),
         Expr::Negative(_) => true,
-        Expr::ScalarFunction(call) => !floats::is_canonical(&call.func),
+        // Those of this module give integers, decimals or canonical floats.
+        Expr::ScalarFunction(call) => !is_ours(&call.func),
         // Integers and decimals become canonical doubles; text may say "-0", and narrowing may round to it.
         Expr::Cast(Cast { expr: from, field }) | Expr::TryCast(TryCast { expr: from, field }) => {
-            let from = from.get_type(schema)?;
+            let from = type_of(from, schema)?;
             !(from.is_integer() || (from.is_decimal() && *field.data_type() == DataType::Float64))
         }
         _ => false,
     };
-    if !computed || !expr.get_type(schema)?.is_floating() {
+    if !computed || !type_of(&expr, schema)?.is_floating() {
         return Ok(Transformed::no(expr));
     }
     let call = ScalarFunction::new_udf(floats::function(), vec![expr]);

@@ -111,7 +111,7 @@ impl Visitor for Refuser {
 }
 
 fn refuse_in_query(query: &Query) -> Result<(), Refusal> {
-    let span = query.span();
+    let span = start(&query.body);
     for lock in &query.locks {
         let what = match lock.lock_type {
             LockType::Update => "FOR UPDATE",
@@ -141,6 +141,17 @@ fn refuse_in_query(query: &Query) -> Result<(), Refusal> {
         refuse_named_window(order_by, "ORDER BY")?;
     }
     Ok(())
+}
+
+/// Where a query begins. The span of a whole query would be found by walking through all of it, again for each query
+/// that is nested in it.
+fn start(body: &SetExpr) -> Span {
+    match body {
+        SetExpr::Select(select) => select.select_token.0.span,
+        SetExpr::SetOperation { left, .. } => start(left),
+        SetExpr::Query(query) => start(&query.body),
+        _ => Span::empty(),
+    }
 }
 
 fn refuse_in_select(select: &Select) -> Result<(), Refusal> {

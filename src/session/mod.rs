@@ -128,7 +128,7 @@ impl Session {
         let scope = self.new_scope();
         let Plan { physical, state, .. } = self.planner(&scope).plan(query).await?;
         let rows = execute_stream(physical, state.task_ctx())?;
-        Ok(Answer::rows(scope.query_id(), rows))
+        Ok(Answer::rows(scope.query_id(), scope.hold(rows)))
     }
 
     async fn explain(&self, request: ExplainRequest) -> Result<Answer> {

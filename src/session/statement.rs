@@ -107,8 +107,8 @@ fn query(sql: &str) -> Result<Box<SqlStatement>> {
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)
         .build()
-        .map_err(parse_failure)?;
-    let mut statements = parser.parse_statements().map_err(parse_failure)?;
+        .map_err(|error| parse_failure(error, sql))?;
+    let mut statements = parser.parse_statements().map_err(|error| parse_failure(error, sql))?;
     let statement = match (statements.pop_front(), statements.pop_front()) {
         (Some(statement), None) => statement,
         (None, _) => return Err(Error::user("the statement is empty")),
@@ -123,13 +123,24 @@ fn query(sql: &str) -> Result<Box<SqlStatement>> {
     Ok(statement)
 }
 
-fn parse_failure(error: DataFusionError) -> Error {
+fn parse_failure(error: DataFusionError, sql: &str) -> Error {
     match error.find_root() {
         DataFusionError::SQL(inner, _) if inner.to_string().contains("recursion limit") => {
             Error::user(format!("the statement nests deeper than {NESTING_MAX} levels"))
         }
+        // The parser gives no place for what is missing at the end.
+        DataFusionError::SQL(inner, _) if inner.to_string().contains("found: EOF") => {
+            Error::from(error).at(Some(end_of(sql)))
+        }
         _ => Error::from(error),
     }
+}
+
+/// The place behind the last character that is not blank.
+fn end_of(sql: &str) -> Position {
+    let text = sql.trim_end();
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    Position { line: text.matches('\n').count() as u64 + 1, column: last.chars().count() as u64 + 1 }
 }
 
 /// The tokens of a statement of our own, read from the left.

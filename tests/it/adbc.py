@@ -85,10 +85,10 @@ def errors(uri):
         raise AssertionError(f"{sql} succeeded")
 
     with connect(uri) as connection, connection.cursor() as cursor:
-        error = failure(cursor, "SELECT 1,\n  FROM")
+        error = failure(cursor, "SELECT 1\n  FORM t")
         assert isinstance(error, adbc.ProgrammingError), error
         assert error.status_code == adbc.AdbcStatusCode.INVALID_ARGUMENT, error
-        assert "syntax error" in str(error) and "LINE " in str(error) and "^" in str(error), error
+        assert "syntax error" in str(error) and "LINE 2:   FORM t\n               ^" in str(error), error
 
         error = failure(cursor, "SELECT * FROM nowhere.s.t")
         assert isinstance(error, adbc.ProgrammingError), error

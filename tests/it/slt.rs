@@ -55,10 +55,9 @@ impl AsyncDB for Database {
 fn column_type(data_type: &DataType) -> DefaultColumnType {
     match data_type {
         kind if kind.is_integer() => DefaultColumnType::Integer,
-        kind if kind.is_floating() || matches!(kind, DataType::Decimal128(..) | DataType::Decimal256(..)) => {
-            DefaultColumnType::FloatingPoint
-        }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DefaultColumnType::Text,
+        kind if kind.is_floating() => DefaultColumnType::FloatingPoint,
+        // Decimals are compared digit by digit.
+        kind if kind.is_decimal() || kind.is_string() => DefaultColumnType::Text,
         _ => DefaultColumnType::Any,
     }
 }

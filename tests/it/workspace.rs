@@ -76,7 +76,7 @@ fn files_hold_one_idea() {
 #[test]
 fn the_compose_file_names_its_services() {
     let text = std::fs::read_to_string(root().join("docker-compose.yml")).unwrap();
-    for service in ["postgres:", "kafka:", "minio:", "hive-metastore:"] {
+    for service in ["postgres:", "kafka:", "minio:", "metastore:"] {
         assert!(text.lines().any(|line| line.trim() == service), "docker-compose.yml has no service {service}");
     }
 }

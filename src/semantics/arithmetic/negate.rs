@@ -33,7 +33,7 @@ impl ScalarUDFImpl for CheckedNegate {
     /// The name that the operator would have given the column: results keep their names.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         match args {
-            [arg] => Ok(Expr::Negative(Box::new(arg.clone())).schema_name().to_string()),
+            [arg] => Ok(format!("(- {})", arg.schema_name())),
             _ => plan_err!("{} takes one argument", self.name()),
         }
     }

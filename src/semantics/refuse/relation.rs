@@ -39,7 +39,10 @@ pub(super) fn refuse_in_table_factor(factor: &TableFactor) -> Result<(), Refusal
         }
         TableFactor::Derived { alias, sample, .. } => {
             alias.iter().try_for_each(refuse_in_alias)?;
-            absent(sample.is_some(), "TABLESAMPLE", factor.span())
+            match sample {
+                Some(_) => Err(Refusal::new("TABLESAMPLE", factor.span())),
+                None => Ok(()),
+            }
         }
         TableFactor::Function { name, args, with_ordinality, alias, .. } => {
             alias.iter().try_for_each(refuse_in_alias)?;
@@ -78,5 +81,8 @@ pub(super) fn refuse_in_alias(alias: &TableAlias) -> Result<(), Refusal> {
 }
 
 pub(super) fn refuse_in_joins(joins: &[Join]) -> Result<(), Refusal> {
-    joins.iter().try_for_each(|join| absent(join.global, "GLOBAL JOIN", join.relation.span()))
+    match joins.iter().find(|join| join.global) {
+        Some(join) => Err(Refusal::new("GLOBAL JOIN", join.relation.span())),
+        None => Ok(()),
+    }
 }

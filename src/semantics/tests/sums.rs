@@ -89,14 +89,12 @@ async fn sums_of_unsigned_numbers_and_of_small_ones() {
 async fn many_groups() {
     let rows = 5_000;
     let g: ArrayRef = Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row % 1_000)));
-    let x: ArrayRef =
-        Arc::new(Int64Array::from_iter((0..rows).map(|row| (row % 7 != 0).then_some(i64::MAX / 4 - row))));
+    let x = (0..rows).map(|row| (row % 7 != 0).then_some(i64::MAX / 5 - row));
+    let x: ArrayRef = Arc::new(Int64Array::from_iter(x));
     let context = session_with("t", vec![("g", g), ("x", x)], 3);
-    let sql = "SELECT count(*) FROM (SELECT g, sum(x) s, sum(x * 1.0) d FROM t GROUP BY g HAVING count(x) < 5) \
-               WHERE s = d";
-    let groups_with_a_null = (0..1_000).filter(|g| (0..5).any(|n| (g + n * 1_000) % 7 == 0)).count().to_string();
-    expect(&context, sql, &[&groups_with_a_null]).await;
-    expect_error(&context, "SELECT g, sum(x) FROM t GROUP BY g", "bigint out of range").await;
+    let sql = "SELECT count(*) FROM (SELECT g, sum(x) AS s, sum(x * 1.0) AS d FROM t GROUP BY g) WHERE s = d";
+    expect(&context, sql, &["1000"]).await;
+    expect_error(&context, "SELECT g, sum(x * 2) FROM t GROUP BY g", "bigint out of range: the sum is").await;
 }
 
 #[tokio::test]

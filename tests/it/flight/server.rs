@@ -23,8 +23,8 @@ const STACK_BYTES: usize = 16 << 20;
 const THREAD_NAME_MAX: usize = 15;
 
 /// A running server. It stops when it is dropped.
-pub struct Server {
-    pub address: SocketAddr,
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
     name: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), Error>>>,
@@ -32,12 +32,12 @@ pub struct Server {
 
 impl Server {
     /// A server without catalogs. Its threads have the name, so that what they do can be told from other tests.
-    pub fn start(name: &str) -> Self {
+    pub(super) fn start(name: &str) -> Self {
         Self::over(name, Engine::start(EngineOptions::default()).unwrap())
     }
 
     /// A server over an engine.
-    pub fn over(name: &str, engine: Arc<Engine>) -> Self {
+    pub(super) fn over(name: &str, engine: Arc<Engine>) -> Self {
         assert!(name.len() <= THREAD_NAME_MAX);
         let (stop, stopped) = oneshot::channel();
         let (tell, address) = std::sync::mpsc::channel();
@@ -58,16 +58,16 @@ impl Server {
     }
 
     /// A client with a connection of its own.
-    pub async fn client(&self) -> FlightSqlServiceClient<Channel> {
+    pub(super) async fn client(&self) -> FlightSqlServiceClient<Channel> {
         FlightSqlServiceClient::new(self.channel().await)
     }
 
-    pub async fn channel(&self) -> Channel {
+    pub(super) async fn channel(&self) -> Channel {
         Endpoint::new(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
     }
 
     /// The processor time that the server's threads have used, in hundredths of a second.
-    pub fn processor_time(&self) -> u64 {
+    pub(super) fn processor_time(&self) -> u64 {
         let mut ticks = 0;
         for task in std::fs::read_dir("/proc/self/task").unwrap() {
             let path = task.unwrap().path();
@@ -85,14 +85,14 @@ impl Server {
     }
 
     /// Asks the server to stop, and does not wait.
-    pub fn ask_to_stop(&mut self) {
+    pub(super) fn ask_to_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
     }
 
     /// Waits until the server has stopped.
-    pub fn wait(&mut self) -> Result<(), Error> {
+    pub(super) fn wait(&mut self) -> Result<(), Error> {
         self.thread.take().unwrap().join().unwrap()
     }
 }
@@ -120,13 +120,16 @@ fn runtime(name: &str) -> tokio::runtime::Runtime {
 }
 
 /// Runs the client's side.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime("client").block_on(future)
 }
 
 /// The rows that an info's only ticket brings. Checks what must hold for each result: the stream has the schema that
 /// the info announced.
-pub async fn fetch(client: &mut FlightSqlServiceClient<Channel>, info: FlightInfo) -> (SchemaRef, Vec<RecordBatch>) {
+pub(super) async fn fetch(
+    client: &mut FlightSqlServiceClient<Channel>,
+    info: FlightInfo,
+) -> (SchemaRef, Vec<RecordBatch>) {
     let announced = Arc::new(Schema::try_from(info.clone()).unwrap());
     assert_eq!(info.endpoint.len(), 1);
     assert!(info.endpoint[0].location.is_empty());
@@ -140,14 +143,14 @@ pub async fn fetch(client: &mut FlightSqlServiceClient<Channel>, info: FlightInf
 }
 
 /// Runs a statement and prints its rows, values separated by `|`.
-pub async fn lines(client: &mut FlightSqlServiceClient<Channel>, sql: &str) -> Vec<String> {
+pub(super) async fn lines(client: &mut FlightSqlServiceClient<Channel>, sql: &str) -> Vec<String> {
     let info = client.execute(sql.to_owned(), None).await.unwrap();
     let (_, batches) = fetch(client, info).await;
     printed(&batches)
 }
 
 /// Rows as text, values separated by `|`.
-pub fn printed(batches: &[RecordBatch]) -> Vec<String> {
+pub(super) fn printed(batches: &[RecordBatch]) -> Vec<String> {
     use arrow::util::display::{ArrayFormatter, FormatOptions};
     let options = FormatOptions::default().with_null("NULL");
     let mut lines = Vec::new();
@@ -162,7 +165,7 @@ pub fn printed(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 /// The status that a call failed with.
-pub fn status<T>(result: Result<T, FlightError>) -> Status {
+pub(super) fn status<T>(result: Result<T, FlightError>) -> Status {
     match result {
         Ok(_) => panic!("the call succeeded"),
         Err(FlightError::Tonic(status)) => *status,

@@ -121,6 +121,26 @@ fn parameters_for_a_statement_without_any_are_refused() {
 }
 
 #[test]
+fn a_statement_with_parameters_is_not_supported_and_says_where() {
+    let server = Server::start("placeholders");
+    block_on(async {
+        let mut client = server.client().await;
+        let expected = "parameter $1: statements with parameters are not supported\nLINE 1: SELECT '?', $1\n                    ^\n\
+                        Hint: write the value into the statement";
+        let sql = "SELECT '?', $1".to_owned();
+        for refused in [
+            status(client.prepare(sql.clone(), None).await),
+            status(client.execute(sql.clone(), None).await),
+            status(client.execute_update(sql, None).await),
+        ] {
+            assert_eq!((refused.code(), refused.message()), (tonic::Code::Unimplemented, expected));
+        }
+        let refused = status(client.prepare("SELECT ? + 1".to_owned(), None).await);
+        assert_eq!(refused.code(), tonic::Code::Unimplemented);
+    });
+}
+
+#[test]
 fn updates_change_the_session_once() {
     let server = Server::start("updates");
     block_on(async {

@@ -201,8 +201,8 @@ impl ExecutionPlan for SourceExec {
             connector,
             splits,
             self.schema(),
-            context.session_config().batch_size(),
             LeafMetrics::new(&self.metrics, partition),
+            context,
         )))
     }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use futures::{Stream, StreamExt};
 
 use super::metrics::LeafMetrics;
@@ -21,6 +21,8 @@ pub(super) struct SplitStream {
     current: Option<SendableRecordBatchStream>,
     context: ReadContext,
     metrics: LeafMetrics,
+    /// The query's frozen positions live in its configuration: whoever still reads keeps them.
+    _query: Arc<TaskContext>,
 }
 
 impl SplitStream {
@@ -28,11 +30,12 @@ impl SplitStream {
         connector: Arc<dyn Connector>,
         splits: VecDeque<Split>,
         schema: SchemaRef,
-        batch_rows: usize,
         metrics: LeafMetrics,
+        query: Arc<TaskContext>,
     ) -> Self {
+        let batch_rows = query.session_config().batch_size();
         let context = ReadContext { schema, batch_rows, metrics: metrics.source.clone() };
-        Self { connector, splits, current: None, context, metrics }
+        Self { connector, splits, current: None, context, metrics, _query: query }
     }
 
     fn poll_splits(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
