@@ -46,7 +46,8 @@ impl Config {
         let properties = &entry.properties;
         let server = Server::parse(properties.text("url").unwrap_or_default())?;
         let user = properties.text("user").map(str::to_owned).or(server.user).ok_or_else(|| {
-            ConnectorError::user("no user to log in as").hint("put it into url, postgres://USER@HOST/DATABASE, or set user")
+            ConnectorError::user("no user to log in as")
+                .hint("put it into url, postgres://USER@HOST/DATABASE, or set user")
         })?;
         let (tls_mode, verification) = tls(properties.text("tls").or(server.sslmode.as_deref()))?;
         let numeric = properties.text("numeric").unwrap_or(NumericMapping::DEFAULT);

@@ -198,9 +198,10 @@ impl ConnectorTable for PostgresTable {
     }
 
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
-        let snapshot = context.snapshot.downcast_ref::<PostgresSnapshot>().ok_or_else(|| {
-            ConnectorError::internal("the snapshot is of another connector").in_table(&self.name)
-        })?;
+        let snapshot = context
+            .snapshot
+            .downcast_ref::<PostgresSnapshot>()
+            .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.name))?;
         let columns = self.project(&request.projection)?;
         let mut query = RemoteQuery::new(&self.name.schema, &self.name.table);
         query.limit = request.limit;
@@ -220,11 +221,14 @@ impl ConnectorTable for PostgresTable {
             table: self.name.table.clone(),
             sql: sql.clone(),
             snapshot: snapshot.id().to_owned(),
-            columns: columns.iter().map(|(column, source)| CopyColumn {
-                name: column.name().to_owned(),
-                source_type: column.source_type.clone(),
-                wire: source.wire.clone(),
-            }).collect(),
+            columns: columns
+                .iter()
+                .map(|(column, source)| CopyColumn {
+                    name: column.name().to_owned(),
+                    source_type: column.source_type.clone(),
+                    wire: source.wire.clone(),
+                })
+                .collect(),
         };
         let fields: Vec<_> = columns.iter().map(|(column, _)| Arc::clone(&column.field)).collect();
         Ok(SourcePlan {

@@ -332,7 +332,11 @@ mod tests {
     }
 
     fn any_row() -> impl Strategy<Value = Row> {
-        (any::<Option<i32>>(), proptest::option::of(".{0,12}"), proptest::option::of(proptest::collection::vec(any::<Option<i32>>(), 0..4)))
+        (
+            any::<Option<i32>>(),
+            proptest::option::of(".{0,12}"),
+            proptest::option::of(proptest::collection::vec(any::<Option<i32>>(), 0..4)),
+        )
     }
 
     proptest! {
@@ -394,6 +398,9 @@ mod tests {
         field(&mut stream, None);
         field(&mut stream, Some(&value));
         let error = decode(&stream, &[1000], NO_LIMITS).unwrap_err();
-        assert!(matches!(&error, DecodeError::Value { column: 2, error } if error.what.contains("2 dimensions")), "{error}");
+        assert!(
+            matches!(&error, DecodeError::Value { column: 2, error } if error.what.contains("2 dimensions")),
+            "{error}"
+        );
     }
 }

@@ -110,9 +110,9 @@ pub(super) fn timestamp(value: &[u8]) -> Result<i64, ValueError> {
     match micros {
         i64::MAX => Err(infinite("infinity", "timestamp")),
         i64::MIN => Err(infinite("-infinity", "timestamp")),
-        micros => micros.checked_add(EPOCH_MICROS).ok_or_else(|| {
-            ValueError::new("a timestamp after 294247-01-10 04:00:54.775807, the engine's last one")
-        }),
+        micros => micros
+            .checked_add(EPOCH_MICROS)
+            .ok_or_else(|| ValueError::new("a timestamp after 294247-01-10 04:00:54.775807, the engine's last one")),
     }
 }
 

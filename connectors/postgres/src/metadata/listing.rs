@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
 /// Temporary schemas begin with `pg_` as well.
-const SCHEMAS: &str = "SELECT n.nspname::text FROM pg_namespace n \
+const SCHEMAS: &str = "SELECT n.nspname::text FROM pg_catalog.pg_namespace n \
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY n.nspname::text COLLATE \"C\"";
 
 /// The names of all schemas that people made, sorted.
@@ -14,8 +14,8 @@ pub(crate) async fn list_schemas(client: &Client) -> Result<Vec<String>, Error> 
 }
 
 /// Tables, partitioned tables and their partitions, views, materialized views and foreign tables.
-const TABLES: &str = "SELECT c.relname::text, c.relkind = 'v' FROM pg_class c \
-    JOIN pg_namespace n ON n.oid = c.relnamespace \
+const TABLES: &str = "SELECT c.relname::text, c.relkind = 'v' FROM pg_catalog.pg_class c \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY c.relname::text COLLATE \"C\"";
 

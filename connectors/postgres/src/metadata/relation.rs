@@ -16,33 +16,33 @@ SELECT c.relkind::text, c.reltuples::float8, d.description AS comment,
        bt.typtype::text AS base_kind, bt.typcategory = 'A' AND bt.typelem <> 0 AND bt.typlen = -1 AS is_array,
        en.nspname::text AS elem_schema, et.typname::text AS elem_name, elem.typmod AS elem_typmod,
        et.typtype::text AS elem_kind, et.typcategory = 'A' AND et.typelem <> 0 AND et.typlen = -1 AS elem_is_array,
-       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e
+       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
         WHERE e.enumtypid = coalesce(et.oid, bt.oid)) AS labels
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
-LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_description ad ON ad.objoid = c.oid AND ad.classoid = 'pg_class'::regclass AND ad.objsubid = a.attnum
-LEFT JOIN pg_collation co ON co.oid = a.attcollation
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_description ad ON ad.objoid = c.oid AND ad.classoid = 'pg_catalog.pg_class'::regclass AND ad.objsubid = a.attnum
+LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
 LEFT JOIN LATERAL (
     WITH RECURSIVE chain(depth, oid, typmod) AS (
         SELECT 0, a.atttypid, a.atttypmod
         UNION ALL
         SELECT chain.depth + 1, t.typbasetype, t.typtypmod
-        FROM chain JOIN pg_type t ON t.oid = chain.oid WHERE t.typtype = 'd')
+        FROM chain JOIN pg_catalog.pg_type t ON t.oid = chain.oid WHERE t.typtype = 'd')
     SELECT chain.oid, chain.typmod FROM chain ORDER BY chain.depth DESC LIMIT 1) base ON true
-LEFT JOIN pg_type bt ON bt.oid = base.oid
-LEFT JOIN pg_namespace bn ON bn.oid = bt.typnamespace
+LEFT JOIN pg_catalog.pg_type bt ON bt.oid = base.oid
+LEFT JOIN pg_catalog.pg_namespace bn ON bn.oid = bt.typnamespace
 LEFT JOIN LATERAL (
     WITH RECURSIVE chain(depth, oid, typmod) AS (
         SELECT 0, bt.typelem, base.typmod
         WHERE bt.typcategory = 'A' AND bt.typelem <> 0 AND bt.typlen = -1
         UNION ALL
         SELECT chain.depth + 1, t.typbasetype, t.typtypmod
-        FROM chain JOIN pg_type t ON t.oid = chain.oid WHERE t.typtype = 'd')
+        FROM chain JOIN pg_catalog.pg_type t ON t.oid = chain.oid WHERE t.typtype = 'd')
     SELECT chain.oid, chain.typmod FROM chain ORDER BY chain.depth DESC LIMIT 1) elem ON true
-LEFT JOIN pg_type et ON et.oid = elem.oid
-LEFT JOIN pg_namespace en ON en.oid = et.typnamespace
+LEFT JOIN pg_catalog.pg_type et ON et.oid = elem.oid
+LEFT JOIN pg_catalog.pg_namespace en ON en.oid = et.typnamespace
 WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 ORDER BY a.attnum";
 

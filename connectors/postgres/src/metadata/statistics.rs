@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Error};
 /// row.
 const COLUMNS: &str = "\
 SELECT s.attname::text, s.null_frac::float8, s.n_distinct::float8, s.avg_width
-FROM pg_stats s WHERE s.schemaname = $1 AND s.tablename = $2 ORDER BY s.inherited";
+FROM pg_catalog.pg_stats s WHERE s.schemaname = $1 AND s.tablename = $2 ORDER BY s.inherited";
 
 /// Statistics by the last ANALYZE; `None` when there was none.
 pub(crate) async fn statistics(
@@ -71,10 +71,7 @@ pub(crate) async fn estimate(client: &Client, sql: &str) -> Result<Estimate, Err
 struct Json(String);
 
 impl<'a> tokio_postgres::types::FromSql<'a> for Json {
-    fn from_sql(
-        _: &Type,
-        raw: &'a [u8],
-    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
         Ok(Self(std::str::from_utf8(raw)?.to_owned()))
     }
 

@@ -29,7 +29,8 @@ impl Address {
 
     /// Opens a socket, trying each address of the host in turn.
     pub(crate) async fn dial(&self, timeout: Duration) -> io::Result<Socket> {
-        let expired = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", timeout.as_millis()));
+        let expired =
+            || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", timeout.as_millis()));
         tokio::time::timeout(timeout, self.connect()).await.map_err(|_| expired())?
     }
 

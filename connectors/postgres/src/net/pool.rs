@@ -100,7 +100,6 @@ impl Pooled {
     pub(crate) fn discard(self) -> Session {
         Object::take(self.session)
     }
-
 }
 
 impl Deref for Pooled {

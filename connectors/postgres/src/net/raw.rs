@@ -85,7 +85,8 @@ impl RawWire {
     /// The next message among what has been received. A `CopyData` message that is longer than the buffer comes in
     /// pieces; every other one comes whole.
     pub(crate) fn next(&mut self) -> io::Result<Step<'_>> {
-        let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, format!("unexpected from a server: {what}"));
+        let invalid =
+            |what: String| io::Error::new(io::ErrorKind::InvalidData, format!("unexpected from a server: {what}"));
         let received = self.buffer.get(self.start..self.end).unwrap_or_default();
         if self.copy_remaining > 0 {
             let piece = received.get(..self.copy_remaining.min(received.len())).unwrap_or_default();

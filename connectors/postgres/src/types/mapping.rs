@@ -85,11 +85,14 @@ pub(crate) fn map(of: &PostgresType, circumstances: Circumstances) -> Result<Map
 
 fn base(of: &PostgresType, circumstances: Circumstances) -> Result<Mapped, String> {
     let text = || {
-        Mapped::new(Wire::Text, match circumstances {
-            Circumstances { utf8: false, .. } => domains::TEXT_NOT_UTF8,
-            Circumstances { deterministic: false, .. } => domains::TEXT_NONDETERMINISTIC,
-            _ => domains::TEXT,
-        })
+        Mapped::new(
+            Wire::Text,
+            match circumstances {
+                Circumstances { utf8: false, .. } => domains::TEXT_NOT_UTF8,
+                Circumstances { deterministic: false, .. } => domains::TEXT_NONDETERMINISTIC,
+                _ => domains::TEXT,
+            },
+        )
     };
     Ok(match of.name.as_str() {
         "bool" => Mapped::new(Wire::Bool, domains::BOOLEAN),
@@ -111,7 +114,9 @@ fn base(of: &PostgresType, circumstances: Circumstances) -> Result<Mapped, Strin
         "uuid" => Mapped::new(Wire::Uuid, domains::UUID).literals("uuid"),
         "json" => Mapped::new(Wire::Text, domains::JSON),
         "jsonb" => Mapped::new(Wire::Jsonb, domains::JSON),
-        "money" => return Err("how money reads depends on the server's lc_monetary; cast it to numeric in a view".into()),
+        "money" => {
+            return Err("how money reads depends on the server's lc_monetary; cast it to numeric in a view".into());
+        }
         "timetz" => return Err("the engine has no time of day with a zone".to_owned()),
         _ => return Err("the engine has no such type".to_owned()),
     })

@@ -15,7 +15,8 @@ impl Decimal {
     /// `None` where the engine has no such type.
     pub(crate) fn new(precision: i32, scale: i32) -> Option<Self> {
         let (precision, scale) = (u8::try_from(precision).ok()?, i8::try_from(scale).ok()?);
-        let fits = (1..=DECIMAL256_MAX_PRECISION).contains(&precision) && (0..=precision.cast_signed()).contains(&scale);
+        let fits =
+            (1..=DECIMAL256_MAX_PRECISION).contains(&precision) && (0..=precision.cast_signed()).contains(&scale);
         fits.then_some(Self { precision, scale })
     }
 
@@ -95,7 +96,8 @@ mod tests {
 
     #[test]
     fn declarations_find_the_decimal_that_holds_all_values() {
-        let decimal = |precision, scale| Decimal::of_declaration(precision, scale).map(|decimal| decimal.wire().data_type());
+        let decimal =
+            |precision, scale| Decimal::of_declaration(precision, scale).map(|decimal| decimal.wire().data_type());
         assert_eq!(decimal(12, 2), Some(DataType::Decimal128(12, 2)));
         assert_eq!(decimal(5, 6), Some(DataType::Decimal128(6, 6)));
         assert_eq!(decimal(27, 38), Some(DataType::Decimal128(38, 38)));

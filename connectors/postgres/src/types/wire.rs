@@ -19,7 +19,10 @@ pub(crate) enum Wire {
     Float4,
     Float8,
     /// `numeric` into a decimal.
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     /// `numeric` into the text that PostgreSQL prints.
     NumericText,
     /// `numeric` into the nearest float.

@@ -22,7 +22,8 @@ async fn idle_within_a_second(database: &Database) {
     }
 }
 
-const SCRIPT: &str = "CREATE VIEW long AS SELECT g AS id, repeat('x', 200) AS v FROM generate_series(1, 100000000) g;
+const SCRIPT: &str =
+    "CREATE VIEW long AS SELECT g AS id, repeat('x', 200) AS v FROM (SELECT generate_series(1, 100000000) AS g) rows;
     CREATE VIEW silent AS SELECT count(*) AS n FROM generate_series(1, 100000000000) g;
     CREATE TABLE small AS SELECT 1 AS a";
 

@@ -34,7 +34,10 @@ async fn the_server_is_not_there() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let nobody = connector(&format!("url = 'postgres://u@127.0.0.1:{port}/d'\nconnect_timeout_ms = 200")).unwrap();
-    has(&nobody.list_schemas().await.unwrap_err().to_string(), &[&format!("127.0.0.1:{port}"), "no login within 200 ms"]);
+    has(
+        &nobody.list_schemas().await.unwrap_err().to_string(),
+        &[&format!("127.0.0.1:{port}"), "no login within 200 ms"],
+    );
 
     let unknown = connector("url = 'postgres://u@no-such-host.invalid/d'").unwrap();
     has(&unknown.list_schemas().await.unwrap_err().to_string(), &["cannot connect to no-such-host.invalid:5432"]);
@@ -97,7 +100,10 @@ async fn an_error_among_the_rows_is_no_short_result() {
 async fn the_server_dies() {
     let server: &'static PostgresServer = Box::leak(Box::new(PostgresServer::start().unwrap()));
     server
-        .psql("postgres", "CREATE VIEW long AS SELECT g AS id, repeat('x', 200) AS v FROM generate_series(1, 100000000) g")
+        .psql(
+            "postgres",
+            "CREATE VIEW long AS SELECT g AS id, repeat('x', 200) AS v FROM (SELECT generate_series(1, 100000000) AS g) rows",
+        )
         .unwrap();
     let connector =
         connector(&format!("url = '{}'\npassword = '{}'", server.url("postgres"), server.password())).unwrap();
@@ -116,7 +122,8 @@ async fn the_server_dies() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_connections_are_in_use() {
-    let database = Database::with("CREATE VIEW long AS SELECT g AS id FROM generate_series(1, 100000000) g");
+    let database =
+        Database::with("CREATE VIEW long AS SELECT g AS id FROM (SELECT generate_series(1, 100000000) AS g) rows");
     let connector = database.connector_with("connections_max = 1\nconnections_wait_ms = 200");
     let of = table(&connector, "public", "long").await;
     let snapshot = begin(&connector).await;

@@ -22,49 +22,49 @@ static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| PostgresServer::start
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// A fresh database.
-pub struct Database {
-    pub server: &'static PostgresServer,
-    pub name: String,
+pub(crate) struct Database {
+    pub(crate) server: &'static PostgresServer,
+    pub(crate) name: String,
 }
 
 impl Database {
     /// An empty one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_options("")
     }
 
     /// With what follows the name in CREATE DATABASE.
-    pub fn with_options(options: &str) -> Self {
+    pub(crate) fn with_options(options: &str) -> Self {
         let name = format!("db{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         SERVER.psql("postgres", &format!("CREATE DATABASE {name} {options}")).unwrap();
         Self { server: &SERVER, name }
     }
 
     /// With the result of a script.
-    pub fn with(script: &str) -> Self {
+    pub(crate) fn with(script: &str) -> Self {
         let database = Self::new();
         database.psql(script);
         database
     }
 
     /// Runs SQL as the superuser and returns what psql prints.
-    pub fn psql(&self, sql: &str) -> String {
+    pub(crate) fn psql(&self, sql: &str) -> String {
         self.server.psql(&self.name, sql).unwrap().trim_end_matches('\n').to_owned()
     }
 
     /// A connector of the catalog `pg`.
-    pub fn connector(&self) -> Arc<dyn Connector> {
+    pub(crate) fn connector(&self) -> Arc<dyn Connector> {
         self.connector_with("")
     }
 
     /// With more properties.
-    pub fn connector_with(&self, properties: &str) -> Arc<dyn Connector> {
+    pub(crate) fn connector_with(&self, properties: &str) -> Arc<dyn Connector> {
         let (url, password) = (self.server.url(&self.name), self.server.password());
         connector(&format!("url = '{url}'\npassword = '{password}'\n{properties}")).unwrap()
     }
 
     /// How many sessions of ours are there, apart from idle ones if `busy`.
-    pub fn sessions(&self, busy: bool) -> usize {
+    pub(crate) fn sessions(&self, busy: bool) -> usize {
         let idle = if busy { "AND state <> 'idle'" } else { "" };
         let sql = format!(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'portolan' {idle}",
@@ -86,7 +86,7 @@ impl Secrets for NoSecrets {
 }
 
 /// A connector from the text of a catalog entry.
-pub fn connector(text: &str) -> Result<Arc<dyn Connector>, String> {
+pub(crate) fn connector(text: &str) -> Result<Arc<dyn Connector>, String> {
     let table = DeTable::parse(text).unwrap();
     let properties = parse(table.get_ref(), table.span(), PostgresFactory.properties(), &[], &NoSecrets)
         .map_err(|error| error.to_string())?;
@@ -94,17 +94,17 @@ pub fn connector(text: &str) -> Result<Arc<dyn Connector>, String> {
 }
 
 /// A query's snapshot.
-pub async fn begin(connector: &Arc<dyn Connector>) -> Arc<dyn Snapshot> {
+pub(crate) async fn begin(connector: &Arc<dyn Connector>) -> Arc<dyn Snapshot> {
     connector.begin(&QueryContext { query_id: "test".to_owned() }).await.unwrap()
 }
 
 /// A table that exists.
-pub async fn table(connector: &Arc<dyn Connector>, schema: &str, table: &str) -> Arc<dyn ConnectorTable> {
+pub(crate) async fn table(connector: &Arc<dyn Connector>, schema: &str, table: &str) -> Arc<dyn ConnectorTable> {
     connector.table(schema, table).await.unwrap().unwrap_or_else(|| panic!("no table {schema}.{table}"))
 }
 
 /// A request for columns by name, with filters that the table judges.
-pub fn request(table: &Arc<dyn ConnectorTable>, columns: &[&str], filters: Vec<Expr>) -> ScanRequest {
+pub(crate) fn request(table: &Arc<dyn ConnectorTable>, columns: &[&str], filters: Vec<Expr>) -> ScanRequest {
     let index = |name: &&str| table.column(name).unwrap_or_else(|| panic!("no column {name}")).0;
     ScanRequest {
         projection: columns.iter().map(index).collect(),
@@ -117,7 +117,7 @@ pub fn request(table: &Arc<dyn ConnectorTable>, columns: &[&str], filters: Vec<E
 }
 
 /// Plans a request.
-pub async fn plan(
+pub(crate) async fn plan(
     table: &Arc<dyn ConnectorTable>,
     request: &ScanRequest,
     snapshot: &Arc<dyn Snapshot>,
@@ -128,16 +128,15 @@ pub async fn plan(
 }
 
 /// The stream of a plan's one split.
-pub fn open(connector: &Arc<dyn Connector>, plan: &SourcePlan, batch_rows: usize) -> SendableRecordBatchStream {
+pub(crate) fn open(connector: &Arc<dyn Connector>, plan: &SourcePlan, batch_rows: usize) -> SendableRecordBatchStream {
     let Scan::Splits(splits) = &plan.scan else { panic!("a native scan") };
     let [split] = splits.as_slice() else { panic!("{} splits", splits.len()) };
-    let context =
-        ReadContext { schema: Arc::clone(&plan.schema), batch_rows, metrics: SourceMetrics::unregistered() };
+    let context = ReadContext { schema: Arc::clone(&plan.schema), batch_rows, metrics: SourceMetrics::unregistered() };
     connector.read(split, context).unwrap()
 }
 
 /// Drains a stream.
-pub async fn drain(mut stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch>, String> {
+pub(crate) async fn drain(mut stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch>, String> {
     let mut batches = Vec::new();
     while let Some(batch) = stream.next().await {
         batches.push(batch.map_err(|error| error.to_string())?);
@@ -146,18 +145,19 @@ pub async fn drain(mut stream: SendableRecordBatchStream) -> Result<Vec<RecordBa
 }
 
 /// Reads columns of a table, all rows that the filters keep.
-pub async fn read(
+pub(crate) async fn read(
     connector: &Arc<dyn Connector>,
     of: &Arc<dyn ConnectorTable>,
     columns: &[&str],
     filters: Vec<Expr>,
 ) -> Result<Vec<Vec<ScalarValue>>, String> {
-    let plan = plan(of, &request(of, columns, filters), &begin(connector).await).await?;
+    let snapshot = begin(connector).await;
+    let plan = plan(of, &request(of, columns, filters), &snapshot).await?;
     Ok(rows(&drain(open(connector, &plan, 1000)).await?))
 }
 
 /// Batches as rows.
-pub fn rows(batches: &[RecordBatch]) -> Vec<Vec<ScalarValue>> {
+pub(crate) fn rows(batches: &[RecordBatch]) -> Vec<Vec<ScalarValue>> {
     let row = |batch: &RecordBatch, row: usize| {
         batch.columns().iter().map(|column| ScalarValue::try_from_array(column, row).unwrap()).collect()
     };
@@ -165,6 +165,6 @@ pub fn rows(batches: &[RecordBatch]) -> Vec<Vec<ScalarValue>> {
 }
 
 /// A text as a value.
-pub fn utf8(text: &str) -> ScalarValue {
+pub(crate) fn utf8(text: &str) -> ScalarValue {
     ScalarValue::Utf8(Some(text.to_owned()))
 }

@@ -4,13 +4,42 @@ use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, lit};
 use portolan_connector::Verdict;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::{Database, read, table, utf8};
 
 const AWKWARD: &[&str] = &[
-    "select", "Order", "a.b", "a b", " ", "a\"b", "\"", "\"\"", "'", "a'b", "\\", "a\\'b", "$1", "$$", "--", "/*", "*/", ";", "%", "_",
-    ":name", "カラム", "😂", "é", "e\u{301}", "\n", "\t", "\u{feff}", "NULL", "\u{1}",
+    "select",
+    "Order",
+    "a.b",
+    "a b",
+    " ",
+    "a\"b",
+    "\"",
+    "\"\"",
+    "'",
+    "a'b",
+    "\\",
+    "a\\'b",
+    "$1",
+    "$$",
+    "--",
+    "/*",
+    "*/",
+    ";",
+    "%",
+    "_",
+    ":name",
+    "カラム",
+    "😂",
+    "é",
+    "e\u{301}",
+    "\n",
+    "\t",
+    "\u{feff}",
+    "NULL",
+    "\u{1}",
 ];
 
 fn quoted(name: &str) -> String {
@@ -26,7 +55,8 @@ fn literal(text: &str) -> String {
 /// At most 63 bytes, as many as PostgreSQL keeps of a name.
 fn name() -> impl Strategy<Value = String> {
     let awkward = proptest::sample::select(AWKWARD).prop_map(str::to_owned);
-    prop_oneof![awkward, "[^\\x00]{1,15}", "[a-z]{63}", "[ą]{31}"].prop_filter("bytes of a name", |name| name.len() <= 63)
+    prop_oneof![awkward, "[^\\x00]{1,15}", "[a-z]{63}", "[ą]{31}"]
+        .prop_filter("bytes of a name", |name| name.len() <= 63)
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -45,7 +75,12 @@ struct Case {
 fn case() -> impl Strategy<Value = Case> {
     // PostgreSQL keeps names that begin with pg_ for itself; the prefix keeps cases apart as well.
     let schema = ("[a-z]{8}", name()).prop_map(|(prefix, name)| format!("s{prefix}{name}"));
-    (schema.prop_filter("bytes of a name", |name| name.len() <= 63), name(), name(), proptest::collection::vec(text(), 1..5))
+    (
+        schema.prop_filter("bytes of a name", |name| name.len() <= 63),
+        name(),
+        name(),
+        proptest::collection::vec(text(), 1..5),
+    )
         .prop_map(|(schema, table, column, values)| Case { schema, table, column, values })
 }
 
@@ -79,7 +114,9 @@ async fn any_name_and_any_literal() {
         for value in &case.values {
             let same = case.values.iter().filter(|other| *other == value).count();
             let greater = case.values.iter().filter(|other| *other > value).count();
-            for (filter, expected) in [(column().eq(lit(value.as_str())), same), (column().gt(lit(value.as_str())), greater)] {
+            for (filter, expected) in
+                [(column().eq(lit(value.as_str())), same), (column().gt(lit(value.as_str())), greater)]
+            {
                 assert_eq!(of.judge(&filter), Verdict::Exact, "{filter} of {case:?}");
                 let rows = read(&connector, &of, &[&case.column], vec![filter]).await.unwrap();
                 assert_eq!(rows.len(), expected, "{case:?}");

@@ -23,7 +23,7 @@ static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
         install(include_str!("certificates/server.key"), "server.key"),
         "ALTER SYSTEM SET ssl_cert_file = 'server.pem';\nALTER SYSTEM SET ssl_key_file = 'server.key';\n".to_owned(),
         "ALTER SYSTEM SET ssl = on;\nSELECT pg_reload_conf();\n".to_owned(),
-        "CREATE VIEW long AS SELECT g AS id, repeat('x', 200) AS v FROM generate_series(1, 100000000) g;\n".to_owned(),
+        "CREATE VIEW long AS SELECT g AS id, repeat('x', 200) AS v FROM (SELECT generate_series(1, 100000000) AS g) rows;\n".to_owned(),
         "CREATE VIEW mine AS SELECT ssl AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid();\n".to_owned(),
     ];
     server.psql("postgres", &script.concat()).unwrap();

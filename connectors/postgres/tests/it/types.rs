@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int32Array, ListArray};
+use arrow::array::{Array, Int32Array, ListArray};
 use arrow::datatypes::{DataType, IntervalMonthDayNano, i256};
 use datafusion::common::ScalarValue as S;
 
@@ -96,36 +96,50 @@ async fn floats() {
 #[tokio::test]
 async fn numerics_with_a_precision() {
     let decimal = |value: i128, precision, scale| S::Decimal128(Some(value), precision, scale);
-    check("", "numeric(12,2)", vec![
-        ("12.34", decimal(1_234, 12, 2)),
-        ("-9999999999.99", decimal(-999_999_999_999, 12, 2)),
-        ("0", decimal(0, 12, 2)),
-        ("0.01", decimal(1, 12, 2)),
-        ("10000", decimal(1_000_000, 12, 2)),
-    ])
+    check(
+        "",
+        "numeric(12,2)",
+        vec![
+            ("12.34", decimal(1_234, 12, 2)),
+            ("-9999999999.99", decimal(-999_999_999_999, 12, 2)),
+            ("0", decimal(0, 12, 2)),
+            ("0.01", decimal(1, 12, 2)),
+            ("10000", decimal(1_000_000, 12, 2)),
+        ],
+    )
     .await;
-    check("", "numeric(38,0)", vec![
-        ("99999999999999999999999999999999999999", decimal(10_i128.pow(38) - 1, 38, 0)),
-        ("-99999999999999999999999999999999999999", decimal(1 - 10_i128.pow(38), 38, 0)),
-    ])
+    check(
+        "",
+        "numeric(38,0)",
+        vec![
+            ("99999999999999999999999999999999999999", decimal(10_i128.pow(38) - 1, 38, 0)),
+            ("-99999999999999999999999999999999999999", decimal(1 - 10_i128.pow(38), 38, 0)),
+        ],
+    )
     .await;
     check("", "numeric(5,6)", vec![("0.012345", decimal(12_345, 6, 6))]).await;
-    check("", "numeric(27,38)", vec![(
-        "0.00000000000123456789912345678991234567",
-        decimal(123_456_789_912_345_678_991_234_567, 38, 38),
-    )])
+    check(
+        "",
+        "numeric(27,38)",
+        vec![("0.00000000000123456789912345678991234567", decimal(123_456_789_912_345_678_991_234_567, 38, 38))],
+    )
     .await;
     check("", "numeric(9,-7)", vec![("1234567890000000", decimal(1_234_567_890_000_000, 16, 0))]).await;
     let wide = |text: &str, precision, scale| S::Decimal256(i256::from_string(text), precision, scale);
-    check("", "numeric(39,-1)", vec![(
-        "12345678901234567890123456700000000000",
-        wide("12345678901234567890123456700000000000", 40, 0),
-    )])
+    check(
+        "",
+        "numeric(39,-1)",
+        vec![("12345678901234567890123456700000000000", wide("12345678901234567890123456700000000000", 40, 0))],
+    )
     .await;
-    check("", "numeric(65,25)", vec![(
-        "1234567890123456789012345678901234567890.123456789",
-        wide("12345678901234567890123456789012345678901234567890000000000000000", 65, 25),
-    )])
+    check(
+        "",
+        "numeric(65,25)",
+        vec![(
+            "1234567890123456789012345678901234567890.123456789",
+            wide("12345678901234567890123456789012345678901234567890000000000000000", 65, 25),
+        )],
+    )
     .await;
     check("", "numeric(76,76)", vec![("-0.1", wide(&format!("-1{}", "0".repeat(75)), 76, 76))]).await;
 }
@@ -133,27 +147,42 @@ async fn numerics_with_a_precision() {
 #[tokio::test]
 async fn numerics_without_one() {
     let decimal = |value: i128, precision, scale| S::Decimal128(Some(value), precision, scale);
-    check("", "numeric", vec![("1.1", decimal(11_000_000_000_000_000, 38, 16)), ("-0.0000000000000001", decimal(-1, 38, 16))])
-        .await;
+    check(
+        "",
+        "numeric",
+        vec![("1.1", decimal(11_000_000_000_000_000, 38, 16)), ("-0.0000000000000001", decimal(-1, 38, 16))],
+    )
+    .await;
     check_with("", "numeric = 'decimal(20, 3)'", "numeric", vec![("1.125", decimal(1_125, 20, 3))]).await;
-    check_with("", "numeric = 'varchar'", "numeric", vec![
-        ("1.10", utf8("1.10")),
-        ("'NaN'", utf8("NaN")),
-        ("'-Infinity'", utf8("-Infinity")),
-        ("1e30", utf8(&format!("1{}", "0".repeat(30)))),
-        ("0.00012", utf8("0.00012")),
-        ("-123456789.000", utf8("-123456789.000")),
-        ("0", utf8("0")),
-    ])
+    check_with(
+        "",
+        "numeric = 'varchar'",
+        "numeric",
+        vec![
+            ("1.10", utf8("1.10")),
+            ("'NaN'", utf8("NaN")),
+            ("'-Infinity'", utf8("-Infinity")),
+            ("1e30", utf8(&format!("1{}", "0".repeat(30)))),
+            ("0.00012", utf8("0.00012")),
+            ("-123456789.000", utf8("-123456789.000")),
+            ("0", utf8("0")),
+        ],
+    )
     .await;
-    check_with("", "numeric = 'double'", "numeric", vec![
-        ("0.1", S::Float64(Some(0.1))),
-        ("'NaN'", S::Float64(Some(f64::NAN))),
-        ("'Infinity'", S::Float64(Some(f64::INFINITY))),
-        ("123456789012345678901234567890", S::Float64(Some(123_456_789_012_345_678_901_234_567_890.0))),
-    ])
+    check_with(
+        "",
+        "numeric = 'double'",
+        "numeric",
+        vec![
+            ("0.1", S::Float64(Some(0.1))),
+            ("'NaN'", S::Float64(Some(f64::NAN))),
+            ("'Infinity'", S::Float64(Some(f64::INFINITY))),
+            ("123456789012345678901234567890", S::Float64(Some(123_456_789_012_345_678_901_234_567_890.0))),
+        ],
+    )
     .await;
-    check_with("", "numeric = 'varchar'", "numeric(100, 50)", vec![("1.5", utf8(&format!("1.5{}", "0".repeat(49))))]).await;
+    check_with("", "numeric = 'varchar'", "numeric(100, 50)", vec![("1.5", utf8(&format!("1.5{}", "0".repeat(49))))])
+        .await;
     fails("numeric", "0.00000000000000001", &["0.00000000000000001", "decimal(38,16)", "numeric = "]).await;
     fails("numeric", "1e30", &["decimal(38,16)", "numeric = "]).await;
     fails("numeric", "'NaN'", &["NaN"]).await;
@@ -163,13 +192,17 @@ async fn numerics_without_one() {
 
 #[tokio::test]
 async fn texts() {
-    check("", "text", vec![
-        ("''", utf8("")),
-        ("E'line\\nbreak\\ttab \\\\ backslash'", utf8("line\nbreak\ttab \\ backslash")),
-        ("'攻殻機動隊 😂'", utf8("攻殻機動隊 😂")),
-        ("'a'||chr(768)||'b'", utf8("a\u{300}b")),
-        ("repeat('x', 300000)", utf8(&"x".repeat(300_000))),
-    ])
+    check(
+        "",
+        "text",
+        vec![
+            ("''", utf8("")),
+            ("E'line\\nbreak\\ttab \\\\ backslash'", utf8("line\nbreak\ttab \\ backslash")),
+            ("'攻殻機動隊 😂'", utf8("攻殻機動隊 😂")),
+            ("'a'||chr(768)||'b'", utf8("a\u{300}b")),
+            ("repeat('x', 300000)", utf8(&"x".repeat(300_000))),
+        ],
+    )
     .await;
     check("", "varchar(3)", vec![("'ą ,'", utf8("ą ,"))]).await;
     // As PostgreSQL's own conversion of char(n) to text has it.
@@ -177,21 +210,27 @@ async fn texts() {
     check("", "bpchar", vec![("'ab  '", utf8("ab"))]).await;
     check("", "name", vec![("'abc'", utf8("abc"))]).await;
     check("CREATE EXTENSION citext", "citext", vec![("'MiXed'", utf8("MiXed"))]).await;
-    check("CREATE TYPE mood AS ENUM ('b', 'a', 'C \"\"''d')", "mood", vec![
-        ("'a'", utf8("a")),
-        ("'C \"\"''d'", utf8("C \"\"'d")),
-    ])
+    check(
+        "CREATE TYPE mood AS ENUM ('b', 'a', 'C \"\"''d')",
+        "mood",
+        vec![("'a'", utf8("a")), ("'C \"\"''d'", utf8("C \"\"'d"))],
+    )
     .await;
-    check("", "json", vec![
-        ("'{\"b\":1, \"a\":2, \"a\":3}'", utf8("{\"b\":1, \"a\":2, \"a\":3}")),
-        ("'null'", utf8("null")),
-    ])
+    check(
+        "",
+        "json",
+        vec![("'{\"b\":1, \"a\":2, \"a\":3}'", utf8("{\"b\":1, \"a\":2, \"a\":3}")), ("'null'", utf8("null"))],
+    )
     .await;
     check("", "jsonb", vec![("'{\"b\":1,\"a\":\"ą\"}'", utf8("{\"a\": \"ą\", \"b\": 1}")), ("'1'", utf8("1"))]).await;
-    check("", "uuid", vec![
-        ("'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", utf8("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")),
-        ("'00000000-0000-0000-0000-000000000000'", utf8("00000000-0000-0000-0000-000000000000")),
-    ])
+    check(
+        "",
+        "uuid",
+        vec![
+            ("'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", utf8("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")),
+            ("'00000000-0000-0000-0000-000000000000'", utf8("00000000-0000-0000-0000-000000000000")),
+        ],
+    )
     .await;
     let bytes = |bytes: &[u8]| S::Binary(Some(bytes.to_vec()));
     check("", "bytea", vec![("'\\x00ff10'", bytes(&[0, 255, 16])), ("''", bytes(&[]))]).await;
@@ -199,53 +238,67 @@ async fn texts() {
 
 #[tokio::test]
 async fn dates_and_times() {
-    check("", "date", vec![
-        ("'1970-01-01'", S::Date32(Some(0))),
-        ("'1969-12-31'", S::Date32(Some(-1))),
-        ("'2000-02-29'", S::Date32(Some(11_016))),
-        // PostgreSQL's first day is Julian day 0; 1970-01-01 is Julian day 2440588.
-        ("'4714-11-24 BC'", S::Date32(Some(-2_440_588))),
-        ("'5874897-12-31'", S::Date32(Some(2_145_042_905))),
-    ])
+    check(
+        "",
+        "date",
+        vec![
+            ("'1970-01-01'", S::Date32(Some(0))),
+            ("'1969-12-31'", S::Date32(Some(-1))),
+            ("'2000-02-29'", S::Date32(Some(11_016))),
+            // PostgreSQL's first day is Julian day 0; 1970-01-01 is Julian day 2440588.
+            ("'4714-11-24 BC'", S::Date32(Some(-2_440_588))),
+            ("'5874897-12-31'", S::Date32(Some(2_145_042_905))),
+        ],
+    )
     .await;
     fails("date", "'infinity'", &["'infinity'", "date"]).await;
     fails("date", "'-infinity'", &["'-infinity'"]).await;
 
     const DAY: i64 = 86_400_000_000;
-    check("", "time", vec![
-        ("'00:00'", S::Time64Microsecond(Some(0))),
-        ("'23:59:59.999999'", S::Time64Microsecond(Some(DAY - 1))),
-    ])
+    check(
+        "",
+        "time",
+        vec![("'00:00'", S::Time64Microsecond(Some(0))), ("'23:59:59.999999'", S::Time64Microsecond(Some(DAY - 1)))],
+    )
     .await;
     fails("time", "'24:00'", &["24:00:00"]).await;
 
     let timestamp = |micros| S::TimestampMicrosecond(Some(micros), None);
-    check("", "timestamp", vec![
-        ("'1970-01-01 00:00:00.123456'", timestamp(123_456)),
-        ("'1969-12-31 23:59:59.999999'", timestamp(-1)),
-        ("'2000-01-01'", timestamp(946_684_800_000_000)),
-        ("'4714-11-24 00:00:00 BC'", timestamp(-2_440_588 * DAY)),
-        ("'294247-01-10 04:00:54.775807'", timestamp(i64::MAX)),
-    ])
+    check(
+        "",
+        "timestamp",
+        vec![
+            ("'1970-01-01 00:00:00.123456'", timestamp(123_456)),
+            ("'1969-12-31 23:59:59.999999'", timestamp(-1)),
+            ("'2000-01-01'", timestamp(946_684_800_000_000)),
+            ("'4714-11-24 00:00:00 BC'", timestamp(-2_440_588 * DAY)),
+            ("'294247-01-10 04:00:54.775807'", timestamp(i64::MAX)),
+        ],
+    )
     .await;
     fails("timestamp", "'infinity'", &["'infinity'", "timestamp"]).await;
     fails("timestamp", "'294276-12-31 23:59:59.999999'", &["294247-01-10"]).await;
 
     let instant = |micros| S::TimestampMicrosecond(Some(micros), Some("UTC".into()));
-    check("SET TimeZone = 'Asia/Kathmandu'", "timestamptz", vec![
-        ("'1970-01-01 05:30:00+05:30'", instant(0)),
-        ("'1970-01-01 00:00:00.1 UTC'", instant(100_000)),
-    ])
+    check(
+        "SET TimeZone = 'Asia/Kathmandu'",
+        "timestamptz",
+        vec![("'1970-01-01 05:30:00+05:30'", instant(0)), ("'1970-01-01 00:00:00.1 UTC'", instant(100_000))],
+    )
     .await;
     fails("timestamptz", "'-infinity'", &["'-infinity'"]).await;
 
     let interval = |months, days, nanos| S::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(months, days, nanos)));
-    check("", "interval", vec![
-        ("'1 year 2 months 3 days 04:05:06.000007'", interval(14, 3, 14_706_000_007_000)),
-        ("'-1 month +1 day -00:00:01'", interval(-1, 1, -1_000_000_000)),
-        ("'0'", interval(0, 0, 0)),
-        ("'2562047 hours'", interval(0, 0, 2_562_047 * 3_600_000_000_000)),
-    ])
+    check(
+        "",
+        "interval",
+        vec![
+            ("'1 year 2 months 3 days 04:05:06.000007'", interval(14, 3, 14_706_000_007_000)),
+            ("'-1 month +1 day -00:00:01'", interval(-1, 1, -1_000_000_000)),
+            ("'0'", interval(0, 0, 0)),
+            ("'2562047 hours'", interval(0, 0, 2_562_047 * 3_600_000_000_000)),
+        ],
+    )
     .await;
     fails("interval", "'2562048 hours'", &["interval", "2,562,047"]).await;
 }
@@ -261,12 +314,16 @@ async fn arrays() {
             None,
         )))
     };
-    check("", "int[]", vec![
-        ("'{1,NULL,2147483647}'", integers(&[Some(1), None, Some(i32::MAX)])),
-        ("'{}'", integers(&[])),
-        // The lower bound has no counterpart.
-        ("'[5:7]={1,2,3}'", integers(&[Some(1), Some(2), Some(3)])),
-    ])
+    check(
+        "",
+        "int[]",
+        vec![
+            ("'{1,NULL,2147483647}'", integers(&[Some(1), None, Some(i32::MAX)])),
+            ("'{}'", integers(&[])),
+            // The lower bound has no counterpart.
+            ("'[5:7]={1,2,3}'", integers(&[Some(1), Some(2), Some(3)])),
+        ],
+    )
     .await;
     fails("int[]", "'{{1,2},{3,4}}'", &["2 dimensions"]).await;
 
@@ -284,7 +341,7 @@ async fn arrays() {
     let row = &read(&connector, &t, &columns, vec![]).await.unwrap()[0];
     let elements = |at: usize| -> Vec<S> {
         let S::List(list) = &row[at] else { panic!("{:?}", row[at]) };
-        let values = list.as_ref().as_list::<i32>().value(0);
+        let values = list.value(0);
         (0..values.len()).map(|at| S::try_from_array(&values, at).unwrap()).collect()
     };
     assert_eq!(elements(0), [S::Boolean(Some(true)), S::Boolean(Some(false))]);
