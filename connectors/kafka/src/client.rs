@@ -316,25 +316,23 @@ impl KafkaLog for BrokerLog {
 
     async fn offsets(&self, topic: &str) -> Result<Option<Vec<PartitionOffsets>>, LogError> {
         let name = topic.to_owned();
-        let found = self
-            .ask(format!("the offsets of topic {topic}"), move |client, limit| {
-                let partitions = match partitions(client, &name, limit)? {
-                    Found::Partitions(partitions) => partitions,
-                    Found::Missing => return Ok(Ok(None)),
-                    Found::Forbidden(said) => return Ok(Err(LogError::Forbidden { topic: name.clone(), said })),
-                };
-                // The end first: what is appended in between belongs to a later query.
-                let ends = list_offsets(client, &name, &partitions, Offset::End, limit)?;
-                let starts = list_offsets(client, &name, &partitions, Offset::Beginning, limit)?;
-                let offsets = partitions.iter().zip(starts).zip(ends).map(|((partition, start), end)| {
-                    let (start, end) = (number(start)?, number(end)?);
-                    // Retention may have passed the end between the two questions.
-                    Ok(PartitionOffsets { partition: *partition, start, end: end.max(start) })
-                });
-                Ok(Ok(Some(offsets.collect::<KafkaResult<Vec<_>>>()?)))
-            })
-            .await?;
-        found
+        self.ask(format!("the offsets of topic {topic}"), move |client, limit| {
+            let partitions = match partitions(client, &name, limit)? {
+                Found::Partitions(partitions) => partitions,
+                Found::Missing => return Ok(Ok(None)),
+                Found::Forbidden(said) => return Ok(Err(LogError::Forbidden { topic: name.clone(), said })),
+            };
+            // The end first: what is appended in between belongs to a later query.
+            let ends = list_offsets(client, &name, &partitions, Offset::End, limit)?;
+            let starts = list_offsets(client, &name, &partitions, Offset::Beginning, limit)?;
+            let offsets = partitions.iter().zip(starts).zip(ends).map(|((partition, start), end)| {
+                let (start, end) = (number(start)?, number(end)?);
+                // Retention may have passed the end between the two questions.
+                Ok(PartitionOffsets { partition: *partition, start, end: end.max(start) })
+            });
+            Ok(Ok(Some(offsets.collect::<KafkaResult<Vec<_>>>()?)))
+        })
+        .await?
     }
 
     async fn offsets_for_time(

@@ -46,6 +46,28 @@ impl OnError {
     }
 }
 
+/// What is wrong with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Poison {
+    /// What is wrong, to follow the message's partition and offset.
+    pub(crate) message: String,
+    /// What to do, unless the message is to be left out.
+    pub(crate) hint: &'static str,
+}
+
+/// What to do about a value that does not decode.
+const VALUE_HINT: &str = "declare another type for the column or set on_error = \"null\"";
+/// What to do about a key that is no text.
+const KEY_HINT: &str = "declare key = { format = \"binary\" }";
+/// What to do about a value that is no text.
+const MESSAGE_HINT: &str = "declare value = { format = \"binary\" }";
+
+impl Poison {
+    fn value(message: String) -> Self {
+        Self { message, hint: VALUE_HINT }
+    }
+}
+
 /// How bytes are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -138,27 +160,27 @@ impl BatchDecoder {
         Ok(Self { schema, partition, on_error, outputs, values, objects, decodes, rows: 0, max_rows, bytes: 0 })
     }
 
-    /// Adds a message. The error says what is wrong with it, to follow its partition and offset.
-    pub(crate) fn push(&mut self, record: &Record<'_>) -> Result<(), String> {
+    /// Adds a message, or says what is wrong with it.
+    pub(crate) fn push(&mut self, record: &Record<'_>) -> Result<(), Poison> {
         let null = self.on_error == OnError::Null;
         let mut cells = Vec::new();
         if self.decodes {
             cells = match self.cells(record.value) {
                 Ok(cells) => cells,
                 Err(_) if null => vec![Cell::Null; self.values.len()],
-                Err(message) => return Err(message),
+                Err(message) => return Err(Poison::value(message)),
             };
         }
         // Check everything before anything is added, so that a failing message adds to no column.
         if !null {
             for (origin, builder) in &self.outputs {
-                let (bytes, what) = match origin {
-                    Origin::Key => (record.key, "its key"),
-                    Origin::Message => (record.value, "it"),
+                let (bytes, what, hint) = match origin {
+                    Origin::Key => (record.key, "its key", KEY_HINT),
+                    Origin::Message => (record.value, "it", MESSAGE_HINT),
                     _ => continue,
                 };
                 if builder.wants_text() && bytes.is_some_and(|bytes| std::str::from_utf8(bytes).is_err()) {
-                    return Err(format!("{what} is not UTF-8 text"));
+                    return Err(Poison { message: format!("{what} is not UTF-8 text"), hint });
                 }
             }
         }
@@ -172,7 +194,7 @@ impl BatchDecoder {
                 Origin::Headers => builder.push_headers(record.headers),
                 Origin::Value(place) => builder.push_cell(cells.get(*place).unwrap_or(&Cell::Null)),
             };
-            self.bytes += added?;
+            self.bytes += added.map_err(Poison::value)?;
         }
         self.rows += 1;
         Ok(())

@@ -16,7 +16,7 @@ use futures::Stream;
 use portolan_connector::{ConnectorError, ReadContext};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::decode::BatchDecoder;
+use crate::decode::{BatchDecoder, Poison};
 use crate::log::{KafkaLog, LogScan, Record, ScanRange, Step};
 use crate::split::KafkaSplit;
 
@@ -139,7 +139,7 @@ impl Job {
                 if ranges.peek().is_some_and(|(start, _)| *start <= record.offset) {
                     match decoder.push(record) {
                         Ok(()) => left -= 1,
-                        Err(message) => poison = Some((record.offset, message)),
+                        Err(what) => poison = Some((record.offset, what)),
                     }
                 }
             };
@@ -150,8 +150,8 @@ impl Job {
                 context.metrics.time_waiting.add_duration(started.elapsed());
                 step = waited?;
             }
-            if let Some((offset, message)) = poison {
-                return Err(self.poisoned(offset, &message));
+            if let Some((offset, what)) = poison {
+                return Err(self.poisoned(offset, &what));
             }
             // While nothing comes, what there is can be worked on.
             if decoder.is_full() || (step != Step::Message && decoder.rows() > 0) {
@@ -164,15 +164,16 @@ impl Job {
         if decoder.rows() > 0 { send(&mut decoder, sender) } else { Ok(()) }
     }
 
-    fn poisoned(&self, offset: i64, message: &str) -> ConnectorError {
+    fn poisoned(&self, offset: i64, what: &Poison) -> ConnectorError {
         let KafkaSplit { topic, partition, .. } = &self.split;
         ConnectorError::source(format!(
-            "the message of topic {topic}, partition {partition}, offset {offset} does not decode: {message}"
+            "the message of topic {topic}, partition {partition}, offset {offset} does not decode: {}",
+            what.message
         ))
-        .hint(
-            "declare another type for the column, set on_error = \"null\", or leave the message out with a condition on \
-             _partition_id and _partition_offset",
-        )
+        .hint(format!(
+            "{}, or leave the message out: NOT (_partition_id = {partition} AND _partition_offset = {offset})",
+            what.hint
+        ))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tests against a Kafka-protocol broker.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod bounds;
 mod contract;
 mod decoding;
