@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, GroupByExpr, LockType, Query,
-    Select, Spanned, Statement, TableFactor, Visit, Visitor, WindowType, visit_expressions,
+    Select, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor, WindowType, visit_expressions,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 
