@@ -21,12 +21,13 @@ const ROUNDS: usize = 3;
 const TOPIC: &str = "bench";
 
 /// Prints messages a second of a decoding scan over those of the bare consumer.
-pub fn run() {
+pub(crate) fn run() {
     let broker = KafkaBroker::start().expect("a broker");
     produce(&broker.bootstrap());
     let directory = tempfile::tempdir().expect("a directory");
     let catalogs = directory.path().join("catalogs.toml");
-    let columns = "id = 'bigint', name = 'varchar', amount = 'double', kind = 'varchar', ok = 'boolean', note = 'varchar'";
+    let columns =
+        "id = 'bigint', name = 'varchar', amount = 'double', kind = 'varchar', ok = 'boolean', note = 'varchar'";
     let entry = format!(
         "[events]\nconnector = 'kafka'\nbrokers = '{}'\n[events.tables.bench]\ntopic = '{TOPIC}'\n[events.tables.bench.value]\n\
          format = 'json'\ncolumns = {{ {columns} }}\n",
@@ -68,7 +69,8 @@ fn produce(bootstrap: &str) {
             id % 3 == 0,
             id * 31 % 977
         );
-        let mut record: BaseRecord<'_, (), str> = BaseRecord::to(TOPIC).payload(&value).partition((id % i64::from(PARTITIONS)) as i32);
+        let mut record: BaseRecord<'_, (), str> =
+            BaseRecord::to(TOPIC).payload(&value).partition((id % i64::from(PARTITIONS)) as i32);
         while let Err((error, back)) = producer.send(record) {
             assert!(matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)), "{error}");
             producer.poll(Duration::from_millis(5));

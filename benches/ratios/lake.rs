@@ -19,7 +19,7 @@ const PARTITIONS: i64 = 1_000;
 const ROUNDS: usize = 9;
 
 /// Prints our time over DataFusion's, and a pruned query's over the whole.
-pub fn run() {
+pub(crate) fn run() {
     let directory = tempfile::tempdir().expect("a directory");
     let facts = directory.path().join("default/facts");
     for file in 0..FILES {
@@ -43,7 +43,9 @@ pub fn run() {
             .register_listing_table("facts", facts.to_str().expect("a path"), options, None, None)
             .await
             .expect("the listing table");
-        let sql = |table: &str| format!("SELECT kind, count(*), sum(amount), max(id) FROM {table} WHERE amount > 10 GROUP BY kind");
+        let sql = |table: &str| {
+            format!("SELECT kind, count(*), sum(amount), max(id) FROM {table} WHERE amount > 10 GROUP BY kind")
+        };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let start = std::time::Instant::now();
@@ -55,7 +57,10 @@ pub fn run() {
             assert_eq!(rows, found.iter().map(RecordBatch::num_rows).sum::<usize>());
         }
         println!("lake      {} rows in {FILES} files, {ROUNDS} rounds", FILES * ROWS_PER_FILE);
-        println!("lake      aggregate, time over plain DataFusion's   {:.2}   (aim: at most 1.10)", median(ours) / median(theirs));
+        println!(
+            "lake      aggregate, time over plain DataFusion's   {:.2}   (aim: at most 1.10)",
+            median(ours) / median(theirs)
+        );
         let mut times = [Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
             for (times, filter) in times.iter_mut().zip(["WHERE day = 500", ""]) {
@@ -73,8 +78,10 @@ fn write(directory: &Path, first: i64, rows: i64) {
     std::fs::create_dir_all(directory).expect("a directory");
     let ids = Int64Array::from_iter_values(first..first + rows);
     let amounts = Float64Array::from_iter_values((first..first + rows).map(|id| (id * 7919 % 10_007) as f64 / 100.0));
-    let kinds: StringArray = (first..first + rows).map(|id| Some(["buy", "view", "click", "return"][(id % 4) as usize])).collect();
-    let columns: [(&str, ArrayRef); 3] = [("id", Arc::new(ids)), ("amount", Arc::new(amounts)), ("kind", Arc::new(kinds))];
+    let kinds: StringArray =
+        (first..first + rows).map(|id| Some(["buy", "view", "click", "return"][(id % 4) as usize])).collect();
+    let columns: [(&str, ArrayRef); 3] =
+        [("id", Arc::new(ids)), ("amount", Arc::new(amounts)), ("kind", Arc::new(kinds))];
     let batch = RecordBatch::try_from_iter(columns).expect("a batch");
     let file = File::create(directory.join("data.parquet")).expect("a file");
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");

@@ -10,36 +10,38 @@ use portolan::{Engine, EngineOptions};
 
 /// What a run cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Elapsed time in seconds.
-    pub wall: f64,
+    pub(crate) wall: f64,
     /// Processor time of the process, user and system, in seconds.
-    pub cpu: f64,
+    pub(crate) cpu: f64,
     /// The most memory it had at once, in bytes; 0 where it was not asked.
-    pub memory: u64,
+    pub(crate) memory: u64,
 }
 
 /// Runs a shell command and measures it from outside.
-pub fn shell(command: &str, environment: &[(&str, &str)]) -> Cost {
+pub(crate) fn shell(command: &str, environment: &[(&str, &str)]) -> Cost {
     let mut timed = Command::new("bash");
     timed.args(["-c", &format!("TIMEFORMAT='%R %U %S'; time {{ {command}; }}")]);
     timed.envs(environment.iter().copied());
     let output = timed.output().expect("bash runs");
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let times: Vec<f64> = text.lines().last().unwrap_or_default().split(' ').map(|word| word.parse().expect("a time")).collect();
-    let memory = String::from_utf8_lossy(&output.stdout).lines().find_map(|line| line.strip_prefix("memory ")?.parse().ok());
+    let times: Vec<f64> =
+        text.lines().last().unwrap_or_default().split(' ').map(|word| word.parse().expect("a time")).collect();
+    let memory =
+        String::from_utf8_lossy(&output.stdout).lines().find_map(|line| line.strip_prefix("memory ")?.parse().ok());
     Cost { wall: times[0], cpu: times[1] + times[2], memory: memory.unwrap_or(0) }
 }
 
 /// Runs a query in a process of its own, its rows counted and dropped.
-pub fn query(catalogs: &Path, sql: &str) -> Cost {
+pub(crate) fn query(catalogs: &Path, sql: &str) -> Cost {
     let this = std::env::current_exe().expect("the bench's own path");
     shell(&format!("'{}' child query '{}' \"$QUERY\"", this.display(), catalogs.display()), &[("QUERY", sql)])
 }
 
 /// The measured side of [`query`].
-pub fn child(what: &str, arguments: &[&str]) {
+pub(crate) fn child(what: &str, arguments: &[&str]) {
     assert_eq!((what, arguments.len()), ("query", 2));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let rows = runtime.block_on(rows(&engine(Path::new(arguments[0])), arguments[1]));
@@ -47,15 +49,20 @@ pub fn child(what: &str, arguments: &[&str]) {
 }
 
 /// An engine over a catalog file.
-pub fn engine(catalogs: &Path) -> std::sync::Arc<Engine> {
+pub(crate) fn engine(catalogs: &Path) -> std::sync::Arc<Engine> {
     let file = CatalogFile::read(catalogs).expect("the catalog file");
     Engine::start(EngineOptions { catalogs: CatalogSet::open(file), ..EngineOptions::default() }).expect("an engine")
 }
 
 /// Runs a query and counts its rows.
-pub async fn rows(engine: &std::sync::Arc<Engine>, sql: &str) -> usize {
+pub(crate) async fn rows(engine: &std::sync::Arc<Engine>, sql: &str) -> usize {
     let answer = engine.session().execute(sql).await.expect("the query");
-    answer.rows.map_ok(|batch| batch.num_rows()).try_fold(0, |sum, rows| async move { Ok(sum + rows) }).await.expect("rows")
+    answer
+        .rows
+        .map_ok(|batch| batch.num_rows())
+        .try_fold(0, |sum, rows| async move { Ok(sum + rows) })
+        .await
+        .expect("rows")
 }
 
 fn peak_memory() -> u64 {
@@ -65,14 +72,14 @@ fn peak_memory() -> u64 {
 }
 
 /// The elapsed seconds of a call.
-pub fn timed<T>(call: impl FnOnce() -> T) -> (f64, T) {
+pub(crate) fn timed<T>(call: impl FnOnce() -> T) -> (f64, T) {
     let start = Instant::now();
     let value = call();
     (start.elapsed().as_secs_f64(), value)
 }
 
 /// The middle of several numbers.
-pub fn median(mut numbers: Vec<f64>) -> f64 {
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
 }

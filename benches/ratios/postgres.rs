@@ -31,7 +31,7 @@ FROM generate_series(0, {ROWS} - 1) AS i;
 ANALYZE lineitem;";
 
 /// Prints our time and processor time over psql's, and our memory.
-pub fn run() {
+pub(crate) fn run() {
     let server = PostgresServer::start().expect("PostgreSQL");
     server.psql("postgres", &LINEITEM.replace("{ROWS}", &ROWS.to_string())).expect("lineitem");
     let directory = tempfile::tempdir().expect("a directory");

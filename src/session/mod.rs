@@ -84,8 +84,12 @@ impl Session {
                 Ok(plan.physical.schema())
             }
             Statement::Explain(_) => Ok(explain::schema()),
-            // What is left is cheap and changes nothing that its own repetition would not change as well.
-            Statement::Use { .. } | Statement::Set { .. } | Statement::Reset { .. } => Ok(Answer::empty_schema()),
+            Statement::Use { catalog, schema } => self.place(catalog, schema).await.map(|_| Answer::empty_schema()),
+            Statement::Set { name, value } => self.settings().set(&name, &value).map(|()| Answer::empty_schema()),
+            Statement::Reset { name } => {
+                name.map_or(Ok(()), |name| self.settings().reset(&name)).map(|()| Answer::empty_schema())
+            }
+            // What is left reads metadata at most.
             _ => Ok(self.execute(sql).await?.schema),
         }
     }
@@ -139,32 +143,32 @@ impl Session {
     }
 
     async fn change_place(&self, catalog: Option<String>, schema: String) -> Result<Answer> {
-        let resolver = self.resolver();
-        // One name may be a schema of the current catalog or a catalog.
-        let (catalog, schema) = match catalog {
-            Some(catalog) => {
-                let catalog = resolver.catalog(Some(&catalog))?;
-                (catalog.name.clone(), Some(resolver.schema(catalog, &schema).await?))
-            }
-            None => match resolver.current_catalog.is_some() {
-                true => {
-                    let current = resolver.catalog(None)?;
-                    match resolver.schema(current, &schema).await {
-                        Ok(schema) => (current.name.clone(), Some(schema)),
-                        Err(error) => match resolver.catalogs.find(&schema) {
-                            Some(catalog) => (catalog.name.clone(), None),
-                            None => return Err(error),
-                        },
-                    }
-                }
-                false => (resolver.catalog(Some(&schema))?.name.clone(), None),
-            },
-        };
+        let (catalog, schema) = self.place(catalog, schema).await?;
         self.change(|standing| {
             standing.catalog = Some(catalog);
             standing.schema = schema;
         });
         Answer::done("USE")
+    }
+
+    /// The catalog and schema that USE names. One name may be a schema of the current catalog or a catalog.
+    async fn place(&self, catalog: Option<String>, schema: String) -> Result<(String, Option<String>)> {
+        let resolver = self.resolver();
+        if let Some(catalog) = catalog {
+            let catalog = resolver.catalog(Some(&catalog))?;
+            return Ok((catalog.name.clone(), Some(resolver.schema(catalog, &schema).await?)));
+        }
+        if resolver.current_catalog.is_none() {
+            return Ok((resolver.catalog(Some(&schema))?.name.clone(), None));
+        }
+        let current = resolver.catalog(None)?;
+        match resolver.schema(current, &schema).await {
+            Ok(schema) => Ok((current.name.clone(), Some(schema))),
+            Err(error) => match resolver.catalogs.find(&schema) {
+                Some(catalog) => Ok((catalog.name.clone(), None)),
+                None => Err(error),
+            },
+        }
     }
 
     fn set(&self, name: &str, value: &str) -> Result<Answer> {

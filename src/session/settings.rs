@@ -47,9 +47,7 @@ impl Settings {
         let spec = find(name)?;
         let accepted = match spec.kind {
             PropertyKind::OneOf(words) => words.contains(&value.to_lowercase().as_str()),
-            PropertyKind::Integer { min, max } => {
-                value.parse().is_ok_and(|number: i64| (min..=max).contains(&number))
-            }
+            PropertyKind::Integer { min, max } => value.parse().is_ok_and(|number: i64| (min..=max).contains(&number)),
             _ => true,
         };
         if !accepted {

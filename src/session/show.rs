@@ -130,7 +130,11 @@ async fn create_table(session: &Session, name: &TableReference) -> Result<Answer
         let columns: Vec<String> = visible(table.as_ref())
             .map(|column| {
                 let not_null = if column.field.is_nullable() { "" } else { " NOT NULL" };
-                format!("  \"{}\" {}{not_null}", column.name().replace('"', "\"\""), type_name(column.field.data_type()))
+                format!(
+                    "  \"{}\" {}{not_null}",
+                    column.name().replace('"', "\"\""),
+                    type_name(column.field.data_type())
+                )
             })
             .collect();
         let kind = match table.kind() {

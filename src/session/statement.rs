@@ -82,10 +82,8 @@ impl Statement {
         let tokens = Tokenizer::new(&GenericDialect {}, sql)
             .tokenize_with_location()
             .map_err(|error| syntax_error(&error.to_string()))?;
-        let tokens: Vec<TokenWithSpan> = tokens
-            .into_iter()
-            .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
-            .collect();
+        let tokens: Vec<TokenWithSpan> =
+            tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
         let mut words = Words { tokens: tokens.iter().peekable(), sql };
         let first = words.peek_word().unwrap_or_default();
         match first.as_str() {
@@ -325,7 +323,9 @@ fn explain_options(words: &mut Words<'_>, request: &mut ExplainRequest) -> Resul
                     "json" => ExplainFormat::Json,
                     "graphviz" => ExplainFormat::Graphviz,
                     other => {
-                        return Err(Error::user(format!("EXPLAIN has no format {other}: it is TEXT, JSON or GRAPHVIZ")));
+                        return Err(Error::user(format!(
+                            "EXPLAIN has no format {other}: it is TEXT, JSON or GRAPHVIZ"
+                        )));
                     }
                 }
             }
@@ -503,7 +503,10 @@ mod tests {
                 "EXPLAIN (FORMAT JSON, ANALYZE) SELECT 1",
                 "Explain(analyze true, verbose false, Json, validate false, SELECT 1)",
             ),
-            ("EXPLAIN (TYPE VALIDATE) (SELECT 1)", "Explain(analyze false, verbose false, Text, validate true, (SELECT 1))"),
+            (
+                "EXPLAIN (TYPE VALIDATE) (SELECT 1)",
+                "Explain(analyze false, verbose false, Text, validate true, (SELECT 1))",
+            ),
             ("EXPLAIN (SELECT 1)", "Explain(analyze false, verbose false, Text, validate false, (SELECT 1))"),
         ] {
             assert_eq!(parsed(sql), expected, "{sql}");

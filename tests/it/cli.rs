@@ -24,7 +24,8 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const PRODUCTS: &str = "SELECT product_id, category, price FROM pg.public.products WHERE product_id IN (1, 2) ORDER BY 1";
+const PRODUCTS: &str =
+    "SELECT product_id, category, price FROM pg.public.products WHERE product_id IN (1, 2) ORDER BY 1";
 
 #[test]
 fn results_go_to_standard_output_in_every_format() {
@@ -104,7 +105,10 @@ fn check_prints_a_line_for_each_catalog() {
     assert_eq!(output.status.code(), Some(1));
     let text = stdout(&output) + &stderr(&output);
     let line = good.lines().count() + 4;
-    assert!(text.contains(&format!("c.toml:{line}: catalog typo: unknown key `locatoin`: did you mean `location`?")), "{text}");
+    assert!(
+        text.contains(&format!("c.toml:{line}: catalog typo: unknown key `locatoin`: did you mean `location`?")),
+        "{text}"
+    );
     assert!(text.lines().any(|line| line.starts_with("pg") && line.contains("ok")), "{text}");
 }
 

@@ -35,13 +35,18 @@ fn the_reference_of_capabilities_is_up_to_date() {
     shop::block_on(async {
         let session = shop::session();
         for (catalog, connector) in [("lake", "hive"), ("pg", "postgres"), ("events", "kafka")] {
-            let _ = write!(text, "\n## {connector}\n\n| operation | operands | verdict | condition or reason |\n|---|---|---|---|\n");
+            let _ = write!(
+                text,
+                "\n## {connector}\n\n| operation | operands | verdict | condition or reason |\n|---|---|---|---|\n"
+            );
             for row in table::rows(&session, &format!("SHOW CAPABILITIES FROM {catalog}")).await.unwrap() {
-                let cell = |index: usize| match row[index].as_str() {
-                    "NULL" => "",
-                    text => text,
-                }
-                .replace('|', "\\|");
+                let cell = |index: usize| {
+                    match row[index].as_str() {
+                        "NULL" => "",
+                        text => text,
+                    }
+                    .replace('|', "\\|")
+                };
                 let note = if cell(3).is_empty() { cell(4) } else { cell(3) };
                 let _ = writeln!(text, "| `{}` | {} | {} | {note} |", cell(0), cell(1), cell(2));
             }

@@ -94,7 +94,12 @@ fn a_query_over_the_memory_limit_spills_or_fails_cleanly() {
         // 3 million rows of a number and a text do not fit into 48 MB: the sort spills.
         let sorted = "SELECT value, md5(value::varchar) AS text FROM generate_series(1, 3000000) ORDER BY text";
         let answer = session.execute(sorted).await.unwrap();
-        let rows: usize = answer.rows.map_ok(|batch| batch.num_rows()).try_fold(0, |sum, n| async move { Ok(sum + n) }).await.unwrap();
+        let rows: usize = answer
+            .rows
+            .map_ok(|batch| batch.num_rows())
+            .try_fold(0, |sum, n| async move { Ok(sum + n) })
+            .await
+            .unwrap();
         assert_eq!(rows, 3_000_000);
 
         // A hash join keeps its build side in memory: it fails and says why.

@@ -7,26 +7,26 @@ use portolan::cli::demo::DemoSources;
 use portolan::{Engine, EngineOptions, Session};
 
 /// The shop's servers and files. They end with the process.
-pub static SHOP: LazyLock<DemoSources> =
+pub(crate) static SHOP: LazyLock<DemoSources> =
     LazyLock::new(|| DemoSources::start(&mut std::io::sink()).unwrap_or_else(|error| panic!("{error}")));
 
 /// The shop's catalogs.
-pub fn catalogs() -> CatalogSet {
+pub(crate) fn catalogs() -> CatalogSet {
     CatalogSet::open(CatalogFile::read(SHOP.catalogs_file()).unwrap())
 }
 
 /// An engine over the shop.
-pub fn engine() -> Arc<Engine> {
+pub(crate) fn engine() -> Arc<Engine> {
     Engine::start(EngineOptions { catalogs: catalogs(), ..EngineOptions::default() }).unwrap()
 }
 
 /// A session over the shop.
-pub fn session() -> Session {
+pub(crate) fn session() -> Session {
     engine().session()
 }
 
 /// Runs a future on a runtime with stacks that planning in a debug build fits into.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(16 << 20)

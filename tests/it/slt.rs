@@ -40,7 +40,9 @@ impl AsyncDB for Database {
             .map_err(|error| failure(portolan::Error::from(error)))?;
         let rows = table::format(&batches)
             .into_iter()
-            .map(|row| row.into_iter().map(|value| if value.is_empty() { "(empty)".to_owned() } else { value }).collect())
+            .map(|row| {
+                row.into_iter().map(|value| if value.is_empty() { "(empty)".to_owned() } else { value }).collect()
+            })
             .collect();
         Ok(DBOutput::Rows { types, rows })
     }

@@ -6,25 +6,25 @@ use futures::TryStreamExt;
 use portolan::{Error, Session};
 
 /// Runs a statement and collects its batches.
-pub async fn batches(session: &Session, sql: &str) -> Result<Vec<RecordBatch>, Error> {
+pub(crate) async fn batches(session: &Session, sql: &str) -> Result<Vec<RecordBatch>, Error> {
     let answer = session.execute(sql).await?;
     answer.rows.try_collect().await.map_err(Error::from)
 }
 
 /// Runs a statement and formats its values.
-pub async fn rows(session: &Session, sql: &str) -> Result<Vec<Vec<String>>, Error> {
+pub(crate) async fn rows(session: &Session, sql: &str) -> Result<Vec<Vec<String>>, Error> {
     Ok(format(&batches(session, sql).await?))
 }
 
 /// The rows in an order of their own, for comparisons where the query gives none.
-pub async fn sorted(session: &Session, sql: &str) -> Result<Vec<Vec<String>>, Error> {
+pub(crate) async fn sorted(session: &Session, sql: &str) -> Result<Vec<Vec<String>>, Error> {
     let mut rows = rows(session, sql).await?;
     rows.sort();
     Ok(rows)
 }
 
 /// Values as text, `NULL` for NULL.
-pub fn format(batches: &[RecordBatch]) -> Vec<Vec<String>> {
+pub(crate) fn format(batches: &[RecordBatch]) -> Vec<Vec<String>> {
     let options = FormatOptions::default().with_null("NULL");
     let mut rows = Vec::new();
     for batch in batches {

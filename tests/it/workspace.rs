@@ -26,11 +26,16 @@ fn the_lock_file_has_one_version_of_what_must_be_one() {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in lock.split("[[package]]").skip(1) {
         let value = |key: &str| {
-            package.lines().find_map(|line| line.strip_prefix(&format!("{key} = \""))?.strip_suffix('"')).unwrap_or_default()
+            package
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("{key} = \""))?.strip_suffix('"'))
+                .unwrap_or_default()
         };
         versions.entry(value("name")).or_default().push(value("version"));
     }
-    for name in ["arrow", "arrow-schema", "datafusion", "object_store", "parquet", "prost", "rustls", "sqlparser", "tonic"] {
+    for name in
+        ["arrow", "arrow-schema", "datafusion", "object_store", "parquet", "prost", "rustls", "sqlparser", "tonic"]
+    {
         assert_eq!(versions.get(name).map(Vec::len), Some(1), "{name}: {:?}", versions.get(name));
     }
     for name in ["aws-lc-sys", "native-tls"] {
