@@ -9,7 +9,7 @@ use super::output::Format;
 
 /// One SQL query over a lake, PostgreSQL and Kafka.
 #[derive(Debug, Parser)]
-#[command(name = "portolan", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "portolan", bin_name = "portolan", version, arg_required_else_help = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) process: ProcessArguments,
@@ -28,7 +28,7 @@ pub(crate) struct ProcessArguments {
     pub(crate) spill_directory: Option<PathBuf>,
     /// What is logged to standard error: a level (error, warn, info, debug, trace), or levels by part, such as
     /// warn,portolan=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "PORTOLAN_LOG")]
+    #[arg(long, global = true, value_name = "FILTER", env = "PORTOLAN_LOG", hide_env_values = true)]
     pub(crate) log: Option<String>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct ProcessArguments {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CatalogArguments {
     /// The catalog file; ./catalogs.toml if it is there
-    #[arg(long, value_name = "FILE", env = "PORTOLAN_CATALOGS")]
+    #[arg(long, value_name = "FILE", env = "PORTOLAN_CATALOGS", hide_env_values = true)]
     pub(crate) catalogs: Option<PathBuf>,
 }
 

@@ -77,7 +77,16 @@ impl TableWriter {
                 Heading { width: width(&name), name, right: is_number(field.data_type()) }
             })
             .collect();
-        Self { headings, look, held: Vec::new(), held_bytes: 0, started: false, expanded: false, widest_value: 0, rows: 0 }
+        Self {
+            headings,
+            look,
+            held: Vec::new(),
+            held_bytes: 0,
+            started: false,
+            expanded: false,
+            widest_value: 0,
+            rows: 0,
+        }
     }
 
     /// Settles the widths and writes the header and the rows held back.

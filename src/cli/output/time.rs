@@ -179,8 +179,9 @@ mod tests {
     #[test]
     fn the_ends_of_the_types_do_not_overflow() {
         assert!(text(|out| date(i64::from(i32::MAX), out)).starts_with("5881580-"));
-        assert!(text(|out| timestamp(i64::MAX, TimeUnit::Second, Some("+02:00"), out)).ends_with("+02"));
-        assert!(text(|out| timestamp(i64::MIN, TimeUnit::Second, Some("-02:00"), out)).starts_with('-'));
+        // No zone has rules for these years, so they are shown in UTC.
+        assert!(text(|out| timestamp(i64::MAX, TimeUnit::Second, Some("+02:00"), out)).ends_with("+00"));
+        assert!(text(|out| timestamp(i64::MIN, TimeUnit::Second, Some("-02:00"), out)).ends_with("+00"));
         assert_eq!(text(|out| timestamp(i64::MAX, TimeUnit::Nanosecond, None, out)), "2262-04-11 23:47:16.854775807");
         assert_eq!(text(|out| interval(0, 0, i128::from(i64::MIN), out)), "-2562047:47:16.854775808");
     }

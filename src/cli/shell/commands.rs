@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 
 /// Files that may include one another.
-const INCLUDE_DEPTH_MAX: usize = 16;
+const INCLUDE_DEPTH_MAX: usize = 8;
 
 /// Schemas that people mean when they name a catalog alone.
 const DEFAULT_SCHEMAS: [&str; 3] = ["public", "default", "main"];
@@ -37,8 +37,8 @@ impl Shell {
                 let resolver = self.session.resolver();
                 self.show_listing(listing::tables(&resolver, pattern.as_deref(), views_only)).await
             }
-            Command::Describe { name } => self.describe(&name).await,
-            Command::Connect { place } => self.connect(&place).await,
+            Command::Describe { name } => Box::pin(self.describe(&name)).await,
+            Command::Connect { place } => Box::pin(self.connect(&place)).await,
             Command::ConnectionInfo => self.connection_info(),
             Command::Run { expanded } => self.run_pending(pending, expanded).await,
             Command::Print => match self.pending_or_last(pending) {

@@ -191,14 +191,14 @@ impl Shell {
         }
         // Positions in messages count from the statement, not from the comments before it.
         let sql = sql.get(lex::start_of_statement(sql)..).unwrap_or(sql).trim_end().to_owned();
-        let outcome = self.run_statement(&sql, place, Presentation::default()).await;
+        let outcome = Box::pin(self.run_statement(&sql, place, Presentation::default())).await;
         self.last = Some(sql);
         outcome
     }
 
     async fn run_command(&mut self, line: &str, pending: &mut String) -> Result<(), Stop> {
         match Command::parse(line) {
-            Ok(command) => self.obey(command, pending).await,
+            Ok(command) => Box::pin(self.obey(command, pending)).await,
             Err(message) => Err(self.failed(&message)),
         }
     }

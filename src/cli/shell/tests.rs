@@ -68,8 +68,8 @@ async fn a_session_answers_and_goes_on_after_mistakes() {
     let (out, err) =
         typed(&["SELECT 1 AS a;", "SELEC 2;", "SELECT nothing;", "SELECT 3 AS b;", "\\q", "SELECT 4;"]).await;
     assert_eq!(out, " a\n---\n 1\n(1 row)\n\n b\n---\n 3\n(1 row)\n\n");
-    assert_eq!(err.matches("error: ").count(), 2, "{err}");
-    assert!(err.contains("LINE 1: SELEC 2\n        ^"), "{err}");
+    assert_eq!(err.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{err}");
+    assert!(err.contains("LINE 1: SELECT nothing\n               ^"), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +177,7 @@ async fn files_are_included_and_results_redirected() {
     let itself = directory.path().join("itself.sql");
     std::fs::write(&itself, format!("\\i {}", itself.display())).unwrap();
     let (_, err) = typed(&[&format!("\\i {}", itself.display())]).await;
-    assert!(err.contains("include one another more than 16 deep"), "{err}");
+    assert!(err.contains("include one another more than 8 deep"), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
