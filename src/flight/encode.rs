@@ -122,8 +122,8 @@ mod tests {
     use std::collections::HashMap;
 
     use arrow::array::{
-        Array, BinaryViewArray, Decimal64Array, DictionaryArray, Int32Array, Int64Array, LargeListArray, ListArray,
-        RunArray, StringArray, StringViewArray, StructArray,
+        BinaryViewArray, Decimal64Array, DictionaryArray, Int32Array, Int64Array, LargeListArray, ListArray, RunArray,
+        StringArray, StringViewArray, StructArray,
     };
     use arrow::datatypes::{Int32Type, Int64Type};
     use arrow_flight::decode::FlightRecordBatchStream;

@@ -95,7 +95,7 @@ mod tests {
         let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(
             (0..1000).map(|_| Some(vec![Some(1), Some(2)])),
         ));
-        assert_eq!(array_bytes(lists.slice(500, 10).as_ref()), 20 * 4 + 11 * 4 + 20_usize.div_ceil(8));
+        assert_eq!(array_bytes(lists.slice(500, 10).as_ref()), 20 * 4 + 11 * 4);
         let keys = Int32Array::from_iter_values((0..1000).map(|row| row % 2));
         let words = StringArray::from_iter_values(["x".repeat(100), "y".repeat(100)]);
         let dictionary: ArrayRef = Arc::new(DictionaryArray::new(keys, Arc::new(words)));

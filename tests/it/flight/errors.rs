@@ -36,10 +36,20 @@ fn a_users_mistakes_are_told_with_their_place() {
         for sql in ["SELECT * FROM nowhere.s.t", "SELECT * FROM t"] {
             assert_eq!(refused(&mut client, sql).await.code(), Code::NotFound, "{sql}");
         }
-        for sql in ["", "DROP TABLE t", "SELECT 1; SELECT 2", "SET SESSION nothing = 1", "SELECT no_such_function(1)"] {
+        for sql in ["", "DROP TABLE t", "SELECT 1; SELECT 2", "SELECT no_such_function(1)"] {
             let error = refused(&mut client, sql).await;
             assert_eq!(error.code(), Code::InvalidArgument, "{sql}: {}", error.message());
             assert!(!error.message().contains(".rs:"), "{}", error.message());
+        }
+
+        // What changes the session is looked at when it runs.
+        let sql = "SET SESSION pushdwn = 'none'".to_owned();
+        let updated = status(client.execute_update(sql.clone(), None).await);
+        let info = client.execute(sql, None).await.unwrap();
+        let queried = status(client.do_get(info.endpoint[0].ticket.clone().unwrap()).await);
+        for error in [updated, queried] {
+            assert_eq!(error.code(), Code::InvalidArgument);
+            assert!(error.message().contains("did you mean \"pushdown\"?"), "{}", error.message());
         }
     });
 }
