@@ -167,10 +167,10 @@ impl From<ConnectorError> for Error {
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
-        let position = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| Position {
-            line: span.start.line,
-            column: span.start.column,
-        });
+        let position = error
+            .diagnostic()
+            .and_then(|diagnostic| diagnostic.span)
+            .map(|span| Position { line: span.start.line, column: span.start.column });
         classify(&error).at(position)
     }
 }
@@ -178,13 +178,14 @@ impl From<DataFusionError> for Error {
 /// The first of several errors that says something of its own: joined errors come from parallel partitions.
 fn classify(error: &DataFusionError) -> Error {
     match error.find_root() {
-        DataFusionError::External(inner) => match (inner.downcast_ref::<ConnectorError>(), inner.downcast_ref::<Error>())
-        {
-            (Some(connector), _) => connector.clone().into(),
-            (_, Some(ours)) => ours.clone(),
-            _ if inner.is::<ArithmeticError>() => Error::user(inner.to_string()),
-            _ => Error::internal(inner.to_string()),
-        },
+        DataFusionError::External(inner) => {
+            match (inner.downcast_ref::<ConnectorError>(), inner.downcast_ref::<Error>()) {
+                (Some(connector), _) => connector.clone().into(),
+                (_, Some(ours)) => ours.clone(),
+                _ if inner.is::<ArithmeticError>() => Error::user(inner.to_string()),
+                _ => Error::internal(inner.to_string()),
+            }
+        }
         DataFusionError::Collection(errors) => {
             errors.first().map_or_else(|| Error::internal("an unknown error"), classify)
         }

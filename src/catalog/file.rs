@@ -117,7 +117,8 @@ impl Secrets for Environment {
 
     fn file(&self, path: &str) -> Result<String, String> {
         let path = self.directory.join(path);
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         Ok(text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(&text).to_owned())
     }
 }
@@ -126,7 +127,10 @@ impl Secrets for Environment {
 pub fn reference() -> String {
     let mut text = String::new();
     for factory in registry::factories() {
-        text.push_str(&format!("## connector = \"{}\"\n\n| key | value | default | meaning |\n|---|---|---|---|\n", factory.name()));
+        text.push_str(&format!(
+            "## connector = \"{}\"\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
+            factory.name()
+        ));
         reference_rows(&mut text, "", factory.properties());
         text.push('\n');
     }

@@ -67,7 +67,16 @@ pub(crate) fn type_name(kind: TableKind) -> &'static str {
 
 async fn columns(catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
     let mut rows = Rows::new(
-        &["table_catalog", "table_schema", "table_name", "column_name", "data_type", "is_nullable", "source_type", "comment"],
+        &[
+            "table_catalog",
+            "table_schema",
+            "table_name",
+            "column_name",
+            "data_type",
+            "is_nullable",
+            "source_type",
+            "comment",
+        ],
         &["ordinal_position"],
     );
     let connector = catalog.connector()?;

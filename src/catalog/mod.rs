@@ -7,7 +7,7 @@ mod resolve;
 mod set;
 
 pub use file::{CatalogDefinition, CatalogFile, Environment, reference};
+pub(crate) use information_schema::INFORMATION_SCHEMA;
 pub use registry::{factories, factory};
 pub use resolve::{Resolved, Resolver};
 pub use set::{Catalog, CatalogSet};
-pub(crate) use information_schema::INFORMATION_SCHEMA;

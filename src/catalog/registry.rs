@@ -4,11 +4,7 @@ use portolan_connector::ConnectorFactory;
 
 /// All factories, in the order in which messages and documentation list them.
 pub fn factories() -> [&'static dyn ConnectorFactory; 3] {
-    [
-        &portolan_hive::HiveFactory,
-        &portolan_postgres::PostgresFactory,
-        &portolan_kafka::KafkaFactory,
-    ]
+    [&portolan_hive::HiveFactory, &portolan_postgres::PostgresFactory, &portolan_kafka::KafkaFactory]
 }
 
 /// The factory for `connector = "name"`.

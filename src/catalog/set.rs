@@ -38,9 +38,7 @@ impl CatalogSet {
             .catalogs
             .into_iter()
             .map(|definition| Catalog {
-                connector: definition
-                    .entry
-                    .and_then(|(factory, entry)| factory.create(entry).map_err(Error::from)),
+                connector: definition.entry.and_then(|(factory, entry)| factory.create(entry).map_err(Error::from)),
                 name: definition.name,
                 connector_name: definition.connector,
             })
@@ -73,8 +71,10 @@ impl CatalogSet {
 
     /// The working connectors, for the leaves of one query.
     pub fn connectors(&self) -> Connectors {
-        Connectors::new(self.catalogs.iter().filter_map(|catalog| {
-            Some((catalog.name.clone(), Arc::clone(catalog.connector.as_ref().ok()?)))
-        }))
+        Connectors::new(
+            self.catalogs
+                .iter()
+                .filter_map(|catalog| Some((catalog.name.clone(), Arc::clone(catalog.connector.as_ref().ok()?)))),
+        )
     }
 }

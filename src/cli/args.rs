@@ -9,7 +9,13 @@ use super::output::Format;
 
 /// One SQL query over a lake, PostgreSQL and Kafka.
 #[derive(Debug, Parser)]
-#[command(name = "portolan", bin_name = "portolan", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    name = "portolan",
+    bin_name = "portolan",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) process: ProcessArguments,

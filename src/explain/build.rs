@@ -118,7 +118,7 @@ fn dynamic_filters(leaf: &SourceExec) -> Vec<Filter> {
 }
 
 fn dynamic_filter(expr: &Arc<dyn PhysicalExpr>, dynamic: &DynamicFilterPhysicalExpr) -> Filter {
-    let columns: Vec<String> = expr.children().into_iter().map(|column| operator::physical_sql(column)).collect();
+    let columns: Vec<String> = expr.children().into_iter().map(operator::physical_sql).collect();
     let remote = dynamic.current().ok().map(|current| operator::physical_sql(&current)).filter(|text| text != "true");
     Filter {
         expression: format!("{}, from what the query finds as it runs", columns.join(", ")),
@@ -138,9 +138,8 @@ fn seconds(metrics: &MetricsSet, name: &str) -> Option<f64> {
 
 fn source_actual(metrics: Option<&MetricsSet>) -> Actual {
     let rows = metrics.and_then(MetricsSet::output_rows).unwrap_or_default() as u64;
-    let bytes = metrics.and_then(|metrics| {
-        count(metrics, SourceMetrics::BYTES_RECEIVED).or_else(|| count(metrics, "bytes_scanned"))
-    });
+    let bytes = metrics
+        .and_then(|metrics| count(metrics, SourceMetrics::BYTES_RECEIVED).or_else(|| count(metrics, "bytes_scanned")));
     let seconds = metrics
         .and_then(|metrics| {
             seconds(metrics, SourceMetrics::TIME_WAITING).or_else(|| seconds(metrics, "time_elapsed_scanning_total"))

@@ -155,8 +155,11 @@ fn sort_keys<'a>(keys: impl Iterator<Item = &'a PhysicalSortExpr>) -> String {
 
 fn aggregate_detail(aggregate: &AggregateExec) -> String {
     let keys: Vec<String> = aggregate.group_expr().expr().iter().map(|(_, name)| name.clone()).collect();
-    let functions: Vec<String> =
-        aggregate.aggr_expr().iter().map(|function| function.human_display().unwrap_or(function.name()).to_owned()).collect();
+    let functions: Vec<String> = aggregate
+        .aggr_expr()
+        .iter()
+        .map(|function| function.human_display().unwrap_or(function.name()).to_owned())
+        .collect();
     match (keys.is_empty(), functions.is_empty()) {
         (true, _) => functions.join(", "),
         (false, true) => format!("by {}", keys.join(", ")),

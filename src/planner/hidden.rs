@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ExceptSelectItem, Expr, Ident, JoinConstraint, JoinOperator, Select, SelectItem, SelectItemQualifiedWildcardKind, Statement, TableFactor,
-    TableWithJoins, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    ExceptSelectItem, Expr, Ident, JoinConstraint, JoinOperator, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    Statement, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
 /// The column names that a statement's expressions contain, as the engine reads them: unquoted ones in lower case.
@@ -95,8 +95,13 @@ fn merges_columns(from: &[TableWithJoins]) -> bool {
     from.iter().flat_map(|table| &table.joins).any(|join| {
         use JoinOperator::{FullOuter, Inner, Join, Left, LeftOuter, Right, RightOuter};
         match &join.join_operator {
-            Join(constraint) | Inner(constraint) | Left(constraint) | LeftOuter(constraint) | Right(constraint)
-            | RightOuter(constraint) | FullOuter(constraint) => {
+            Join(constraint)
+            | Inner(constraint)
+            | Left(constraint)
+            | LeftOuter(constraint)
+            | Right(constraint)
+            | RightOuter(constraint)
+            | FullOuter(constraint) => {
                 matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
             }
             _ => false,
@@ -154,9 +159,8 @@ fn without(mut options: WildcardAdditionalOptions, columns: Vec<String>) -> Wild
         }
     }
     let mut idents = idents.into_iter();
-    options.opt_except = idents
-        .next()
-        .map(|first_element| ExceptSelectItem { first_element, additional_elements: idents.collect() });
+    options.opt_except =
+        idents.next().map(|first_element| ExceptSelectItem { first_element, additional_elements: idents.collect() });
     options
 }
 
@@ -191,7 +195,8 @@ mod tests {
 
     #[test]
     fn names_are_read_as_the_engine_reads_them() {
-        let statement = Parser::parse_sql(&GenericDialect {}, "SELECT A, t.\"B\" FROM t WHERE \"$path\" = 'x'").unwrap();
+        let statement =
+            Parser::parse_sql(&GenericDialect {}, "SELECT A, t.\"B\" FROM t WHERE \"$path\" = 'x'").unwrap();
         let mut names: Vec<String> = named_columns(&statement[0]).into_iter().collect();
         names.sort();
         assert_eq!(names, ["$path", "B", "a"]);

@@ -104,12 +104,7 @@ impl Planner {
             .await
     }
 
-    fn adapt_names(
-        &self,
-        statement: &mut Statement,
-        tables: &HashMap<TableReference, Table>,
-        named: &HashSet<String>,
-    ) {
+    fn adapt_names(&self, statement: &mut Statement, tables: &HashMap<TableReference, Table>, named: &HashSet<String>) {
         let columns = tables.values().filter_map(Table::source).flat_map(|table| table.columns());
         find_columns(statement, columns.map(|column| column.name()));
         keep_out_of_wildcards(statement, &|factor| {

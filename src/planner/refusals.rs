@@ -45,11 +45,8 @@ fn note(plan: &LogicalPlan, conjuncts: Vec<Expr>) -> Result<Option<LogicalPlan>>
             Ok(Some(LogicalPlan::SubqueryAlias(alias)))
         }
         LogicalPlan::Projection(projection) => {
-            let by_name: HashMap<String, Expr> = projection
-                .expr
-                .iter()
-                .map(|expr| (expr.schema_name().to_string(), expr.clone().unalias()))
-                .collect();
+            let by_name: HashMap<String, Expr> =
+                projection.expr.iter().map(|expr| (expr.schema_name().to_string(), expr.clone().unalias())).collect();
             let conjuncts = conjuncts.into_iter().map(|conjunct| inline(conjunct, &by_name)).collect::<Result<_>>()?;
             let Some(input) = note(projection.input.as_ref(), conjuncts)? else { return Ok(None) };
             let mut projection = projection.clone();

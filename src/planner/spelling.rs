@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, Statement, TableAlias, Visit, VisitMut, Visitor, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, SelectItem, Statement, TableAlias, Visit, VisitMut, Visitor, VisitorMut,
+};
 use datafusion::sql::sqlparser::ast::{Query, Select, TableFactor};
 
 use super::hidden::normalized;

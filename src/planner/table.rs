@@ -109,7 +109,13 @@ impl FederatedTable {
             .into()
     }
 
-    fn report(&self, request: &ScanRequest, plan: &SourcePlan, connector: &'static str, snapshot: Option<String>) -> SourceReport {
+    fn report(
+        &self,
+        request: &ScanRequest,
+        plan: &SourcePlan,
+        connector: &'static str,
+        snapshot: Option<String>,
+    ) -> SourceReport {
         let mut remote = plan.remote_filters.iter().cloned();
         let pushed = request.filters.iter().map(|filter| FilterReport {
             expression: filter.expression.clone(),

@@ -55,19 +55,29 @@ pub(super) fn checked_negate(operand: &DataType) -> Option<Arc<ScalarUDF>> {
     (operand.is_signed_integer() || operand.is_decimal()).then(|| Arc::clone(&NEGATE))
 }
 
-/// The type of an expression. That of a long chain of the functions here is found without asking DataFusion, which
-/// would make up a name for every link of the chain, for every link anew.
+/// The type of an expression. DataFusion finds that of a call by making up a name for it, and for every call in it
+/// anew; chains of the functions here are long, so they are followed without, and down the left side without recursion.
 pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
-    let Expr::ScalarFunction(call) = expr else {
-        return expr.get_type(schema);
-    };
-    match (operator(&call.func), call.args.as_slice()) {
-        (Some(op), [left, right]) => {
-            BinaryTypeCoercer::new(&type_of(left, schema)?, &op, &type_of(right, schema)?).get_result_type()
+    let mut links = Vec::new();
+    let mut first = expr;
+    while let Expr::ScalarFunction(call) = first {
+        match (operator(&call.func), call.args.as_slice()) {
+            (Some(op), [left, right]) => {
+                let right = type_of(right, schema)?;
+                if right.is_integer() && links.is_empty() {
+                    // Both operands have the type of the result.
+                    return Ok(right);
+                }
+                links.push((op, right));
+                first = left;
+            }
+            (None, [operand]) if is_negate(&call.func) => first = operand,
+            _ => break,
         }
-        (None, [operand]) if is_negate(&call.func) => type_of(operand, schema),
-        _ => expr.get_type(schema),
     }
+    links.into_iter().rev().try_fold(first.get_type(schema)?, |left, (op, right)| {
+        BinaryTypeCoercer::new(&left, &op, &right).get_result_type()
+    })
 }
 
 /// Whether this is the checked unary minus.
@@ -111,13 +121,19 @@ impl ScalarUDFImpl for Checked {
         self.name
     }
 
-    /// The name that the operator would have given the column: results keep their names.
+    /// The name that the operator would have given the column: results keep their names. Names are asked for often and
+    /// chains of operators are long, so that the left side is followed without copying and without recursion.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        match args {
-            // Without copying the operands: names are asked for often, and chains of operators are long.
-            [left, right] => Ok(format!("{} {} {}", left.schema_name(), self.op, right.schema_name())),
-            _ => plan_err!("{} takes two arguments", self.name),
+        let [mut first, right] = take_function_args(self.name, args)?;
+        let mut links = vec![(self.op, right)];
+        while let Expr::ScalarFunction(call) = first
+            && let (Some(op), [left, right]) = (operator(&call.func), call.args.as_slice())
+        {
+            links.push((op, right));
+            first = left;
         }
+        let links: String = links.iter().rev().map(|(op, right)| format!(" {op} {}", right.schema_name())).collect();
+        Ok(format!("{}{links}", first.schema_name()))
     }
 
     fn signature(&self) -> &Signature {

@@ -167,10 +167,11 @@ fn unify_subquery(expr: &mut Expr, subquery: &mut Arc<LogicalPlan>, schema: &DFS
     };
     if outer.is_decimal() && field.data_type().is_floating() {
         *expr = to_double(std::mem::take(expr));
-    } else if outer.is_floating() && field.data_type().is_decimal() {
-        if let Ok(cast) = cast_columns(subquery, &[true]) {
-            *subquery = Arc::new(cast);
-        }
+    } else if outer.is_floating()
+        && field.data_type().is_decimal()
+        && let Ok(cast) = cast_columns(subquery, &[true])
+    {
+        *subquery = Arc::new(cast);
     }
 }
 

@@ -112,7 +112,7 @@ impl Visitor for Refuser {
 
 fn refuse_in_query(query: &Query) -> Result<(), Refusal> {
     let span = start(&query.body);
-    for lock in &query.locks {
+    if let Some(lock) = query.locks.first() {
         let what = match lock.lock_type {
             LockType::Update => "FOR UPDATE",
             LockType::Share => "FOR SHARE",

@@ -183,10 +183,7 @@ mod tests {
             Rule::exact(Operation::Limit, None),
         ]);
         assert_eq!(capabilities.verdict(Operation::Eq, TEXT), Verdict::Exact);
-        assert_eq!(
-            capabilities.verdict(Operation::Lt, TEXT),
-            Verdict::refused("ordering depends on the locale")
-        );
+        assert_eq!(capabilities.verdict(Operation::Lt, TEXT), Verdict::refused("ordering depends on the locale"));
         assert_eq!(capabilities.verdict(Operation::Eq, FLOAT), Verdict::refused("no rule for = on float"));
         assert!(capabilities.allows(Operation::Limit));
         assert!(!capabilities.allows(Operation::Projection));

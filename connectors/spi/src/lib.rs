@@ -57,7 +57,7 @@ pub use leaf::{SourceExec, SourceMetrics};
 pub use name::TableName;
 pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};
 pub use report::{Estimate, FilterReport, SourceReport, Units};
-pub use request::{Fold, PushedFilter, ScanRequest, Scan, SourcePlan, Split};
+pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};
 pub use verdict::{Reason, Verdict};

@@ -128,8 +128,7 @@ fn mentions(statement: &[Token<'_>]) -> Vec<Mention> {
         if token.kind != Kind::Word || !["FROM", "JOIN"].iter().any(|word| word.eq_ignore_ascii_case(token.text)) {
             continue;
         }
-        loop {
-            let Some((mention, next)) = mention(&tokens, at) else { break };
+        while let Some((mention, next)) = mention(&tokens, at) {
             found.push(mention);
             at = next;
             if tokens.get(at).is_none_or(|token| token.text != ",") {

@@ -38,10 +38,10 @@ pub(super) fn refuse_in_call(function: &Function) -> Result<(), Refusal> {
         FunctionArguments::List(list) => Some(list),
         FunctionArguments::None => None,
     };
-    if let Some(WindowType::WindowSpec(window)) = over {
-        if let Some(base) = &window.window_name {
-            return Err(Refusal::new("a window that extends a named one", base.span).instead("write it out"));
-        }
+    if let Some(WindowType::WindowSpec(window)) = over
+        && let Some(base) = &window.window_name
+    {
+        return Err(Refusal::new("a window that extends a named one", base.span).instead("write it out"));
     }
     let clauses = list.map(|list| list.clauses.as_slice()).unwrap_or_default();
     let treats_nulls = null_treatment.is_some()

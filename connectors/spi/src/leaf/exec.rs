@@ -12,9 +12,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::filter_pushdown::{
-    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
-};
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::StatisticsArgs;
@@ -164,10 +162,7 @@ impl ExecutionPlan for SourceExec {
         Ok(self)
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 
@@ -192,8 +187,7 @@ impl ExecutionPlan for SourceExec {
             .and_then(|connectors| connectors.get(&self.catalog).cloned())
             .ok_or_else(|| {
                 DataFusionError::from(
-                    ConnectorError::internal("the catalog is not known where the query runs")
-                        .in_catalog(&self.catalog),
+                    ConnectorError::internal("the catalog is not known where the query runs").in_catalog(&self.catalog),
                 )
             })?;
         let splits: VecDeque<Split> = partitions.get(partition).cloned().unwrap_or_default().into();
@@ -213,11 +207,7 @@ impl ExecutionPlan for SourceExec {
         }
     }
 
-    fn statistics_from_inputs(
-        &self,
-        inputs: &[Arc<Statistics>],
-        args: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>> {
+    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
         if let Input::Native(native) = &self.input {
             return native.statistics_from_inputs(inputs, args);
         }
@@ -286,9 +276,7 @@ impl ExecutionPlan for SourceExec {
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
         match &self.input {
             Input::Native(native) => Ok(self.with_native(Arc::clone(native).reset_state()?)),
-            Input::Splits(_) => {
-                Ok(Arc::new(Self { metrics: ExecutionPlanMetricsSet::new(), ..self.as_ref().clone() }))
-            }
+            Input::Splits(_) => Ok(Arc::new(Self { metrics: ExecutionPlanMetricsSet::new(), ..self.as_ref().clone() })),
         }
     }
 }

@@ -73,9 +73,7 @@ fn unknown_key(name: &str, span: Range<usize>, specs: &[PropertySpec], ignore: &
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
-        .map(|candidate| {
-            (strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase()), candidate)
-        })
+        .map(|candidate| (strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(word.chars().count()) / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -257,7 +255,10 @@ mod tests {
     fn mistakes_name_the_key_and_what_to_do() {
         for (text, message) in [
             ("urll = 'a'", "unknown key `urll`: did you mean `url`? @urll"),
-            ("url = 'a'\nxyzzy = 1", "unknown key `xyzzy`: known keys are url, password, port, mode, tables, connector @xyzzy"),
+            (
+                "url = 'a'\nxyzzy = 1",
+                "unknown key `xyzzy`: known keys are url, password, port, mode, tables, connector @xyzzy",
+            ),
             ("port = 1", "`url` is missing: where the server is @port = 1"),
             ("url = 5", "`url` must be a text, not an integer @5"),
             ("url = 'a'\nport = 0", "`port` must be a whole number from 1 to 65535, not 0 @0"),
