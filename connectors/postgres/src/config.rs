@@ -63,7 +63,7 @@ impl Config {
             connections_max: number(properties, "connections_max", 10),
             connect_timeout: Duration::from_millis(number(properties, "connect_timeout_ms", 10_000)),
             wait_timeout: Duration::from_millis(number(properties, "connections_wait_ms", 60_000)),
-            numeric: NumericMapping::parse(numeric).map_err(|message| ConnectorError::user(message))?,
+            numeric: NumericMapping::parse(numeric).map_err(ConnectorError::user)?,
             batch_bytes: number(properties, "batch_bytes", 8 << 20),
         })
     }

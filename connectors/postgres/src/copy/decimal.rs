@@ -7,16 +7,10 @@ use super::numeric::{BASE, DIGIT_WIDTH, Numeric, Parsed, parse, short, text};
 
 const TEN: i128 = 10;
 
-/// Powers of ten that a 128-bit decimal can need.
-const POWERS: [i128; 39] = {
-    let mut powers = [1; 39];
-    let mut at = 1;
-    while at < powers.len() {
-        powers[at] = powers[at - 1] * TEN;
-        at += 1;
-    }
-    powers
-};
+/// A power of ten; `None` beyond 128 bits.
+fn power(exponent: i32) -> Option<i128> {
+    TEN.checked_pow(u32::try_from(exponent).ok()?)
+}
 
 /// Digits to the base 10,000 that always fit into 64 bits.
 const DIGITS_IN_64_BITS: usize = 4;
@@ -33,7 +27,7 @@ pub(super) struct Decimals128 {
 impl Decimals128 {
     /// `None` for more than 38 digits.
     pub(super) fn new(precision: u8, scale: i8) -> Option<Self> {
-        POWERS.get(usize::from(precision)).map(|limit| Self { precision, scale, limit: *limit })
+        power(i32::from(precision)).map(|limit| Self { precision, scale, limit })
     }
 
     #[inline]
@@ -64,7 +58,7 @@ impl Decimals128 {
         match exponent {
             // The point cuts the last digit: what is behind it has to be zeros.
             -3..=-1 => {
-                let cut = POWERS.get(usize::try_from(-exponent).ok()?)?;
+                let cut = power(-exponent)?;
                 if last % cut != 0 {
                     return None;
                 }
@@ -72,10 +66,7 @@ impl Decimals128 {
             }
             0.. => {
                 let number = sum.checked_mul(i128::from(BASE))?.checked_add(last)?;
-                match POWERS.get(usize::try_from(exponent).ok()?) {
-                    Some(power) => number.checked_mul(*power),
-                    None => None,
-                }
+                number.checked_mul(power(exponent)?)
             }
             _ => None,
         }
@@ -141,7 +132,7 @@ impl Decimals256 {
         let exponent = exponent(number, self.scale);
         match exponent {
             -3..=-1 => {
-                let cut = POWERS.get(usize::try_from(-exponent).ok()?)?;
+                let cut = power(-exponent)?;
                 if last % cut != 0 {
                     return None;
                 }
@@ -180,6 +171,7 @@ mod tests {
     use super::super::numeric::tests::wire;
     use super::*;
 
+    const LIMIT: i128 = TEN.pow(38);
     const PLUS: u16 = 0;
     const MINUS: u16 = 0x4000;
 
@@ -204,13 +196,13 @@ mod tests {
     #[test]
     fn thirty_eight_digits_fit_whereever_the_point_is() {
         let nines = [99, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999];
-        assert_eq!(decode(38, 0, &wire(PLUS, 9, 0, &nines)), Ok(POWERS[38] - 1));
-        assert_eq!(decode(38, 0, &wire(MINUS, 9, 0, &nines)), Ok(1 - POWERS[38]));
+        assert_eq!(decode(38, 0, &wire(PLUS, 9, 0, &nines)), Ok(LIMIT - 1));
+        assert_eq!(decode(38, 0, &wire(MINUS, 9, 0, &nines)), Ok(1 - LIMIT));
         let fraction = [9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9900];
-        assert_eq!(decode(38, 38, &wire(PLUS, -1, 38, &fraction)), Ok(POWERS[38] - 1));
+        assert_eq!(decode(38, 38, &wire(PLUS, -1, 38, &fraction)), Ok(LIMIT - 1));
         // 36 digits before the point and 2 behind it; 39 digits to the base 10,000's grid.
         let mixed = [9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9900];
-        assert_eq!(decode(38, 2, &wire(PLUS, 8, 2, &mixed)), Ok(POWERS[38] - 1));
+        assert_eq!(decode(38, 2, &wire(PLUS, 8, 2, &mixed)), Ok(LIMIT - 1));
         assert!(decode(38, 0, &wire(PLUS, 9, 0, &[100])).is_err());
     }
 
