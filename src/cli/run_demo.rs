@@ -66,7 +66,7 @@ async fn show(process: &ProcessArguments, catalogs: &Path, mut console: Console,
 async fn query(shell: &mut Shell) -> Result<(), Stop> {
     let explain = format!("EXPLAIN {FEDERATED_QUERY}");
     let question = format!("\nOne query over all three:\n\n{FEDERATED_QUERY};\n");
-    let chart = "\nIts chart, by EXPLAIN: what each source is asked to do, and what it refuses:\n".to_owned();
+    let chart = "Its chart, by EXPLAIN: what each source is asked to do, and what it refuses:\n".to_owned();
     for (heading, sql) in [(question, FEDERATED_QUERY), (chart, explain.as_str())] {
         if writeln!(shell.console.out, "{heading}").is_err() {
             return Err(Stop::OutputClosed);

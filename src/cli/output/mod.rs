@@ -82,6 +82,8 @@ pub(crate) struct Look {
     pub(crate) width: Option<usize>,
     /// Whether NULL is dimmed, which tells it from the text `NULL`.
     pub(crate) colour: bool,
+    /// Whether NULL is left blank: in lists of what is there it says nothing.
+    pub(crate) blank_null: bool,
     /// Whether the answer is lines of text to print as they are: a plan, a definition.
     pub(crate) plain_lines: bool,
 }

@@ -192,7 +192,11 @@ impl ResultWriter for TableWriter {
             for column in batch.columns() {
                 buffer.clear();
                 let present = write_text(column.as_ref(), row, &mut buffer)?;
-                let text = if present { visible(&buffer) } else { NULL.to_owned() };
+                let text = match present {
+                    true => visible(&buffer),
+                    false if self.look.blank_null => String::new(),
+                    false => NULL.to_owned(),
+                };
                 self.held_bytes += text.len();
                 cells.push(Cell { text, null: !present });
             }

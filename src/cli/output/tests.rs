@@ -262,6 +262,14 @@ fn null_is_dimmed_where_there_are_colours() {
 }
 
 #[test]
+fn null_is_blank_in_lists_of_what_is_there() {
+    let look = Look { blank_null: true, ..Look::default() };
+    let array = StringArray::from(vec![None, Some("x")]);
+    let shown = String::from_utf8(bytes(Format::Table, look, &[batch(vec![("a", Arc::new(array))])])).unwrap();
+    assert_eq!(shown, " a\n---\n\n x\n(2 rows)\n\n");
+}
+
+#[test]
 fn widths_come_from_the_first_rows_and_the_rest_streams() {
     let rows = batch(vec![("a", Arc::new(Int64Array::from((0..1_500).collect::<Vec<i64>>())))]);
     let mut writer = writer(Format::Table, &rows.schema(), Look::default()).unwrap();

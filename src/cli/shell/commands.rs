@@ -126,7 +126,7 @@ impl Shell {
         let mut full: Vec<String> = place.iter().map(|part| pattern::identifier(part)).collect();
         full.push(name.to_owned());
         let title = Some(format!("Table {}", full.join(".")));
-        let presentation = Presentation { expanded: None, title };
+        let presentation = Presentation { title, metadata: true, ..Presentation::default() };
         self.run_statement(&format!("DESCRIBE {name}"), None, presentation).await
     }
 
@@ -168,7 +168,7 @@ impl Shell {
             return Err(self.failed("there is no statement to run"));
         };
         pending.clear();
-        let presentation = Presentation { expanded: expanded.then_some(Expanded::On), title: None };
+        let presentation = Presentation { expanded: expanded.then_some(Expanded::On), ..Presentation::default() };
         let outcome = self.run_statement(&sql, None, presentation).await;
         self.last = Some(sql);
         outcome

@@ -19,6 +19,8 @@ pub(super) struct Presentation {
     pub(super) expanded: Option<Expanded>,
     /// A line above the rows.
     pub(super) title: Option<String>,
+    /// Whether the rows say what is there rather than what is in it. They are read side by side, however wide.
+    pub(super) metadata: bool,
 }
 
 /// Why an answer is not whole.
@@ -75,6 +77,10 @@ impl Shell {
             Err(Trouble::Query(error)) => Err(self.failed(&located(&error, sql, place))),
             Err(Trouble::Output(error)) => Err(self.cannot_write(&error)),
             Err(Trouble::Interrupted) => {
+                if self.console.out.terminal {
+                    // The terminal shows ^C where the cursor was.
+                    self.say("")?;
+                }
                 self.console.error("the query was cancelled");
                 Err(Stop::Interrupted)
             }
@@ -132,10 +138,15 @@ impl Shell {
         presentation: &Presentation,
     ) -> Result<Box<dyn ResultWriter>, Trouble> {
         let format = self.view.format;
+        let expanded = match self.view.expanded {
+            Expanded::Auto if presentation.metadata => Expanded::Off,
+            other => other,
+        };
         let look = Look {
-            expanded: presentation.expanded.unwrap_or(self.view.expanded),
+            expanded: presentation.expanded.unwrap_or(expanded),
             width: self.width,
             colour: self.console.results().colour,
+            blank_null: presentation.metadata,
             plain_lines: answers_in_lines(sql),
         };
         let out = self.console.results();
@@ -169,7 +180,7 @@ impl Shell {
 
     /// Writes rows that the shell made itself.
     pub(super) fn show(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
-        let presentation = Presentation::default();
+        let presentation = Presentation { metadata: true, ..Presentation::default() };
         let written = self.begin("", &batch.schema(), &presentation).and_then(|mut writer| {
             let out = self.console.results();
             writer.batch(batch, out)?;
