@@ -70,7 +70,7 @@ fn produce(bootstrap: &str) {
             id * 31 % 977
         );
         let mut record: BaseRecord<'_, (), str> =
-            BaseRecord::to(TOPIC).payload(&value).partition((id % i64::from(PARTITIONS)) as i32);
+            BaseRecord::to(TOPIC).payload(value.as_str()).partition((id % i64::from(PARTITIONS)) as i32);
         while let Err((error, back)) = producer.send(record) {
             assert!(matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)), "{error}");
             producer.poll(Duration::from_millis(5));

@@ -3,6 +3,8 @@
 //! `cargo bench --bench ratios` runs all; `cargo bench --bench ratios -- postgres` one. Machines differ and are shared, so
 //! only the ratios mean something. Nothing here is a test.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench that fails should stop")]
+
 mod kafka;
 mod lake;
 mod measure;

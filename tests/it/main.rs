@@ -1,5 +1,13 @@
 //! End-to-end tests: the whole engine against real servers. One binary, so that the servers are started once.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails should stop"
+)]
+
 mod cli;
 mod differential;
 mod docs;
