@@ -80,6 +80,19 @@ pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
     })
 }
 
+/// How many operators follow one another on the left side of an expression: 2 for `a + b - c`.
+pub(super) fn operators_in_a_row(expr: &Expr) -> usize {
+    let mut operators = 0;
+    let mut first = expr;
+    while let Expr::ScalarFunction(call) = first
+        && let (Some(_), [left, _]) = (operator(&call.func), call.args.as_slice())
+    {
+        operators += 1;
+        first = left;
+    }
+    operators
+}
+
 /// Whether this is the checked unary minus.
 pub(super) fn is_negate(udf: &ScalarUDF) -> bool {
     udf.inner().is::<CheckedNegate>()

@@ -7,7 +7,7 @@
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::{AggregateFunction, Cast, ScalarFunction, TryCast, WindowFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, ScalarUDF, WindowFunctionDefinition};
 use datafusion::optimizer::AnalyzerRule;
@@ -15,6 +15,10 @@ use datafusion::optimizer::AnalyzerRule;
 use super::arithmetic::type_of;
 use super::rewrite::map_expressions;
 use super::{arithmetic, floats, sum};
+
+/// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by
+/// recursion, so that a longer one could exhaust the stack.
+const OPERATORS_IN_A_ROW_MAX: usize = 500;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -62,6 +66,11 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(match arithmetic::checked(binary.op, &left, &right) {
                 Some(function) => {
                     let BinaryExpr { left, right, .. } = binary;
+                    if arithmetic::operators_in_a_row(&left) >= OPERATORS_IN_A_ROW_MAX {
+                        return plan_err!(
+                            "more than {OPERATORS_IN_A_ROW_MAX} operators in a row; put parentheses around parts of the calculation"
+                        );
+                    }
                     let call = ScalarFunction::new_udf(function, vec![*left, *right]);
                     Transformed::yes(Expr::ScalarFunction(call))
                 }
@@ -143,5 +152,25 @@ fn operator_of(expr: &Expr) -> Option<Expr> {
         (None, [arg]) if arithmetic::is_negate(&call.func) => Some(Expr::Negative(Box::new(arg.clone()))),
         (None, [arg]) if floats::is_canonical(&call.func) => Some(arg.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::prelude::{col, lit};
+
+    use super::*;
+
+    #[test]
+    fn a_calculation_has_a_limit() {
+        let schema = DFSchema::try_from(Schema::new(vec![Field::new("x", DataType::Int64, true)])).unwrap();
+        let sum = |operators: usize| (0..operators).fold(col("x"), |sum, _| sum + lit(1_i64));
+        assert!(sound(sum(OPERATORS_IN_A_ROW_MAX), &schema).is_ok());
+        let error = sound(sum(OPERATORS_IN_A_ROW_MAX + 1), &schema).unwrap_err();
+        assert!(error.strip_backtrace().contains("more than 500 operators in a row"), "{error}");
+        let halves = sum(OPERATORS_IN_A_ROW_MAX) + sum(OPERATORS_IN_A_ROW_MAX - 1);
+        assert!(sound(halves, &schema).is_err(), "the left half and one more");
+        assert!(sound(sum(300) + sum(300), &schema).is_ok());
     }
 }
