@@ -51,6 +51,9 @@ async fn show(process: &ProcessArguments, catalogs: &Path, mut console: Console,
             return Ending::Failure;
         }
     };
+    if interrupt.is_raised() {
+        return Ending::Interrupted;
+    }
     let mut shell = Shell::new(engine.session().into(), console, interrupt, View::default());
     if let Err(stop) = query(&mut shell).await {
         return stop.into();

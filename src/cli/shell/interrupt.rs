@@ -43,11 +43,16 @@ impl Interrupt {
         self.inner.asked.store(false, Ordering::SeqCst);
     }
 
+    /// Whether somebody asked since the last reset.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.inner.asked.load(Ordering::SeqCst)
+    }
+
     /// Waits until somebody asks, if nobody did since the last reset.
     pub(crate) async fn raised(&self) {
         let mut notified = std::pin::pin!(self.inner.notify.notified());
         notified.as_mut().enable();
-        if !self.inner.asked.load(Ordering::SeqCst) {
+        if !self.is_raised() {
             notified.await;
         }
     }
