@@ -171,7 +171,9 @@ impl From<DataFusionError> for Error {
             .diagnostic()
             .and_then(|diagnostic| diagnostic.span)
             .map(|span| Position { line: span.start.line, column: span.start.column });
-        classify(&error).at(position)
+        let classified = classify(&error);
+        // A parser's position is in its message already.
+        if position.is_some() { classified.at(position) } else { classified }
     }
 }
 
