@@ -89,9 +89,9 @@ fn dropping_an_answer_stops_the_statement_on_the_server() {
 #[test]
 fn a_query_over_the_memory_limit_spills_or_fails_cleanly() {
     shop::block_on(async {
-        let options = EngineOptions { memory_limit_bytes: Some(48 << 20), ..EngineOptions::default() };
+        let options = EngineOptions { memory_limit_bytes: Some(128 << 20), ..EngineOptions::default() };
         let session = Engine::start(options).unwrap().session();
-        // 3 million rows of a number and a text do not fit into 48 MB: the sort spills.
+        // 3 million rows of a number and a text do not fit into 128 MB: the sort spills.
         let sorted = "SELECT value, md5(value::varchar) AS text FROM generate_series(1, 3000000) ORDER BY text";
         let answer = session.execute(sorted).await.unwrap();
         let rows: usize = answer
