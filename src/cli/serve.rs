@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, lookup_host};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use super::args::{ProcessArguments, ServeArguments};
-use super::shell::Console;
+use super::shell::{Console, Interrupt};
 use super::{Ending, sources};
 
 /// Runs the subcommand until the process is asked to end.
@@ -30,7 +30,7 @@ pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, m
             return Ending::Failure;
         }
     };
-    let (listener, address, shutdown) = match listen(address).await {
+    let (listener, address, asked) = match listen(address).await {
         Ok(listening) => listening,
         Err(error) => {
             console.error(&format!("cannot listen at {address}: {error}"));
@@ -39,7 +39,7 @@ pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, m
     };
     // Standard output is for results, and a server has none. Nobody may read this: the server runs all the same.
     let _ = writeln!(io::stderr(), "portolan: serving Flight SQL at grpc://{address}; Ctrl-C ends it");
-    match crate::flight::serve(engine, listener, shutdown).await {
+    match crate::flight::serve(engine, listener, async move { asked.raised().await }).await {
         Ok(()) => Ending::Success,
         Err(error) => {
             console.error(&error.to_string());
@@ -67,18 +67,11 @@ async fn address(arguments: &ServeArguments) -> Result<SocketAddr, String> {
 }
 
 /// Opens the port, and hears when the process is asked to end: by Ctrl-C or by a service manager.
-async fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr, impl Future<Output = ()> + Send)> {
+async fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr, Interrupt)> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let shutdown = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
-    Ok((listener, address, shutdown))
+    let asked = Interrupt::listen_to([SignalKind::interrupt(), SignalKind::terminate()])?;
+    Ok((listener, address, asked))
 }
 
 #[cfg(test)]
