@@ -82,13 +82,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Ending::Failure.code());
         }
     };
-    let ending = runtime.block_on(async {
-        let ending = run(arguments, console).await;
-        if matches!(ending, Ending::Interrupted | Ending::OutputClosed) {
-            tokio::time::sleep(CANCEL_GRACE).await;
-        }
-        ending
-    });
+    let ending = runtime.block_on(run(arguments, console));
+    if matches!(ending, Ending::Interrupted | Ending::OutputClosed) {
+        // Not the runtime's own sleep: its clock stands still while queries keep all of its threads busy.
+        std::thread::sleep(CANCEL_GRACE);
+    }
     runtime.shutdown_timeout(SHUTDOWN_MAX);
     ExitCode::from(ending.code())
 }
