@@ -259,7 +259,7 @@ mod tests {
                 "url = 'a'\nxyzzy = 1",
                 "unknown key `xyzzy`: known keys are url, password, port, mode, tables, connector @xyzzy",
             ),
-            ("port = 1", "`url` is missing: where the server is @port = 1"),
+            ("port = 1", "`url` is missing: where the server is @"),
             ("url = 5", "`url` must be a text, not an integer @5"),
             ("url = 'a'\nport = 0", "`port` must be a whole number from 1 to 65535, not 0 @0"),
             ("url = 'a'\nmode = 'x'", "`mode` must be one of \"fast\", \"safe\", not \"x\" @'x'"),
