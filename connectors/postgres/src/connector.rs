@@ -10,7 +10,7 @@ use portolan_connector::{
 
 use crate::config::Config;
 use crate::factory::PostgresFactory;
-use crate::net::{Pools, Purpose};
+use crate::net::{Pool, Purpose};
 use crate::snapshot::PostgresSnapshot;
 use crate::split::CopySplit;
 use crate::table::{PostgresTable, Shared};
@@ -22,10 +22,10 @@ pub(crate) struct PostgresConnector(Shared);
 
 impl PostgresConnector {
     /// Connects to nothing yet.
-    pub(crate) fn new(config: Config) -> Result<Self> {
+    pub(crate) fn new(config: Config) -> Self {
         let config = Arc::new(config);
-        let pools = Arc::new(Pools::new(Arc::clone(&config))?);
-        Ok(Self(Shared { config, pools, capabilities: Arc::new(rules::capabilities()) }))
+        let pool = Arc::new(Pool::new(Arc::clone(&config)));
+        Self(Shared { config, pool, capabilities: Arc::new(rules::capabilities()) })
     }
 }
 
@@ -40,41 +40,48 @@ impl Connector for PostgresConnector {
     }
 
     async fn list_schemas(&self) -> Result<Vec<String>> {
-        let session = self.0.pools.get(Purpose::Metadata).await?;
+        let session = self.0.pool.get(Purpose::Metadata).await?;
         let schemas = metadata::list_schemas(session.client()).await;
-        schemas.map_err(|cause| error::statement(&self.0.config, "cannot list the schemas", &cause))
+        session
+            .release_after(schemas)
+            .map_err(|cause| error::statement(&self.0.config, "cannot list the schemas", &cause))
     }
 
     async fn list_tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
-        let session = self.0.pools.get(Purpose::Metadata).await?;
+        // No name of PostgreSQL's holds a NUL, and none could be sent.
+        if schema.contains('\0') {
+            return Ok(Vec::new());
+        }
+        let session = self.0.pool.get(Purpose::Metadata).await?;
         let tables = metadata::list_tables(session.client(), schema).await;
-        tables.map_err(|cause| {
+        session.release_after(tables).map_err(|cause| {
             error::statement(&self.0.config, &format!("cannot list the tables of schema {schema}"), &cause)
         })
     }
 
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
-        // No name of PostgreSQL's holds a NUL, and none could be sent.
         if schema.contains('\0') || table.contains('\0') {
             return Ok(None);
         }
-        let session = self.0.pools.get(Purpose::Metadata).await?;
+        let session = self.0.pool.get(Purpose::Metadata).await?;
         let name = TableName::new(&self.0.config.catalog, schema, table);
-        let relation = metadata::describe(session.client(), schema, table).await.map_err(|cause| {
+        let utf8 = session.is_utf8();
+        let relation = metadata::describe(session.client(), schema, table).await;
+        let relation = session.release_after(relation).map_err(|cause| {
             error::statement(&self.0.config, "cannot read the table's columns", &cause).in_table(&name)
         })?;
         Ok(relation.map(|relation| {
-            Arc::new(PostgresTable::new(self.0.clone(), name, relation, session.is_utf8())) as Arc<dyn ConnectorTable>
+            Arc::new(PostgresTable::new(self.0.clone(), name, relation, utf8)) as Arc<dyn ConnectorTable>
         }))
     }
 
     async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
-        let session = self.0.pools.get(Purpose::Snapshot).await?;
+        let session = self.0.pool.get(Purpose::Snapshot).await?;
         Ok(Arc::new(PostgresSnapshot::export(session, &self.0.config).await?))
     }
 
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {
         let split = CopySplit::read(split).map_err(|error| error.in_catalog(&self.0.config.catalog))?;
-        Ok(read::read(Arc::clone(&self.0.config), Arc::clone(&self.0.pools), split, context))
+        Ok(read::read(Arc::clone(&self.0.config), Arc::clone(&self.0.pool), split, context))
     }
 }

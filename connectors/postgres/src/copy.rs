@@ -8,6 +8,7 @@ mod decimal;
 mod decoder;
 mod fixed;
 mod list;
+mod nulls;
 mod numeric;
 mod text;
 

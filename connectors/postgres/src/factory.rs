@@ -77,6 +77,6 @@ impl ConnectorFactory for PostgresFactory {
     }
 
     fn create(&self, entry: CatalogEntry) -> Result<Arc<dyn Connector>> {
-        Ok(Arc::new(PostgresConnector::new(Config::new(&entry)?)?))
+        Ok(Arc::new(PostgresConnector::new(Config::new(&entry)?)))
     }
 }

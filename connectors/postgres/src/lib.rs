@@ -10,7 +10,7 @@
 //! | `metadata` | the questions to the system catalogs |
 //! | `snapshot` | one exported snapshot for all scans of a query |
 //! | `read`, `copy` | the stream of rows, its decoder, its cancellation |
-//! | `net` | sockets, TLS, the wire, sessions and their pools |
+//! | `net` | sockets, TLS, the wire, sessions and their pool |
 //!
 //! The least server version is 12.
 

@@ -1,4 +1,4 @@
-//! How the server is reached: sockets, TLS, the wire, sessions and their pools.
+//! How the server is reached: sockets, TLS, the wire, sessions and their pool.
 
 mod dial;
 mod message;
@@ -10,7 +10,7 @@ mod tls;
 
 pub(crate) use dial::Address;
 pub(crate) use message::{Backend, ServerError};
-pub(crate) use pool::{Pooled, Pools, Purpose};
+pub(crate) use pool::{Lease, Pool, Purpose};
 pub(crate) use raw::{RawWire, Step};
 pub(crate) use session::{OpenError, Session, server_error};
 pub(crate) use tls::{Tls, Verification};

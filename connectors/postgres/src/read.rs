@@ -13,18 +13,18 @@ use portolan_connector::{ConnectorError, ReadContext, Result, TableName};
 use crate::config::Config;
 use crate::copy::{CopyDecoder, DecodeError, Limits};
 use crate::error;
-use crate::net::{Backend, Pooled, Pools, Purpose, RawWire, ServerError, Step};
+use crate::net::{Backend, Lease, Pool, Purpose, RawWire, ServerError, Step};
 use crate::split::CopySplit;
 
 /// Reads a split. Nothing is sent before the first poll.
 pub(crate) fn read(
     config: Arc<Config>,
-    pools: Arc<Pools>,
+    pool: Arc<Pool>,
     split: CopySplit,
     context: ReadContext,
 ) -> SendableRecordBatchStream {
     let schema = Arc::clone(&context.schema);
-    let open = async move { Reader::open(config, &pools, split, context).await };
+    let open = async move { Reader::open(config, &pool, split, context).await };
     let batches = stream::once(open)
         .map_ok(|reader| {
             stream::try_unfold(reader, |mut reader| async move {
@@ -64,10 +64,10 @@ enum Event {
 }
 
 impl Reader {
-    async fn open(config: Arc<Config>, pools: &Pools, split: CopySplit, context: ReadContext) -> Result<Self> {
+    async fn open(config: Arc<Config>, pool: &Pool, split: CopySplit, context: ReadContext) -> Result<Self> {
         let table = TableName::new(&config.catalog, &split.schema, &split.table);
         let waiting = context.metrics.time_waiting.timer();
-        let session = pools.get(Purpose::Scan).await.map_err(|error| error.in_table(&table))?;
+        let session = pool.get(Purpose::Scan).await.map_err(|error| error.in_table(&table))?;
         let mut running = Running::start(session);
         let sent = running.wire.send_query(&split.statements()).await;
         waiting.done();
@@ -174,8 +174,11 @@ impl Reader {
                 let column = self.split.columns.get(column);
                 let name = column.map_or("?", |column| column.name.as_str());
                 let source_type = column.map_or("?", |column| column.source_type.as_str());
-                let tried = ConnectorError::source(format!("column \"{name}\" ({source_type}) holds {}", error.what));
-                match error.hint {
+                let tried = ConnectorError::source(format!(
+                    "column \"{name}\" ({source_type}) holds {}",
+                    error.explanation().what
+                ));
+                match &error.explanation().hint {
                     Some(hint) => tried.hint(hint),
                     None => tried,
                 }
@@ -188,12 +191,12 @@ impl Reader {
 /// The session of a statement that runs on its wire.
 struct Running {
     /// Present while the statement runs.
-    session: Option<Pooled>,
+    session: Option<Lease>,
     wire: RawWire,
 }
 
 impl Running {
-    fn start(session: Pooled) -> Self {
+    fn start(session: Lease) -> Self {
         let wire = session.borrow_wire();
         Self { session: Some(session), wire }
     }
@@ -201,15 +204,16 @@ impl Running {
     /// The statement has ended. A session outside of any transaction goes back to its pool.
     fn end(&mut self, idle: bool) {
         if let Some(session) = self.session.take()
-            && !(idle && self.wire.give_back())
+            && idle
+            && self.wire.give_back()
         {
-            drop(session.discard());
+            session.release();
         }
     }
 
     /// The connection is gone.
     fn lost(&mut self) {
-        drop(self.session.take().map(Pooled::discard));
+        self.session = None;
     }
 }
 
@@ -218,16 +222,13 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            drop(session.discard());
-            return;
-        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let canceller = session.canceller();
         runtime.spawn(async move {
             if let Err(error) = canceller.cancel().await {
                 tracing::debug!(?error, "a statement could not be cancelled");
             }
-            drop(session.discard());
+            drop(session);
         });
     }
 }

@@ -6,7 +6,7 @@ use portolan_connector::{Result, Snapshot};
 
 use crate::config::Config;
 use crate::error;
-use crate::net::Pooled;
+use crate::net::Lease;
 
 /// Opens a transaction and exports what it sees.
 const EXPORT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot()";
@@ -16,18 +16,15 @@ const EXPORT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg
 pub(crate) struct PostgresSnapshot {
     id: String,
     /// Present until the drop.
-    session: Mutex<Option<Pooled>>,
+    session: Mutex<Option<Lease>>,
 }
 
 impl PostgresSnapshot {
     /// Exports a snapshot on a session, which it keeps.
-    pub(crate) async fn export(session: Pooled, config: &Config) -> Result<Self> {
+    pub(crate) async fn export(session: Lease, config: &Config) -> Result<Self> {
         match session.execute(EXPORT).await {
             Ok(id) => Ok(Self { id: id.unwrap_or_default(), session: Mutex::new(Some(session)) }),
-            Err(cause) => {
-                drop(session.discard());
-                Err(error::statement(config, "cannot freeze a moment to read in", &cause))
-            }
+            Err(cause) => Err(error::statement(config, "cannot freeze a moment to read in", &cause)),
         }
     }
 
@@ -48,13 +45,10 @@ impl Drop for PostgresSnapshot {
     fn drop(&mut self) {
         let session = self.session.get_mut().map_or(None, Option::take);
         let Some(session) = session else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            drop(session.discard());
-            return;
-        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            if session.execute("ROLLBACK").await.is_err() {
-                drop(session.discard());
+            if session.execute("ROLLBACK").await.is_ok() {
+                session.release();
             }
         });
     }

@@ -14,7 +14,7 @@ use portolan_remote_sql::{PostgresDialect, RemoteColumn, RemoteExpr, RemoteQuery
 use crate::config::Config;
 use crate::error;
 use crate::metadata::{self, Attribute, Relation, RelationKind};
-use crate::net::{Pools, Purpose};
+use crate::net::{Pool, Purpose};
 use crate::snapshot::PostgresSnapshot;
 use crate::split::{CopyColumn, CopySplit};
 use crate::types::{Circumstances, Mapped, Wire, map};
@@ -23,7 +23,7 @@ use crate::types::{Circumstances, Mapped, Wire, map};
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
-    pub(crate) pools: Arc<Pools>,
+    pub(crate) pool: Arc<Pool>,
     pub(crate) capabilities: Arc<Capabilities>,
 }
 
@@ -96,9 +96,10 @@ impl PostgresTable {
             let limit = query.limit.and_then(|limit| u64::try_from(limit).ok());
             return Estimate { rows: Some(limit.map_or(rows, |limit| limit.min(rows))), bytes: None };
         }
-        let Ok(session) = self.shared.pools.get(Purpose::Metadata).await else { return Estimate::default() };
+        let Ok(session) = self.shared.pool.get(Purpose::Metadata).await else { return Estimate::default() };
         // A query that PostgreSQL will not plan fails when it is read, with a better message.
-        metadata::estimate(session.client(), sql).await.unwrap_or_default()
+        let estimate = metadata::estimate(session.client(), sql).await;
+        session.release_after(estimate).unwrap_or_default()
     }
 }
 
@@ -172,8 +173,9 @@ impl ConnectorTable for PostgresTable {
     }
 
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
-        let session = self.shared.pools.get(Purpose::Metadata).await.map_err(|error| error.in_table(&self.name))?;
-        metadata::statistics(session.client(), &self.name.schema, &self.name.table, self.rows).await.map_err(|cause| {
+        let session = self.shared.pool.get(Purpose::Metadata).await.map_err(|error| error.in_table(&self.name))?;
+        let statistics = metadata::statistics(session.client(), &self.name.schema, &self.name.table, self.rows).await;
+        session.release_after(statistics).map_err(|cause| {
             error::statement(&self.shared.config, "cannot read the table's statistics", &cause).in_table(&self.name)
         })
     }

@@ -3,7 +3,7 @@
 use arrow::datatypes::i256;
 
 use super::column::ValueError;
-use super::numeric::{BASE, DIGIT_WIDTH, Numeric, Parsed, parse, short, text};
+use super::numeric::{BASE, DIGIT_WIDTH, Numeric, Parsed, finite, parse, short, text};
 
 const TEN: i128 = 10;
 
@@ -32,6 +32,23 @@ impl Decimals128 {
 
     #[inline]
     pub(super) fn decode(&self, value: &[u8]) -> Result<i128, ValueError> {
+        match self.decode_small(value) {
+            Some(decimal) => Ok(decimal),
+            None => self.decode_any(value),
+        }
+    }
+
+    /// The common case, in 64 bits: up to 16 decimal digits, and a scale near the last one. `None` for all other
+    /// numbers, and for those that do not fit.
+    #[inline]
+    fn decode_small(&self, value: &[u8]) -> Option<i128> {
+        let number = finite(value)?;
+        let decimal = i128::from(small(number.digits, exponent(&number, self.scale))?);
+        (decimal < self.limit).then_some(if number.negative { -decimal } else { decimal })
+    }
+
+    #[inline(never)]
+    fn decode_any(&self, value: &[u8]) -> Result<i128, ValueError> {
         if let Parsed::Finite(number) = parse(value)?
             && let Some(decimal) = self.exact(&number)
             && decimal < self.limit
@@ -42,14 +59,9 @@ impl Decimals128 {
     }
 
     /// The number without its sign, times ten to the power of the scale.
-    #[inline]
     fn exact(&self, number: &Numeric<'_>) -> Option<i128> {
-        // By which power of ten the last digit counts, in units of the scale.
-        let exponent = exponent(number, self.scale);
-        if let Some(decimal) = small(number.digits, exponent) {
-            return Some(i128::from(decimal));
-        }
         let Some((last, leading)) = number.digits.split_last() else { return Some(0) };
+        let exponent = exponent(number, self.scale);
         let last = i128::from(Numeric::digit(*last).ok()?);
         let mut sum = 0_i128;
         for digit in leading {
@@ -73,8 +85,7 @@ impl Decimals128 {
     }
 }
 
-/// The common case, in 64 bits: up to 16 decimal digits, and a scale near the last one. `None` for all other numbers,
-/// and for those that do not fit.
+/// Up to four digits, scaled by up to three decimal places either way; see [`Decimals128::decode_small`].
 #[inline]
 fn small(digits: &[[u8; 2]], exponent: i32) -> Option<u64> {
     if digits.len() > DIGITS_IN_64_BITS {
@@ -147,6 +158,8 @@ impl Decimals256 {
     }
 }
 
+/// By which power of ten the last digit counts, in units of the scale.
+#[inline]
 fn exponent(number: &Numeric<'_>, scale: i8) -> i32 {
     let count = i32::try_from(number.digits.len()).unwrap_or(i32::MAX);
     i32::from(scale).saturating_add((number.weight + 1).saturating_sub(count).saturating_mul(DIGIT_WIDTH))
@@ -218,7 +231,7 @@ mod tests {
             (38, 16, wire(0xd000, 0, 0, &[]), "Infinity"),
         ] {
             let error = decode(precision, scale, &value).unwrap_err();
-            assert!(error.what.contains(shown), "{error}");
+            assert!(error.to_string().contains(shown), "{error}");
         }
     }
 

@@ -399,7 +399,7 @@ mod tests {
         field(&mut stream, Some(&value));
         let error = decode(&stream, &[1000], NO_LIMITS).unwrap_err();
         assert!(
-            matches!(&error, DecodeError::Value { column: 2, error } if error.what.contains("2 dimensions")),
+            matches!(&error, DecodeError::Value { column: 2, error } if error.to_string().contains("2 dimensions")),
             "{error}"
         );
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{ArrayRef, ListArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{Field, FieldRef};
 
 use super::column::{Column, ValueError};
 use super::decoder::{split_i32, split_value};
+use super::nulls::Nulls;
 use super::text::end;
 use crate::types::Wire;
 
@@ -16,7 +16,7 @@ use crate::types::Wire;
 #[derive(Debug)]
 pub(super) struct Lists {
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
     elements: Column,
     count: usize,
     field: FieldRef,
@@ -26,7 +26,7 @@ impl Lists {
     pub(super) fn new(element: &Wire) -> Self {
         Self {
             offsets: vec![0],
-            nulls: NullBufferBuilder::new(0),
+            nulls: Nulls::default(),
             elements: Column::new(element),
             count: 0,
             field: Arc::new(Field::new_list_field(element.data_type(), true)),
@@ -63,13 +63,13 @@ impl Lists {
             return Err(ValueError::new("an array that ends too late"));
         }
         self.offsets.push(end(self.count)?);
-        self.nulls.append_non_null();
+        self.nulls.value();
         Ok(())
     }
 
     pub(super) fn push_null(&mut self) {
+        self.nulls.null(self.offsets.len() - 1);
         self.offsets.push(self.offsets.last().copied().unwrap_or_default());
-        self.nulls.append_null();
     }
 
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ValueError> {

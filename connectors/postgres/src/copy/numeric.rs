@@ -34,27 +34,42 @@ pub(super) enum Parsed<'a> {
     NotFinite(&'static str),
 }
 
-/// Splits a value into its parts.
+/// The parts of a finite number; `None` for everything else, which [`parse`] explains.
 #[inline]
-pub(super) fn parse(value: &[u8]) -> Result<Parsed<'_>, ValueError> {
-    let malformed = || ValueError::new(format!("a numeric of {} bytes that cannot be understood", value.len()));
-    let Some((&[c0, c1, w0, w1, s0, s1, d0, d1], digits)) = value.split_first_chunk::<8>() else {
-        return Err(malformed());
-    };
+pub(super) fn finite(value: &[u8]) -> Option<Numeric<'_>> {
+    let (&[c0, c1, w0, w1, s0, s1, d0, d1], digits) = value.split_first_chunk::<8>()?;
     let (digits, odd) = digits.as_chunks::<2>();
     if usize::from(u16::from_be_bytes([c0, c1])) != digits.len() || !odd.is_empty() {
-        return Err(malformed());
+        return None;
     }
     let negative = match u16::from_be_bytes([s0, s1]) {
         POSITIVE => false,
         NEGATIVE => true,
-        NAN => return Ok(Parsed::NotFinite("NaN")),
-        INFINITY => return Ok(Parsed::NotFinite("Infinity")),
-        MINUS_INFINITY => return Ok(Parsed::NotFinite("-Infinity")),
-        _ => return Err(malformed()),
+        _ => return None,
     };
     let weight = i32::from(i16::from_be_bytes([w0, w1]));
-    Ok(Parsed::Finite(Numeric { negative, weight, display_scale: u16::from_be_bytes([d0, d1]), digits }))
+    Some(Numeric { negative, weight, display_scale: u16::from_be_bytes([d0, d1]), digits })
+}
+
+/// Splits a value into its parts.
+pub(super) fn parse(value: &[u8]) -> Result<Parsed<'_>, ValueError> {
+    if let Some(number) = finite(value) {
+        return Ok(Parsed::Finite(number));
+    }
+    match value.first_chunk::<8>() {
+        Some([_, _, _, _, s0, s1, _, _]) => match u16::from_be_bytes([*s0, *s1]) {
+            NAN => Ok(Parsed::NotFinite("NaN")),
+            INFINITY => Ok(Parsed::NotFinite("Infinity")),
+            MINUS_INFINITY => Ok(Parsed::NotFinite("-Infinity")),
+            _ => Err(malformed(value)),
+        },
+        None => Err(malformed(value)),
+    }
+}
+
+#[cold]
+fn malformed(value: &[u8]) -> ValueError {
+    ValueError::new(format!("a numeric of {} bytes that cannot be understood", value.len()))
 }
 
 impl Numeric<'_> {
@@ -168,7 +183,7 @@ pub(super) mod tests {
         assert_eq!(float8(&wire(INFINITY, 0, 0, &[])), Ok(f64::INFINITY));
         assert!(float8(&wire(NAN, 0, 0, &[])).unwrap().is_nan());
         // 1e400
-        assert!(float8(&wire(POSITIVE, 100, 0, &[1])).unwrap_err().what.contains("too great"));
+        assert!(float8(&wire(POSITIVE, 100, 0, &[1])).unwrap_err().to_string().contains("too great"));
     }
 
     #[test]

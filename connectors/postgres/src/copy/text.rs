@@ -2,41 +2,41 @@
 
 use std::sync::Arc;
 
-use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{ArrayRef, BinaryArray, StringArray};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 
 use super::column::ValueError;
+use super::nulls::Nulls;
 
 /// Texts, or bytes.
 #[derive(Debug)]
 pub(super) struct Texts {
     offsets: Vec<i32>,
     values: Vec<u8>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
     utf8: bool,
 }
 
 impl Texts {
     pub(super) fn utf8() -> Self {
-        Self { offsets: vec![0], values: Vec::new(), nulls: NullBufferBuilder::new(0), utf8: true }
+        Self { offsets: vec![0], values: Vec::new(), nulls: Nulls::default(), utf8: true }
     }
 
     pub(super) fn binary() -> Self {
         Self { utf8: false, ..Self::utf8() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, value: &[u8]) -> Result<(), ValueError> {
         self.values.extend_from_slice(value);
         self.offsets.push(end(self.values.len())?);
-        self.nulls.append_non_null();
+        self.nulls.value();
         Ok(())
     }
 
     pub(super) fn push_null(&mut self) {
+        self.nulls.null(self.offsets.len() - 1);
         self.offsets.push(self.offsets.last().copied().unwrap_or_default());
-        self.nulls.append_null();
     }
 
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ValueError> {
@@ -65,8 +65,14 @@ pub(super) fn end(length: usize) -> Result<i32, ValueError> {
 
 /// `char(n)` without its padding, as PostgreSQL's own conversion to `text` has it.
 pub(super) fn without_padding(value: &[u8]) -> &[u8] {
-    let kept = value.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
-    value.get(..kept).unwrap_or_default()
+    let mut kept = value;
+    while let Some((start, [b' ', b' ', b' ', b' ', b' ', b' ', b' ', b' '])) = kept.split_last_chunk::<8>() {
+        kept = start;
+    }
+    while let Some((b' ', start)) = kept.split_last() {
+        kept = start;
+    }
+    kept
 }
 
 /// The text of a `jsonb`, which a version byte precedes.
@@ -99,6 +105,8 @@ mod tests {
         assert_eq!(without_padding(b"  a \t "), b"  a \t");
         assert_eq!(without_padding(b"   "), b"");
         assert_eq!(without_padding(b""), b"");
+        assert_eq!(without_padding(b"ab cd                     "), b"ab cd");
+        assert_eq!(without_padding(&[b' '; 40]), b"");
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! The sessions of one catalog, opened when first needed.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use deadpool::Runtime;
-use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use portolan_connector::{ConnectorError, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -29,30 +27,27 @@ pub(crate) enum Purpose {
 
 /// All sessions, and who may have how many.
 #[derive(Debug)]
-pub(crate) struct Pools {
+pub(crate) struct Pool {
     config: Arc<Config>,
-    sessions: Pool<Opener>,
+    tls: Arc<Tls>,
+    /// Logged in, between statements and outside of any transaction. Never more than all purposes may have together.
+    idle: Arc<Mutex<Vec<Session>>>,
     scans: Arc<Semaphore>,
     snapshots: Arc<Semaphore>,
     metadata: Arc<Semaphore>,
 }
 
-impl Pools {
+impl Pool {
     /// Opens nothing yet.
-    pub(crate) fn new(config: Arc<Config>) -> Result<Self> {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
         let tls = Arc::new(Tls::new(config.tls_mode, config.verification, config.tls_root_certificate.clone()));
-        let each = config.connections_max;
-        let sessions = Pool::builder(Opener { config: Arc::clone(&config), tls })
-            .max_size(2 * each + METADATA_SESSIONS)
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|error| ConnectorError::internal("cannot make a pool of connections").said(error))?;
         let limit = |count| Arc::new(Semaphore::new(count));
-        Ok(Self { config, sessions, scans: limit(each), snapshots: limit(each), metadata: limit(METADATA_SESSIONS) })
+        let (scans, snapshots) = (limit(config.connections_max), limit(config.connections_max));
+        Self { config, tls, idle: Arc::default(), scans, snapshots, metadata: limit(METADATA_SESSIONS) }
     }
 
-    /// A session, as soon as there is one for the purpose.
-    pub(crate) async fn get(&self, purpose: Purpose) -> Result<Pooled> {
+    /// A session, as soon as there may be one for the purpose.
+    pub(crate) async fn get(&self, purpose: Purpose) -> Result<Lease> {
         let limit = match purpose {
             Purpose::Scan => &self.scans,
             Purpose::Snapshot => &self.snapshots,
@@ -61,12 +56,18 @@ impl Pools {
         let permit = tokio::time::timeout(self.config.wait_timeout, Arc::clone(limit).acquire_owned())
             .await
             .map_err(|_| self.all_in_use(purpose))?
-            .map_err(|error| self.internal(error))?;
-        let session = self.sessions.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => error,
-            other => self.internal(other),
-        })?;
-        Ok(Pooled { session, _permit: permit })
+            .map_err(|error| ConnectorError::internal("cannot get a connection").said(error))?;
+        let session = match self.idle_session() {
+            Some(session) => session,
+            None => Session::open(&self.config, &self.tls).await.map_err(|cause| error::open(&self.config, &cause))?,
+        };
+        Ok(Lease { session, idle: Arc::clone(&self.idle), _permit: permit })
+    }
+
+    /// The session that was used last, unless the server has closed it meanwhile.
+    fn idle_session(&self) -> Option<Session> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| idle.pop()).find(|session| !session.client().is_closed())
     }
 
     fn all_in_use(&self, purpose: Purpose) -> ConnectorError {
@@ -83,26 +84,32 @@ impl Pools {
         .hint("raise connections_max of the catalog, or connections_wait_ms to wait longer")
         .in_catalog(&self.config.catalog)
     }
-
-    fn internal(&self, error: impl std::fmt::Display) -> ConnectorError {
-        ConnectorError::internal("cannot get a connection").said(error).in_catalog(&self.config.catalog)
-    }
 }
 
-/// A session that returns to the pool when it is dropped. One that is not idle has to be taken out first.
-pub(crate) struct Pooled {
-    session: Object<Opener>,
+/// A session in use. It is used again only if it is released: a lease that is dropped, because of an error or because
+/// nobody waits for the answer any more, closes its session, whatever the server was about to send on it.
+pub(crate) struct Lease {
+    session: Session,
+    idle: Arc<Mutex<Vec<Session>>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Pooled {
-    /// The session itself, which does not return; dropping it closes it.
-    pub(crate) fn discard(self) -> Session {
-        Object::take(self.session)
+impl Lease {
+    /// Gives the session back, between statements and outside of any transaction.
+    pub(crate) fn release(self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.session);
+    }
+
+    /// Gives the session back if the question on it was answered in full.
+    pub(crate) fn release_after<T, E>(self, answer: Result<T, E>) -> Result<T, E> {
+        if answer.is_ok() {
+            self.release();
+        }
+        answer
     }
 }
 
-impl Deref for Pooled {
+impl Deref for Lease {
     type Target = Session;
 
     fn deref(&self) -> &Session {
@@ -110,28 +117,8 @@ impl Deref for Pooled {
     }
 }
 
-impl std::fmt::Debug for Pooled {
+impl std::fmt::Debug for Lease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Pooled").field(&*self.session).finish()
-    }
-}
-
-/// Opens sessions for the pool.
-#[derive(Debug)]
-pub(crate) struct Opener {
-    config: Arc<Config>,
-    tls: Arc<Tls>,
-}
-
-impl managed::Manager for Opener {
-    type Type = Session;
-    type Error = ConnectorError;
-
-    async fn create(&self) -> Result<Session> {
-        Session::open(&self.config, &self.tls).await.map_err(|error| error::open(&self.config, &error))
-    }
-
-    async fn recycle(&self, session: &mut Session, _metrics: &Metrics) -> RecycleResult<ConnectorError> {
-        if session.client().is_closed() { Err(RecycleError::message("the server closed it")) } else { Ok(()) }
+        f.debug_tuple("Lease").field(&self.session).finish()
     }
 }

@@ -95,3 +95,17 @@ async fn sessions_are_used_again() {
     let sessions = database.sessions(false);
     assert!(sessions <= 4, "{sessions} sessions for one query at a time");
 }
+
+/// A question that nobody waits for any more must not answer the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandoned_question_spoils_no_session() {
+    let database = Database::with(SCRIPT);
+    let connector = database.connector();
+    for delay in 0..40_u64 {
+        let question = connector.table("public", "small");
+        let _ = tokio::time::timeout(Duration::from_micros(delay * 100), question).await;
+        let small = table(&connector, "public", "small").await;
+        let rows = read(&connector, &small, &["a"], vec![]).await.unwrap();
+        assert_eq!(rows, [[datafusion::common::ScalarValue::Int32(Some(1))]]);
+    }
+}

@@ -50,6 +50,7 @@ async fn listings_are_psqls() {
             .collect();
         expected.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(connector.list_tables(schema).await.unwrap(), expected, "{schema}");
+        assert!(connector.list_tables("a\0b").await.unwrap().is_empty());
         assert_eq!(expected.is_empty(), !matches!(schema, "public" | "we;ird sch\"ema"), "{schema}");
     }
 }
