@@ -68,7 +68,8 @@ fn an_error_in_the_middle_of_a_result_ends_it() {
                 Err(error) => break status::<()>(Err(error)),
             }
         };
-        assert!((1..50_000).contains(&seen), "{seen} rows");
+        // Batches move side by side, so some from behind the failing row may come before the error.
+        assert!((1..100_000).contains(&seen), "{seen} rows");
         assert_eq!(error.code(), Code::InvalidArgument);
         assert!(error.message().to_lowercase().contains("division by zero"), "{}", error.message());
         assert!(rows.next().await.is_none());
