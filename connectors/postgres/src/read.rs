@@ -48,10 +48,6 @@ struct Reader {
     copied: bool,
     /// What the server said when it failed; it is told when the server is ready again.
     failed: Option<ServerError>,
-    /// Whether the server has answered anything to this statement.
-    answered: bool,
-    /// Whether the end of an earlier statement was read here.
-    leftover: bool,
     done: bool,
 }
 
@@ -75,19 +71,7 @@ impl Reader {
         let limits = Limits { rows: context.batch_rows.max(1), bytes: config.batch_bytes };
         let wires = split.columns.iter().map(|column| &column.wire);
         let decoder = CopyDecoder::new(Arc::clone(&context.schema), wires, limits);
-        Ok(Self {
-            config,
-            split,
-            table,
-            context,
-            decoder,
-            running,
-            copied: false,
-            failed: None,
-            answered: false,
-            leftover: false,
-            done: false,
-        })
+        Ok(Self { config, split, table, context, decoder, running, copied: false, failed: None, done: false })
     }
 
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
@@ -117,15 +101,9 @@ impl Reader {
                     }
                 }
                 Step::Message(Backend::CopyDone) => self.copied = true,
-                Step::Message(Backend::Error(said)) => {
-                    self.answered = true;
-                    self.failed = Some(said);
-                }
-                // The end of what the session did before: the client library counts a query as done when its rows have
-                // come, and this message may not have been read then.
-                Step::Message(Backend::Ready { .. }) if !self.answered => self.leftover = true,
+                Step::Message(Backend::Error(said)) => self.failed = Some(said),
                 Step::Message(Backend::Ready { idle }) => return Ok(Event::Ready { idle }),
-                Step::Message(Backend::Other) => self.answered = true,
+                Step::Message(Backend::Other) => {}
                 Step::Receive => self.receive().await?,
             }
         }
@@ -154,8 +132,7 @@ impl Reader {
     /// Ends the statement: either all rows have come, or there is an error.
     fn finish(&mut self, idle: bool) -> Result<()> {
         self.done = true;
-        // The library still waits for the message that was read here in its place.
-        self.running.end(idle && !self.leftover);
+        self.running.end(idle);
         if let Some(said) = self.failed.take() {
             return Err(error::rows(&self.config, &self.table, &said));
         }
