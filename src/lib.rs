@@ -13,6 +13,7 @@ pub mod planner;
 pub mod query;
 pub mod semantics;
 pub mod session;
+mod syntax;
 
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Result};

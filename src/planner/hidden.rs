@@ -1,19 +1,19 @@
 //! Hidden columns: they exist for a query that names them, and `*` never returns them.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     ExceptSelectItem, Expr, Ident, JoinConstraint, JoinOperator, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    Statement, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    Statement, TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
+
+use crate::syntax::{self, Flow, ON, Reader, Rewriter};
 
 /// The column names that a statement's expressions contain, as the engine reads them: unquoted ones in lower case.
 pub(super) fn named_columns(statement: &Statement) -> HashSet<String> {
     struct Names(HashSet<String>);
-    impl Visitor for Names {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+    impl Reader for Names {
+        fn expr(&mut self, expr: &Expr) -> Flow {
             match expr {
                 Expr::Identifier(ident) => {
                     self.0.insert(normalized(ident));
@@ -21,11 +21,11 @@ pub(super) fn named_columns(statement: &Statement) -> HashSet<String> {
                 Expr::CompoundIdentifier(idents) => self.0.extend(idents.last().map(normalized)),
                 _ => {}
             }
-            ControlFlow::Continue(())
+            ON
         }
     }
     let mut names = Names(HashSet::new());
-    let _ = statement.visit(&mut names);
+    syntax::read(statement, &mut names);
     names.0
 }
 
@@ -41,14 +41,12 @@ pub(super) fn normalized(ident: &Ident) -> String {
 /// its name as written, the query exposes.
 pub(super) fn keep_out_of_wildcards(statement: &mut Statement, hidden: &dyn Fn(&TableFactor) -> Vec<String>) {
     struct Wildcards<'a>(&'a dyn Fn(&TableFactor) -> Vec<String>);
-    impl VisitorMut for Wildcards<'_> {
-        type Break = ();
-        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+    impl Rewriter for Wildcards<'_> {
+        fn select(&mut self, select: &mut Select) {
             rewrite(select, self.0);
-            ControlFlow::Continue(())
         }
     }
-    let _ = statement.visit(&mut Wildcards(hidden));
+    syntax::rewrite(statement, &mut Wildcards(hidden));
 }
 
 /// A table of a FROM clause: how its columns are qualified, and which of them are hidden.

@@ -4,6 +4,7 @@
 //! DataFusion; [`refusals`] then notes on each scan what was refused, so that the leaf can tell its whole story.
 
 mod hidden;
+mod naming;
 mod plan;
 mod refusals;
 mod spelling;

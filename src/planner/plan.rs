@@ -14,11 +14,12 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{ObjectName, Statement, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement, TableFactor};
 use futures::{StreamExt, TryStreamExt};
 use portolan_connector::ConnectorTable;
 
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
+use super::naming::name_columns;
 use super::refusals::note_refusals;
 use super::spelling::find_columns;
 use super::table::FederatedTable;
@@ -26,6 +27,7 @@ use crate::catalog::{Resolved, Resolver};
 use crate::error::{Error, Position, Result};
 use crate::query::QueryScope;
 use crate::semantics;
+use crate::syntax::{self, Flow, ON, Reader, STOP};
 
 /// Tables that one query looks up at the same time.
 const TABLES_AT_ONCE: usize = 8;
@@ -75,6 +77,7 @@ impl Planner {
             let place = refusal.location().map(|place| Position { line: place.line, column: place.column });
             Error::user(refusal.to_string()).at(place)
         })?;
+        name_columns(&mut statement);
         semantics::rewrite_literals(&mut statement);
         let tables = self.tables(&statement).await?;
         let named = named_columns(&statement);
@@ -217,22 +220,24 @@ fn reference_of(name: &ObjectName) -> TableReference {
 
 /// Where a statement names a table first.
 fn position_of(statement: &Statement, reference: &TableReference) -> Option<Position> {
-    struct Find<'a>(&'a TableReference);
-    impl Visitor for Find<'_> {
-        type Break = Position;
-        fn pre_visit_relation(&mut self, name: &ObjectName) -> std::ops::ControlFlow<Position> {
-            if reference_of(name) == *self.0
+    struct Find<'a> {
+        reference: &'a TableReference,
+        found: Option<Position>,
+    }
+    impl Reader for Find<'_> {
+        fn relation(&mut self, name: &ObjectName) -> Flow {
+            if reference_of(name) == *self.reference
                 && let Some(ident) = name.0.first().and_then(|part| part.as_ident())
                 && ident.span.start.line > 0
             {
                 let start = ident.span.start;
-                return std::ops::ControlFlow::Break(Position { line: start.line, column: start.column });
+                self.found = Some(Position { line: start.line, column: start.column });
+                return STOP;
             }
-            std::ops::ControlFlow::Continue(())
+            ON
         }
     }
-    match statement.visit(&mut Find(reference)) {
-        std::ops::ControlFlow::Break(position) => Some(position),
-        std::ops::ControlFlow::Continue(()) => None,
-    }
+    let mut find = Find { reference, found: None };
+    syntax::read(statement, &mut find);
+    find.found
 }

@@ -1,14 +1,11 @@
 //! Columns found as a person typed them: `custkey` finds `"CustKey"` where that is the only one it can mean.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, SelectItem, Statement, TableAlias, Visit, VisitMut, Visitor, VisitorMut,
-};
-use datafusion::sql::sqlparser::ast::{Query, Select, TableFactor};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, Statement, TableAlias, TableFactor};
 
 use super::hidden::normalized;
+use crate::syntax::{self, Flow, ON, Reader, Rewriter};
 
 /// Quotes each unquoted column name that no table has in lower case and exactly one has in another case.
 pub(super) fn find_columns<'a>(statement: &mut Statement, columns: impl IntoIterator<Item = &'a str>) {
@@ -30,7 +27,7 @@ pub(super) fn find_columns<'a>(statement: &mut Statement, columns: impl IntoIter
         return;
     }
     let defined = names_defined_by(statement);
-    let _ = statement.visit(&mut Respell { meant, defined });
+    syntax::rewrite(statement, &mut Respell { meant, defined });
 }
 
 struct Respell {
@@ -54,9 +51,8 @@ impl Respell {
     }
 }
 
-impl VisitorMut for Respell {
-    type Break = ();
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+impl Rewriter for Respell {
+    fn expr(&mut self, expr: &mut Expr) {
         match expr {
             Expr::Identifier(ident) => self.respell(ident),
             Expr::CompoundIdentifier(idents) => {
@@ -66,7 +62,6 @@ impl VisitorMut for Respell {
             }
             _ => {}
         }
-        ControlFlow::Continue(())
     }
 }
 
@@ -78,31 +73,30 @@ fn names_defined_by(statement: &Statement) -> HashSet<String> {
             self.0.extend(columns.map(|column| normalized(&column.name)));
         }
     }
-    impl Visitor for Aliases {
-        type Break = ();
-        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+    impl Reader for Aliases {
+        fn select(&mut self, select: &Select) -> Flow {
             for item in &select.projection {
                 if let SelectItem::ExprWithAlias { alias, .. } = item {
                     self.0.insert(normalized(alias));
                 }
             }
-            ControlFlow::Continue(())
+            ON
         }
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        fn query(&mut self, query: &Query) -> Flow {
             for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
                 self.table(Some(&cte.alias));
             }
-            ControlFlow::Continue(())
+            ON
         }
-        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        fn table_factor(&mut self, factor: &TableFactor) -> Flow {
             if let TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } = factor {
                 self.table(alias.as_ref());
             }
-            ControlFlow::Continue(())
+            ON
         }
     }
     let mut aliases = Aliases(HashSet::new());
-    let _ = statement.visit(&mut aliases);
+    syntax::read(statement, &mut aliases);
     aliases.0
 }
 

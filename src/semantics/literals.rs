@@ -1,10 +1,8 @@
 //! Number literals that no decimal holds.
 
-use std::ops::ControlFlow;
+use datafusion::sql::sqlparser::ast::{CastKind, DataType, Expr, Statement, Value, ValueWithSpan};
 
-use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Statement, Value, ValueWithSpan, VisitMut, VisitorMut,
-};
+use crate::syntax::{self, Rewriter};
 
 /// The most digits of a decimal.
 const DIGITS: i64 = 76;
@@ -12,15 +10,13 @@ const DIGITS: i64 = 76;
 /// Makes doubles of number literals such as `1e300`, which are beyond decimals: the planner would refuse them, even
 /// beside a double. To be called on every statement before it is planned. Those beyond doubles too are left alone.
 pub fn rewrite_literals(statement: &mut Statement) {
-    let _: ControlFlow<()> = statement.visit(&mut Literals);
+    syntax::rewrite(statement, &mut Literals);
 }
 
 struct Literals;
 
-impl VisitorMut for Literals {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+impl Rewriter for Literals {
+    fn expr(&mut self, expr: &mut Expr) {
         if let Expr::Value(ValueWithSpan { value: Value::Number(number, _), span }) = expr {
             let number = number.replace('_', "");
             if is_beyond_decimals(&number) && is_double(&number) {
@@ -34,7 +30,6 @@ impl VisitorMut for Literals {
                 };
             }
         }
-        ControlFlow::Continue(())
     }
 }
 

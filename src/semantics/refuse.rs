@@ -8,14 +8,15 @@ mod call;
 mod relation;
 
 use std::fmt;
-use std::ops::ControlFlow;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, GroupByExpr, LockType, Query,
-    Select, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor, WindowType, visit_expressions,
+    Select, SetExpr, Spanned, Statement, TableFactor, Visit, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
+
+use crate::syntax::{self, Flow, ON, Reader, STOP};
 
 /// Why a statement is not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,20 +63,9 @@ impl From<Refusal> for DataFusionError {
 /// Refuses a statement with a part that would be ignored, however deep it is nested. To be called on every statement
 /// before it is planned; what DataFusion itself refuses is left to it.
 pub fn refuse_ignored_syntax(statement: &Statement) -> Result<(), Refusal> {
-    match statement.visit(&mut Refuser) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(refusal) => Err(refusal),
-    }
-}
-
-type Flow = ControlFlow<Refusal>;
-
-/// Stops at the first refusal.
-fn flow(result: Result<(), Refusal>) -> Flow {
-    match result {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(refusal) => ControlFlow::Break(refusal),
-    }
+    let mut refuser = Refuser { found: None };
+    syntax::read(statement, &mut refuser);
+    refuser.found.map_or(Ok(()), Err)
 }
 
 /// Refuses `what` if it is there.
@@ -83,25 +73,33 @@ fn absent(present: bool, what: &str, span: Span) -> Result<(), Refusal> {
     if present { Err(Refusal::new(what, span)) } else { Ok(()) }
 }
 
-struct Refuser;
+struct Refuser {
+    found: Option<Refusal>,
+}
 
-impl Visitor for Refuser {
-    type Break = Refusal;
+impl Refuser {
+    /// Stops at the first refusal.
+    fn flow(&mut self, result: Result<(), Refusal>) -> Flow {
+        self.found = result.err();
+        if self.found.is_some() { STOP } else { ON }
+    }
+}
 
-    fn pre_visit_query(&mut self, query: &Query) -> Flow {
-        flow(refuse_in_query(query))
+impl Reader for Refuser {
+    fn query(&mut self, query: &Query) -> Flow {
+        self.flow(refuse_in_query(query))
     }
 
-    fn pre_visit_select(&mut self, select: &Select) -> Flow {
-        flow(refuse_in_select(select))
+    fn select(&mut self, select: &Select) -> Flow {
+        self.flow(refuse_in_select(select))
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> Flow {
-        flow(relation::refuse_in_table_factor(factor))
+    fn table_factor(&mut self, factor: &TableFactor) -> Flow {
+        self.flow(relation::refuse_in_table_factor(factor))
     }
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> Flow {
-        flow(match expr {
+    fn expr(&mut self, expr: &Expr) -> Flow {
+        self.flow(match expr {
             Expr::Function(function) => call::refuse_in_call(function),
             Expr::Cast { data_type, .. } => refuse_in_type(data_type, expr),
             Expr::TypedString(typed) => refuse_in_type(&typed.data_type, expr),
@@ -186,17 +184,24 @@ fn refuse_in_select(select: &Select) -> Result<(), Refusal> {
 }
 
 /// Names of windows are looked up in the select list only; elsewhere the call would become a plain aggregate.
-fn refuse_named_window<T: Visit>(clause: &T, place: &str) -> Result<(), Refusal> {
-    let found = visit_expressions(clause, |expr| match expr {
-        Expr::Function(Function { over: Some(WindowType::NamedWindow(name)), .. }) => {
-            let refusal = Refusal::new(format!("a named window in {place}"), name.span);
-            ControlFlow::Break(refusal.instead("write OVER (...) out"))
+fn refuse_named_window(clause: &impl Visit, place: &str) -> Result<(), Refusal> {
+    struct Find(Option<Span>);
+    impl Reader for Find {
+        fn expr(&mut self, expr: &Expr) -> Flow {
+            match expr {
+                Expr::Function(Function { over: Some(WindowType::NamedWindow(name)), .. }) => {
+                    self.0 = Some(name.span);
+                    STOP
+                }
+                _ => ON,
+            }
         }
-        _ => ControlFlow::Continue(()),
-    });
-    match found {
-        ControlFlow::Break(refusal) => Err(refusal),
-        ControlFlow::Continue(()) => Ok(()),
+    }
+    let mut find = Find(None);
+    syntax::read(clause, &mut find);
+    match find.0 {
+        Some(span) => Err(Refusal::new(format!("a named window in {place}"), span).instead("write OVER (...) out")),
+        None => Ok(()),
     }
 }
 

@@ -49,6 +49,29 @@ fn results_go_to_standard_output_in_every_format() {
 }
 
 #[test]
+fn columns_without_a_name_are_named_as_they_were_written() {
+    for (query, header) in [
+        ("SELECT 1, 1, lower('A')", "1,1_1,lower('A')"),
+        ("SELECT count(*), sum(x + 1.5) FROM (VALUES (1)) t(x)", "count(*),sum(x + 1.5)"),
+        (
+            "SELECT upper(s), count(*) FROM (VALUES ('a')) t(s) GROUP BY upper(s) ORDER BY upper(s), count(*) DESC",
+            "upper(s),count(*)",
+        ),
+        ("SELECT DISTINCT x + 1 FROM (VALUES (1)) t(x) ORDER BY x + 1", "x + 1"),
+        ("SELECT x % 2, sum(x) OVER (ORDER BY x) FROM (VALUES (1)) t(x) ORDER BY 2", "x % 2,sum(x) OVER (ORDER BY x)"),
+        ("SELECT max(x) + 1 FROM (VALUES (1)) t(x) GROUP BY x HAVING max(x) + 1 > 0", "max(x) + 1"),
+        ("SELECT x + 1 FROM (VALUES (1)) t(x) UNION ALL SELECT 7 ORDER BY 1", "x + 1"),
+        ("SELECT * FROM (SELECT -x FROM (VALUES (1)) t(x)) s", "-x"),
+        ("SELECT x, t.x FROM (VALUES (1)) t(x)", "x,x_1"),
+    ] {
+        let output = sql(&["-c", query, "--format", "csv"]);
+        let text = stdout(&output);
+        let names = text.lines().next().map(|line| line.replace('"', ""));
+        assert_eq!(names.as_deref(), Some(header), "{query}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn statements_come_from_arguments_files_and_standard_input() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("q.sql");

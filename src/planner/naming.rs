@@ -1,0 +1,144 @@
+//! Names for the columns that a statement leaves without one: the expression as it was written, as in DuckDB. DataFusion
+//! would name them after its own form of the expression, `count(Int64(1))` for `count(*)`.
+
+use std::collections::HashSet;
+
+use datafusion::sql::sqlparser::ast::{
+    Distinct, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
+};
+
+use super::hidden::normalized;
+use crate::syntax::{self, Rewriter};
+
+/// Names every unnamed column of every SELECT. What is selected twice gets a number the second time, since the columns
+/// of a relation have different names. To be called before literals and names in the statement are changed.
+pub(super) fn name_columns(statement: &mut Statement) {
+    struct Selects;
+    impl Rewriter for Selects {
+        fn query(&mut self, query: &mut Query) {
+            if let SetExpr::Select(select) = query.body.as_mut() {
+                name(select);
+                if let (Some(Distinct::Distinct), Some(order)) = (&select.distinct, &mut query.order_by) {
+                    order_by_name(&select.projection, order);
+                }
+            }
+        }
+        fn select(&mut self, select: &mut Select) {
+            name(select);
+        }
+    }
+    syntax::rewrite(statement, &mut Selects);
+}
+
+/// Replaces what SELECT DISTINCT is ordered by with the name of the item that computes the same: DataFusion looks for
+/// it among the columns only.
+fn order_by_name(items: &[SelectItem], order: &mut OrderBy) {
+    let OrderByKind::Expressions(keys) = &mut order.kind else { return };
+    for key in keys {
+        let text = written(&key.expr);
+        let same = items.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if !is_column(&key.expr) && written(expr) == text => Some(alias),
+            _ => None,
+        });
+        if let Some(alias) = same {
+            key.expr = Expr::Identifier(alias.clone());
+        }
+    }
+}
+
+fn name(select: &mut Select) {
+    let mut seen: Vec<Vec<String>> = Vec::new();
+    // Names that the statement gives are not taken by ours.
+    let mut taken: HashSet<String> = select.projection.iter().filter_map(given_name).collect();
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let parts = identity(expr);
+        let first = !seen.iter().any(|other| other.ends_with(&parts) || parts.ends_with(other));
+        seen.push(parts);
+        if first && is_column(expr) {
+            continue;
+        }
+        let text = last_part(expr).unwrap_or_else(|| written(expr));
+        let alias = unique(text, first, &taken);
+        taken.insert(alias.clone());
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', alias) };
+    }
+}
+
+/// The name of an item that has one.
+fn given_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(normalized(alias)),
+        SelectItem::UnnamedExpr(expr) => last_part(expr),
+        _ => None,
+    }
+}
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. })
+}
+
+fn last_part(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(ident) => Some(normalized(ident)),
+        Expr::CompoundIdentifier(idents) => idents.last().map(normalized),
+        _ => None,
+    }
+}
+
+/// What DataFusion tells two items apart by. A column may be named with its table or without.
+fn identity(expr: &Expr) -> Vec<String> {
+    match expr {
+        Expr::Identifier(ident) => vec![normalized(ident)],
+        Expr::CompoundIdentifier(idents) => idents.iter().map(normalized).collect(),
+        other => vec![written(other)],
+    }
+}
+
+/// The expression's text, without parentheses around all of it.
+fn written(expr: &Expr) -> String {
+    match expr {
+        Expr::Nested(inner) => written(inner),
+        other => other.to_string(),
+    }
+}
+
+fn unique(text: String, first: bool, taken: &HashSet<String>) -> String {
+    if first && !taken.contains(&text) {
+        return text;
+    }
+    // As many candidates as there are names, and one more, so that one is free.
+    let mut candidates = (1..=taken.len() + 1).map(|number| format!("{text}_{number}"));
+    candidates.find(|candidate| !taken.contains(candidate)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::sql::sqlparser::dialect::GenericDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    #[test]
+    fn unnamed_columns_are_named_as_they_are_written() {
+        for (sql, expected) in [
+            ("SELECT 1", r#"SELECT 1 AS "1""#),
+            ("SELECT count(*), t.a, b AS c", r#"SELECT count(*) AS "count(*)", t.a, b AS c"#),
+            ("SELECT (a + 1), ((b))", r#"SELECT (a + 1) AS "a + 1", ((b)) AS "b""#),
+            ("SELECT 1, 1, 1", r#"SELECT 1 AS "1", 1 AS "1_1", 1 AS "1_2""#),
+            ("SELECT a, A, t.b, t.b", r#"SELECT a, A AS "a_1", t.b, t.b AS "b_1""#),
+            ("SELECT t.a, a, u.a", r#"SELECT t.a, a AS "a_1", u.a AS "a_2""#),
+            ("SELECT t.a, u.a", "SELECT t.a, u.a"),
+            ("SELECT 2 AS \"1\", 1", r#"SELECT 2 AS "1", 1 AS "1_1""#),
+            ("SELECT * FROM (SELECT lower(x) FROM t)", r#"SELECT * FROM (SELECT lower(x) AS "lower(x)" FROM t)"#),
+            (
+                "SELECT DISTINCT a + 1, b * 2 AS c FROM t ORDER BY (a + 1) DESC, b * 2, c",
+                r#"SELECT DISTINCT a + 1 AS "a + 1", b * 2 AS c FROM t ORDER BY "a + 1" DESC, c, c"#,
+            ),
+            ("SELECT $1, *, t.*", r#"SELECT $1 AS "$1", *, t.*"#),
+        ] {
+            let mut statement = Parser::parse_sql(&GenericDialect {}, sql).unwrap().remove(0);
+            name_columns(&mut statement);
+            assert_eq!(statement.to_string(), expected);
+        }
+    }
+}
