@@ -12,17 +12,28 @@ use portolan_connector::{SourceExec, SourceMetrics};
 use super::expression;
 use super::model::{Actual, Estimate, Filter, Node, Report, Source, Unit, VERSION};
 use super::operator::{self, Shown};
+use super::physical::Printer;
 
-/// Reads the report off a plan; with `measured`, what its operators counted as well.
-pub(super) fn report(plan: &Arc<dyn ExecutionPlan>, query: &str, measured: bool) -> Report {
-    let mut builder = Builder { sources: Vec::new(), measured };
+/// What a report shows beside the operators and the sources.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Detail {
+    /// What was counted and timed.
+    pub(super) measured: bool,
+    /// How the work is divided between threads.
+    pub(super) distributed: bool,
+}
+
+/// Reads the report off a plan.
+pub(super) fn report(plan: &Arc<dyn ExecutionPlan>, query: &str, detail: Detail) -> Report {
+    let mut builder = Builder { sources: Vec::new(), printer: Printer::of(plan), detail };
     let node = builder.node(plan);
     Report { version: VERSION, query: query.to_owned(), sources: builder.sources, plan: node }
 }
 
 struct Builder {
     sources: Vec<Source>,
-    measured: bool,
+    printer: Printer,
+    detail: Detail,
 }
 
 impl Builder {
@@ -30,24 +41,28 @@ impl Builder {
         if let Some(leaf) = plan.downcast_ref::<SourceExec>() {
             return self.source(leaf);
         }
-        let Shown::Operator { name, detail } = operator::shown(plan) else {
-            // Operators that only move rows between threads tell a person nothing.
-            if let [only] = plan.children().as_slice() {
-                return self.node(only);
-            }
-            return self.plain(plan, plan.name().to_owned(), String::new());
-        };
-        self.plain(plan, name, detail)
+        if !operator::is_exchange(plan) {
+            let shown = operator::shown(plan, &self.printer);
+            return self.operator(plan, shown);
+        }
+        let shown = if self.detail.distributed { operator::exchange(plan, &self.printer) } else { None };
+        match (shown, plan.children().as_slice()) {
+            // Operators that only move rows between threads tell most people nothing.
+            (None, [only]) => self.node(only),
+            (None, _) => self.operator(plan, operator::shown(plan, &self.printer)),
+            (Some(shown), _) => self.operator(plan, shown),
+        }
     }
 
-    fn plain(&mut self, plan: &Arc<dyn ExecutionPlan>, operator: String, detail: String) -> Node {
-        let actual = self.measured.then(|| operator_actual(plan.metrics().as_ref()));
-        let inputs: Vec<Arc<dyn ExecutionPlan>> = match operator::merged_input(plan) {
+    fn operator(&mut self, plan: &Arc<dyn ExecutionPlan>, shown: Shown) -> Node {
+        let actual = self.detail.measured.then(|| operator_actual(plan.metrics().as_ref()));
+        let merged = if self.detail.distributed { None } else { operator::merged_input(plan) };
+        let inputs: Vec<Arc<dyn ExecutionPlan>> = match merged {
             Some(input) => vec![input],
             None => plan.children().into_iter().cloned().collect(),
         };
         let children = inputs.iter().map(|input| self.node(input)).collect();
-        Node { operator, detail, source: None, actual, children }
+        Node { operator: shown.name, detail: shown.detail, source: None, actual, children }
     }
 
     fn source(&mut self, leaf: &SourceExec) -> Node {
@@ -64,15 +79,19 @@ impl Builder {
                 remote: filter.remote.clone(),
             })
             .collect();
-        filters.extend(dynamic_filters(leaf));
+        filters.extend(self.dynamic_filters(leaf));
         let mut units: Vec<Unit> = report
             .units
             .iter()
             .map(|unit| Unit { kind: unit.kind.to_owned(), total: unit.total, kept: unit.kept })
             .collect();
-        let actual = self.measured.then(|| source_actual(metrics.as_ref()));
-        if self.measured {
+        let actual = self.detail.measured.then(|| source_actual(metrics.as_ref()));
+        if self.detail.measured {
             units.extend(metrics.as_ref().and_then(row_groups));
+        }
+        if self.detail.distributed {
+            let parts = leaf.properties().output_partitioning().partition_count();
+            units.push(Unit { kind: "splits".to_owned(), total: None, kept: parts as u64 });
         }
         let tables: Vec<String> = report.tables.iter().map(ToString::to_string).collect();
         let detail = tables.join(", ");
@@ -93,38 +112,38 @@ impl Builder {
         });
         Node { operator: "Source".to_owned(), detail, source: Some(id), actual, children: Vec::new() }
     }
-}
 
-/// Filters that reach a native leaf only while the query runs: from a join's build side, a top-N, a minimum.
-fn dynamic_filters(leaf: &SourceExec) -> Vec<Filter> {
-    let mut found: Vec<Filter> = Vec::new();
-    // The closures never fail, so neither do the walks.
-    let _ = leaf.apply_expressions(&mut |root| {
-        for part in split_conjunction(root) {
-            let _ = part.apply(|expr| {
-                if let Some(dynamic) = expr.downcast_ref::<DynamicFilterPhysicalExpr>() {
-                    let filter = dynamic_filter(expr, dynamic);
-                    if !found.iter().any(|known| known.expression == filter.expression) {
-                        found.push(filter);
+    /// Filters that reach a native leaf only while the query runs: from a join's build side, a top-N, a minimum.
+    fn dynamic_filters(&self, leaf: &SourceExec) -> Vec<Filter> {
+        let mut found: Vec<Filter> = Vec::new();
+        // The closures never fail, so neither do the walks.
+        let _ = leaf.apply_expressions(&mut |root| {
+            for part in split_conjunction(root) {
+                let _ = part.apply(|expr| {
+                    if let Some(dynamic) = expr.downcast_ref::<DynamicFilterPhysicalExpr>() {
+                        let filter = self.dynamic_filter(expr, dynamic);
+                        if !found.iter().any(|known| known.expression == filter.expression) {
+                            found.push(filter);
+                        }
+                        return Ok(TreeNodeRecursion::Jump);
                     }
-                    return Ok(TreeNodeRecursion::Jump);
-                }
-                Ok(TreeNodeRecursion::Continue)
-            });
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    found
-}
+                    Ok(TreeNodeRecursion::Continue)
+                });
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found
+    }
 
-fn dynamic_filter(expr: &Arc<dyn PhysicalExpr>, dynamic: &DynamicFilterPhysicalExpr) -> Filter {
-    let columns: Vec<String> = expr.children().into_iter().map(operator::physical_sql).collect();
-    let remote = dynamic.current().ok().map(|current| operator::physical_sql(&current)).filter(|text| text != "true");
-    Filter {
-        expression: format!("{}, from what the query finds as it runs", columns.join(", ")),
-        verdict: "dynamic".to_owned(),
-        reason: None,
-        remote,
+    fn dynamic_filter(&self, expr: &Arc<dyn PhysicalExpr>, dynamic: &DynamicFilterPhysicalExpr) -> Filter {
+        let columns: Vec<String> = expr.children().into_iter().map(|column| self.printer.sql(column)).collect();
+        let remote = dynamic.current().ok().map(|current| self.printer.sql(&current)).filter(|text| text != "true");
+        Filter {
+            expression: format!("{}, from what the query finds as it runs", columns.join(", ")),
+            verdict: "dynamic".to_owned(),
+            reason: None,
+            remote,
+        }
     }
 }
 

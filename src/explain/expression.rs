@@ -1,84 +1,134 @@
 //! A logical expression as a person would write it: no types, no qualifiers, no casts that only the engine needs.
 
+use std::collections::HashMap;
+
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, Like};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, Cast, InList, Like, TryCast};
 use datafusion::logical_expr::{Expr, Operator};
 
 use crate::semantics;
+use crate::session::type_name;
 
 /// The expression as SQL for EXPLAIN.
 pub(super) fn sql(expr: &Expr) -> String {
-    written(&semantics::as_written(expr.clone()))
+    sql_with(expr, &HashMap::new())
 }
 
-fn written(expr: &Expr) -> String {
-    match expr {
-        Expr::Column(column) => name(&column.name),
-        Expr::Literal(value, _) => literal(value),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            format!("{} {op} {}", operand(left, *op), operand(right, *op))
+/// The same, with columns that stand for something computed shown as what they stand for.
+pub(super) fn sql_with(expr: &Expr, computed: &HashMap<String, String>) -> String {
+    Writer { computed }.written(&semantics::as_written(expr.clone()))
+}
+
+struct Writer<'a> {
+    /// What columns with these names stand for.
+    computed: &'a HashMap<String, String>,
+}
+
+impl Writer<'_> {
+    fn written(&self, expr: &Expr) -> String {
+        match expr {
+            Expr::Column(column) => match self.computed.get(&column.name) {
+                Some(text) => text.clone(),
+                None => name(&column.name),
+            },
+            Expr::Literal(value, _) => literal(value),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let sign = if *op == Operator::NotEq { "<>".to_owned() } else { op.to_string() };
+                format!("{} {sign} {}", self.operand(left, *op, false), self.operand(right, *op, true))
+            }
+            Expr::Not(inner) => format!("NOT {}", self.grouped(inner)),
+            Expr::Negative(inner) => format!("-{}", self.grouped(inner)),
+            Expr::IsNull(inner) => format!("{} IS NULL", self.grouped(inner)),
+            Expr::IsNotNull(inner) => format!("{} IS NOT NULL", self.grouped(inner)),
+            Expr::IsTrue(inner) => format!("{} IS TRUE", self.grouped(inner)),
+            Expr::IsFalse(inner) => format!("{} IS FALSE", self.grouped(inner)),
+            Expr::IsNotTrue(inner) => format!("{} IS NOT TRUE", self.grouped(inner)),
+            Expr::IsNotFalse(inner) => format!("{} IS NOT FALSE", self.grouped(inner)),
+            Expr::Between(Between { expr, negated, low, high }) => {
+                let not = if *negated { "NOT " } else { "" };
+                format!("{} {not}BETWEEN {} AND {}", self.grouped(expr), self.grouped(low), self.grouped(high))
+            }
+            Expr::Like(Like { negated, expr, pattern, case_insensitive, .. }) => {
+                let not = if *negated { "NOT " } else { "" };
+                let like = if *case_insensitive { "ILIKE" } else { "LIKE" };
+                format!("{} {not}{like} {}", self.grouped(expr), self.written(pattern))
+            }
+            Expr::InList(InList { expr, list, negated }) => {
+                let not = if *negated { "NOT " } else { "" };
+                format!("{} {not}IN ({})", self.grouped(expr), self.members(list))
+            }
+            Expr::Cast(Cast { expr, field }) => {
+                format!("CAST({} AS {})", self.written(expr), type_name(field.data_type()))
+            }
+            Expr::TryCast(TryCast { expr, field }) => {
+                format!("TRY_CAST({} AS {})", self.written(expr), type_name(field.data_type()))
+            }
+            Expr::Case(case) => self.case(case),
+            Expr::ScalarFunction(call) => {
+                let arguments: Vec<String> = call.args.iter().map(|argument| self.written(argument)).collect();
+                format!("{}({})", call.name(), arguments.join(", "))
+            }
+            Expr::Alias(alias) => self.written(&alias.expr),
+            other => other.human_display().to_string(),
         }
-        Expr::Not(inner) => format!("NOT {}", grouped(inner)),
-        Expr::Negative(inner) => format!("-{}", grouped(inner)),
-        Expr::IsNull(inner) => format!("{} IS NULL", grouped(inner)),
-        Expr::IsNotNull(inner) => format!("{} IS NOT NULL", grouped(inner)),
-        Expr::IsTrue(inner) => format!("{} IS TRUE", grouped(inner)),
-        Expr::IsFalse(inner) => format!("{} IS FALSE", grouped(inner)),
-        Expr::IsNotTrue(inner) => format!("{} IS NOT TRUE", grouped(inner)),
-        Expr::IsNotFalse(inner) => format!("{} IS NOT FALSE", grouped(inner)),
-        Expr::Between(Between { expr, negated, low, high }) => {
-            let not = if *negated { "NOT " } else { "" };
-            format!("{} {not}BETWEEN {} AND {}", grouped(expr), grouped(low), grouped(high))
-        }
-        Expr::Like(Like { negated, expr, pattern, case_insensitive, .. }) => {
-            let not = if *negated { "NOT " } else { "" };
-            let like = if *case_insensitive { "ILIKE" } else { "LIKE" };
-            format!("{} {not}{like} {}", grouped(expr), written(pattern))
-        }
-        Expr::InList(InList { expr, list, negated }) => {
-            let not = if *negated { "NOT " } else { "" };
-            format!("{} {not}IN ({})", grouped(expr), members(list))
-        }
-        Expr::ScalarFunction(call) => {
-            let arguments: Vec<String> = call.args.iter().map(written).collect();
-            format!("{}({})", call.name(), arguments.join(", "))
-        }
-        Expr::Alias(alias) => written(&alias.expr),
-        other => other.human_display().to_string(),
     }
+
+    fn case(&self, case: &Case) -> String {
+        let mut text = String::from("CASE");
+        if let Some(operand) = &case.expr {
+            text += &format!(" {}", self.written(operand));
+        }
+        for (when, then) in &case.when_then_expr {
+            text += &format!(" WHEN {} THEN {}", self.written(when), self.written(then));
+        }
+        if let Some(otherwise) = &case.else_expr {
+            text += &format!(" ELSE {}", self.written(otherwise));
+        }
+        text + " END"
+    }
+
+    fn members(&self, list: &[Expr]) -> String {
+        let shown: Vec<String> = list.iter().take(MEMBERS_SHOWN).map(|member| self.written(member)).collect();
+        match list.len().checked_sub(MEMBERS_SHOWN) {
+            Some(more) if more > 0 => format!("{}, ... {more} more", shown.join(", ")),
+            _ => shown.join(", "),
+        }
+    }
+
+    /// An operand, in parentheses where it would otherwise be read as part of another: it binds less tightly than the
+    /// operator around it or, to the right of it, only as tightly.
+    fn operand(&self, expr: &Expr, around: Operator, right: bool) -> String {
+        match expr {
+            Expr::BinaryExpr(inner)
+                if inner.op.precedence() < around.precedence()
+                    || (right && inner.op.precedence() == around.precedence() && !is_associative(around)) =>
+            {
+                format!("({})", self.written(expr))
+            }
+            _ => self.written(expr),
+        }
+    }
+
+    fn grouped(&self, expr: &Expr) -> String {
+        match expr {
+            Expr::BinaryExpr(_) | Expr::Between(_) | Expr::Like(_) | Expr::InList(_) | Expr::Not(_) => {
+                format!("({})", self.written(expr))
+            }
+            _ => self.written(expr),
+        }
+    }
+}
+
+fn is_associative(op: Operator) -> bool {
+    matches!(op, Operator::And | Operator::Or)
 }
 
 /// Members of a list that EXPLAIN shows before it counts the rest.
 const MEMBERS_SHOWN: usize = 10;
 
-fn members(list: &[Expr]) -> String {
-    let shown: Vec<String> = list.iter().take(MEMBERS_SHOWN).map(written).collect();
-    match list.len().checked_sub(MEMBERS_SHOWN) {
-        Some(more) if more > 0 => format!("{}, ... {more} more", shown.join(", ")),
-        _ => shown.join(", "),
-    }
-}
-
 fn name(column: &str) -> String {
     let plain = column.chars().all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit());
     if plain { column.to_owned() } else { format!("\"{}\"", column.replace('"', "\"\"")) }
-}
-
-/// An operand, in parentheses where it binds less tightly than the operator around it.
-fn operand(expr: &Expr, around: Operator) -> String {
-    match expr {
-        Expr::BinaryExpr(inner) if inner.op.precedence() < around.precedence() => format!("({})", written(expr)),
-        _ => written(expr),
-    }
-}
-
-fn grouped(expr: &Expr) -> String {
-    match expr {
-        Expr::BinaryExpr(_) | Expr::Between(_) | Expr::Like(_) | Expr::InList(_) | Expr::Not(_) => {
-            format!("({})", written(expr))
-        }
-        _ => written(expr),
-    }
 }
 
 fn literal(value: &ScalarValue) -> String {
@@ -133,7 +183,8 @@ fn formatted(value: &ScalarValue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::logical_expr::{col, lit};
+    use datafusion::arrow::datatypes::DataType;
+    use datafusion::logical_expr::{cast, col, lit, when};
 
     #[test]
     fn reads_as_a_person_writes() {
@@ -145,6 +196,11 @@ mod tests {
             (col("x").in_list(vec![lit(1), lit(2)], true), "x NOT IN (1, 2)"),
             (lit(ScalarValue::Decimal128(Some(1050), 10, 2)).lt(col("x")), "10.50 < x"),
             (col("x").like(lit("A%")), "x LIKE 'A%'"),
+            (col("x").not_eq(lit("a")), "x <> 'a'"),
+            (col("a") - (col("b") - col("c")), "a - (b - c)"),
+            ((col("a") - col("b")) - col("c"), "a - b - c"),
+            (cast(col("x"), DataType::Int64).gt(lit(1)), "CAST(x AS bigint) > 1"),
+            (when(col("a").is_null(), lit(0)).otherwise(col("a")).unwrap(), "CASE WHEN a IS NULL THEN 0 ELSE a END"),
         ] {
             assert_eq!(sql(&expr), expected);
         }

@@ -5,6 +5,8 @@ mod expression;
 mod graphviz;
 mod model;
 mod operator;
+mod origin;
+mod physical;
 mod text;
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_plan::{displayable, execute_stream};
 use futures::TryStreamExt;
 
+use build::Detail;
 pub use model::{Actual, Filter, Node, Report, Source};
 
 use crate::error::{Error, Result};
@@ -34,7 +37,8 @@ pub(crate) async fn explain(plan: Plan, request: &ExplainRequest) -> Result<Vec<
         let mut rows = execute_stream(Arc::clone(&plan.physical), plan.state.task_ctx())?;
         while rows.try_next().await?.is_some() {}
     }
-    let report = build::report(&plan.physical, &request.sql, request.analyze);
+    let detail = Detail { measured: request.analyze, distributed: request.distributed };
+    let report = build::report(&plan.physical, &request.sql, detail);
     let mut lines = match request.format {
         ExplainFormat::Text => text::render(&report),
         ExplainFormat::Graphviz => vec![graphviz::render(&report)],

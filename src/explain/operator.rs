@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::common::JoinType;
-use datafusion::physical_expr::PhysicalSortExpr;
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -15,26 +15,19 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, PhysicalExpr};
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr};
 
-/// How an operator appears.
-pub(super) enum Shown {
-    /// Under a name, with what it works on.
-    Operator { name: String, detail: String },
-    /// Not at all: it only moves rows between threads.
-    Skipped,
+use super::origin;
+use super::physical::{Printer, windows};
+
+/// An operator under its name, with what it works on.
+pub(super) struct Shown {
+    pub(super) name: String,
+    pub(super) detail: String,
 }
 
-/// How a plan's root appears.
-pub(super) fn shown(plan: &Arc<dyn ExecutionPlan>) -> Shown {
-    if is_exchange(plan) {
-        return Shown::Skipped;
-    }
-    let (name, detail) = describe(plan);
-    Shown::Operator { name, detail }
-}
-
-fn is_exchange(plan: &Arc<dyn ExecutionPlan>) -> bool {
+/// Whether an operator only moves rows between threads.
+pub(super) fn is_exchange(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let merges_nothing_new = plan.is::<SortPreservingMergeExec>() && plan.fetch().is_none();
     plan.is::<RepartitionExec>()
         || (plan.is::<CoalescePartitionsExec>() && plan.fetch().is_none())
@@ -42,41 +35,76 @@ fn is_exchange(plan: &Arc<dyn ExecutionPlan>) -> bool {
         || merges_nothing_new
 }
 
-fn describe(plan: &Arc<dyn ExecutionPlan>) -> (String, String) {
+/// How an exchange appears to someone who asks how the work is divided; `None` for one that keeps rows where they are.
+pub(super) fn exchange(plan: &Arc<dyn ExecutionPlan>, printer: &Printer) -> Option<Shown> {
+    let parts = |plan: &Arc<dyn ExecutionPlan>| plan.output_partitioning().partition_count();
+    let from = plan.children().first().map_or(1, |input| parts(input));
+    let way = format!("{from} -> {}", parts(plan));
+    let (name, how) = if let Some(repartition) = plan.downcast_ref::<RepartitionExec>() {
+        let how = match repartition.partitioning() {
+            Partitioning::Hash(keys, _) => {
+                format!("by hash of {}", keys.iter().map(|key| printer.sql(key)).collect::<Vec<_>>().join(", "))
+            }
+            Partitioning::RoundRobinBatch(_) => "round robin".to_owned(),
+            other => other.to_string(),
+        };
+        ("Exchange", how)
+    } else if let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() {
+        ("Merge", printer.sort_keys(merge.expr().iter()))
+    } else if plan.is::<CoalescePartitionsExec>() {
+        ("Gather", String::new())
+    } else {
+        return None;
+    };
+    Some(Shown { name: name.to_owned(), detail: format!("{way}  {how}").trim_end().to_owned() })
+}
+
+/// How any other operator appears.
+pub(super) fn shown(plan: &Arc<dyn ExecutionPlan>, printer: &Printer) -> Shown {
+    let (name, detail) = describe(plan, printer);
+    Shown { name, detail }
+}
+
+fn describe(plan: &Arc<dyn ExecutionPlan>, printer: &Printer) -> (String, String) {
     if let Some(filter) = plan.downcast_ref::<FilterExec>() {
-        let detail = format!("{}{}", physical_sql(filter.predicate()), limit_note(filter.fetch()));
+        let detail = format!("{}{}", printer.sql(filter.predicate()), limit_note(filter.fetch()));
         return ("Filter".into(), detail);
     }
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        let on = join.on().iter().map(|(left, right)| equality(left, right));
-        let extra = join.filter().map(|filter| physical_sql(filter.expression()));
+        let on = join.on().iter().map(|keys| equality(join.left(), join.right(), keys, printer));
+        let extra = join.filter().map(|filter| printer.sql(filter.expression()));
         return ("HashJoin".into(), join_detail(join.join_type(), on, extra));
     }
     if let Some(join) = plan.downcast_ref::<SortMergeJoinExec>() {
-        let on = join.on().iter().map(|(left, right)| equality(left, right));
+        let on = join.on().iter().map(|keys| equality(join.left(), join.right(), keys, printer));
         return ("MergeJoin".into(), join_detail(&join.join_type(), on, None));
     }
     if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
-        let extra = join.filter().map(|filter| physical_sql(filter.expression()));
+        let extra = join.filter().map(|filter| printer.sql(filter.expression()));
         return ("NestedLoopJoin".into(), join_detail(join.join_type(), std::iter::empty(), extra));
     }
     if plan.is::<CrossJoinExec>() {
         return ("CrossJoin".into(), String::new());
     }
     if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
-        return ("Aggregate".into(), aggregate_detail(aggregate));
+        return (aggregate_name(aggregate).into(), aggregate_detail(aggregate, printer));
     }
     if let Some(sort) = plan.downcast_ref::<SortExec>() {
-        let keys = sort_keys(sort.expr().iter());
+        let keys = printer.sort_keys(sort.expr().iter());
         return match sort.fetch() {
             Some(rows) => ("TopN".into(), format!("{rows} by {keys}")),
             None => ("Sort".into(), keys),
         };
     }
+    if let windows @ [_, ..] = windows(plan) {
+        let calls = windows.iter().map(|window| printer.window(window.as_ref()));
+        return ("Window".into(), calls.collect::<Vec<_>>().join(", "));
+    }
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
         let columns = projection.expr().iter().map(|column| {
-            let text = physical_sql(&column.expr);
-            if text == column.alias { text } else { format!("{text} AS {}", column.alias) }
+            let text = printer.sql(&column.expr);
+            let alias = printer.column(&column.alias);
+            if text == alias { text } else { format!("{text} AS {alias}") }
         });
         return ("Project".into(), columns.collect::<Vec<_>>().join(", "));
     }
@@ -113,13 +141,20 @@ fn own_detail(plan: &Arc<dyn ExecutionPlan>) -> String {
     text.strip_prefix(plan.name()).map(|rest| rest.trim_start_matches([':', ' ']).to_owned()).unwrap_or(text)
 }
 
-/// A physical expression as SQL, without the engine's column numbers.
-pub(super) fn physical_sql(expr: &Arc<dyn PhysicalExpr>) -> String {
-    datafusion::physical_expr_common::physical_expr::fmt_sql(expr.as_ref()).to_string()
-}
-
-fn equality(left: &Arc<dyn PhysicalExpr>, right: &Arc<dyn PhysicalExpr>) -> String {
-    format!("{} = {}", physical_sql(left), physical_sql(right))
+/// Two keys that have to be equal. Columns of one name are told apart by their tables.
+fn equality(
+    left: &Arc<dyn ExecutionPlan>,
+    right: &Arc<dyn ExecutionPlan>,
+    (left_key, right_key): &(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>),
+    printer: &Printer,
+) -> String {
+    let (left_text, right_text) = (printer.sql(left_key), printer.sql(right_key));
+    match (origin::table(left, left_key), origin::table(right, right_key)) {
+        (Some(left), Some(right)) if left_text == right_text => {
+            format!("{left}.{left_text} = {right}.{right_text}")
+        }
+        _ => format!("{left_text} = {right_text}"),
+    }
 }
 
 fn join_detail(kind: &JoinType, on: impl Iterator<Item = String>, extra: Option<String>) -> String {
@@ -139,27 +174,18 @@ fn join_detail(kind: &JoinType, on: impl Iterator<Item = String>, extra: Option<
     format!("{words}  {}", conditions.join(" AND ")).trim_end().to_owned()
 }
 
-fn sort_keys<'a>(keys: impl Iterator<Item = &'a PhysicalSortExpr>) -> String {
-    keys.map(|key| {
-        let direction = if key.options.descending { " DESC" } else { "" };
-        let nulls = match (key.options.descending, key.options.nulls_first) {
-            (false, true) => " NULLS FIRST",
-            (true, false) => " NULLS LAST",
-            _ => "",
-        };
-        format!("{}{direction}{nulls}", physical_sql(&key.expr))
-    })
-    .collect::<Vec<_>>()
-    .join(", ")
+/// The halves of an aggregate have names of their own where both are shown.
+fn aggregate_name(aggregate: &AggregateExec) -> &'static str {
+    match aggregate.mode() {
+        AggregateMode::Partial => "PartialAggregate",
+        AggregateMode::PartialReduce => "IntermediateAggregate",
+        _ => "Aggregate",
+    }
 }
 
-fn aggregate_detail(aggregate: &AggregateExec) -> String {
-    let keys: Vec<String> = aggregate.group_expr().expr().iter().map(|(_, name)| name.clone()).collect();
-    let functions: Vec<String> = aggregate
-        .aggr_expr()
-        .iter()
-        .map(|function| function.human_display().unwrap_or(function.name()).to_owned())
-        .collect();
+fn aggregate_detail(aggregate: &AggregateExec, printer: &Printer) -> String {
+    let keys: Vec<String> = aggregate.group_expr().expr().iter().map(|(_, name)| printer.column(name)).collect();
+    let functions = printer.aggregates(aggregate);
     match (keys.is_empty(), functions.is_empty()) {
         (true, _) => functions.join(", "),
         (false, true) => format!("by {}", keys.join(", ")),

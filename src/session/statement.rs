@@ -42,6 +42,8 @@ pub struct ExplainRequest {
     pub format: ExplainFormat,
     /// Only check that the statement can be planned.
     pub validate: bool,
+    /// Show how the work is divided between threads.
+    pub distributed: bool,
     /// The explained query.
     pub query: Box<SqlStatement>,
     /// The explained query as it was typed.
@@ -266,6 +268,7 @@ fn explain(mut words: Words<'_>) -> Result<Statement> {
         verbose: false,
         format: ExplainFormat::Text,
         validate: false,
+        distributed: false,
         query: Box::new(SqlStatement::Commit { chain: false, end: false, modifier: None }),
         sql: String::new(),
     };
@@ -329,10 +332,15 @@ fn explain_options(words: &mut Words<'_>, request: &mut ExplainRequest) -> Resul
                     }
                 }
             }
-            "type" => match words.ident("LOGICAL or VALIDATE")?.as_str() {
+            "type" => match words.ident("LOGICAL, DISTRIBUTED or VALIDATE")?.as_str() {
                 "validate" => request.validate = true,
+                "distributed" => request.distributed = true,
                 "logical" => {}
-                other => return Err(Error::user(format!("EXPLAIN has no type {other}: it is LOGICAL or VALIDATE"))),
+                other => {
+                    return Err(Error::user(format!(
+                        "EXPLAIN has no type {other}: it is LOGICAL, DISTRIBUTED or VALIDATE"
+                    )));
+                }
             },
             other => return Err(Error::user(format!("EXPLAIN has no option {other}"))),
         }

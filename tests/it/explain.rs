@@ -141,6 +141,54 @@ fn only_matching_partitions_are_read() {
 }
 
 #[test]
+fn expressions_are_shown_as_a_person_writes_them() {
+    shop::block_on(async {
+        let chart = lines(
+            "EXPLAIN SELECT country, count(*) AS n, count(DISTINCT name) FILTER (WHERE segment <> 'consumer') AS m \
+             FROM pg.public.customers WHERE lower(name) <> 'x' AND CASE WHEN country = 'NL' THEN name ELSE 'a' END < 'b' \
+             GROUP BY country ORDER BY n DESC, country LIMIT 3",
+        )
+        .await;
+        for part in [
+            "TopN  3 by count(*) DESC, country",
+            "count(*) AS n",
+            "Aggregate  count(*), count(DISTINCT name) FILTER (WHERE segment <> 'consumer') by country",
+            "lower(name) <> 'x'",
+            "CASE WHEN country = 'NL' THEN name ELSE 'a' END < 'b'",
+        ] {
+            assert!(chart.contains(part), "{part}\n{chart}");
+        }
+        let chart = lines(
+            "EXPLAIN SELECT amount - (amount + 1.5), row_number() OVER (PARTITION BY status ORDER BY amount DESC) \
+             FROM lake.sales.orders WHERE order_date = DATE '2026-10-01' AND amount * 2 > 10 AND status NOT LIKE 'c%'",
+        )
+        .await;
+        for part in [
+            "Window  row_number() OVER (PARTITION BY status ORDER BY amount DESC)",
+            "amount - (amount + 1.5) AS \"amount - (amount + 1.5)\"",
+            "amount * 2 > 10",
+            "status NOT LIKE 'c%'",
+            "order_date = '2026-10-01'",
+        ] {
+            assert!(chart.contains(part), "{part}\n{chart}");
+        }
+    });
+}
+
+#[test]
+fn distributed_shows_how_the_work_is_divided() {
+    shop::block_on(async {
+        let query = "SELECT status, count(*) FROM lake.sales.orders GROUP BY status";
+        let chart = lines(&format!("EXPLAIN (TYPE DISTRIBUTED) {query}")).await;
+        assert!(chart.contains("PartialAggregate  count(*) by status"), "{chart}");
+        assert!(chart.contains("Exchange") && chart.contains("by hash of status"), "{chart}");
+        assert!(chart.contains(" splits"), "{chart}");
+        let usual = lines(&format!("EXPLAIN {query}")).await;
+        assert!(!usual.contains("Exchange") && !usual.contains("Partial"), "{usual}");
+    });
+}
+
+#[test]
 fn the_other_forms() {
     shop::block_on(async {
         assert_eq!(lines("EXPLAIN (TYPE VALIDATE) SELECT * FROM pg.public.customers").await, "valid");
