@@ -19,15 +19,15 @@ CREATE UNLOGGED TABLE lineitem AS SELECT
     ((i * 31 % 9500000 + 90000) / 100.0)::numeric(15,2)          AS l_extendedprice,
     (i % 11 / 100.0)::numeric(15,2)                              AS l_discount,
     (i % 9 / 100.0)::numeric(15,2)                               AS l_tax,
-    (ARRAY['R','A','N'])[i % 3 + 1]::char(1)                     AS l_returnflag,
-    (ARRAY['O','F'])[i % 2 + 1]::char(1)                         AS l_linestatus,
+    (ARRAY['R','A','N'])[(i % 3 + 1)::integer]::char(1)                     AS l_returnflag,
+    (ARRAY['O','F'])[(i % 2 + 1)::integer]::char(1)                         AS l_linestatus,
     date '1992-01-02' + (i % 2526)::integer                      AS l_shipdate,
     date '1992-01-31' + (i % 2466)::integer                      AS l_commitdate,
     date '1992-01-04' + (i % 2554)::integer                      AS l_receiptdate,
-    (ARRAY['DELIVER IN PERSON','COLLECT COD','NONE','TAKE BACK RETURN'])[i % 4 + 1]::char(25)   AS l_shipinstruct,
-    (ARRAY['REG AIR','AIR','RAIL','SHIP','TRUCK','MAIL','FOB'])[i % 7 + 1]::char(10)            AS l_shipmode,
+    (ARRAY['DELIVER IN PERSON','COLLECT COD','NONE','TAKE BACK RETURN'])[(i % 4 + 1)::integer]::char(25)   AS l_shipinstruct,
+    (ARRAY['REG AIR','AIR','RAIL','SHIP','TRUCK','MAIL','FOB'])[(i % 7 + 1)::integer]::char(10)            AS l_shipmode,
     substr('carefully final deposits detect slyly agai furiously', (i % 20)::integer + 1, (i % 33 + 10)::integer)::varchar(44) AS l_comment
-FROM generate_series(0, {ROWS} - 1) AS i;
+FROM generate_series(0::bigint, {ROWS} - 1) AS i;
 ANALYZE lineitem;";
 
 /// Prints our time and processor time over psql's, and our memory.

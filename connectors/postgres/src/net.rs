@@ -1,6 +1,7 @@
 //! How the server is reached: sockets, TLS, the wire, sessions and their pool.
 
 mod dial;
+mod low_water;
 mod message;
 mod pool;
 mod raw;

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::ReadBuf;
 
@@ -15,6 +16,15 @@ const BUFFER: usize = 256 * 1024;
 /// The least bytes of space worth receiving into.
 const SPACE: usize = 32 * 1024;
 
+/// Bytes after which a result counts as long: then the reader is woken for [`LOW_WATER`] bytes.
+const LONG_RESULT_BYTES: usize = 1024 * 1024;
+
+/// Half of what is read at once, so that the server goes on sending while the reader decodes.
+const LOW_WATER: usize = BUFFER / 2;
+
+/// How long to wait for so many. A server that sends less in this time is not worth waiting for.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 /// The wire of one session, borrowed for one statement.
 pub(crate) struct RawWire {
     stream: Arc<dyn Lend>,
@@ -24,6 +34,12 @@ pub(crate) struct RawWire {
     end: usize,
     /// Bytes of a `CopyData` message that have not arrived yet.
     copy_remaining: usize,
+    /// Whether the server gets ahead before the reader is woken.
+    patient: bool,
+    /// Not every stream can be read in that way.
+    can_be_patient: bool,
+    /// Bytes received since the reader was last patient.
+    since_impatient: usize,
 }
 
 /// The step that a reader has to take next.
@@ -38,7 +54,16 @@ pub(crate) enum Step<'a> {
 impl RawWire {
     pub(super) fn borrow(stream: Arc<dyn Lend>) -> Self {
         stream.lend(true);
-        Self { stream, buffer: vec![0; BUFFER], start: 0, end: 0, copy_remaining: 0 }
+        Self {
+            stream,
+            buffer: vec![0; BUFFER],
+            start: 0,
+            end: 0,
+            copy_remaining: 0,
+            patient: false,
+            can_be_patient: true,
+            since_impatient: 0,
+        }
     }
 
     /// Sends a simple query.
@@ -58,6 +83,31 @@ impl RawWire {
 
     /// Receives what the server has sent; waits until there is something. Returns the number of bytes.
     pub(crate) async fn receive(&mut self) -> io::Result<usize> {
+        self.make_space();
+        let received = if self.patient {
+            match tokio::time::timeout(PATIENCE, self.fill()).await {
+                Ok(received) => received?,
+                // The end of the result, or a slow server.
+                Err(_) => {
+                    self.be_patient(false)?;
+                    self.fill().await?
+                }
+            }
+        } else {
+            self.fill().await?
+        };
+        if received == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+        }
+        self.end += received;
+        self.since_impatient = self.since_impatient.saturating_add(received);
+        if !self.patient && self.can_be_patient && self.since_impatient >= LONG_RESULT_BYTES {
+            self.can_be_patient = self.be_patient(true).is_ok();
+        }
+        Ok(received)
+    }
+
+    fn make_space(&mut self) {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
@@ -66,7 +116,10 @@ impl RawWire {
             self.end -= self.start;
             self.start = 0;
         }
-        let received = std::future::poll_fn(|cx| {
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        std::future::poll_fn(|cx| {
             let mut space = ReadBuf::new(self.buffer.get_mut(self.end..).unwrap_or_default());
             match self.stream.poll_read(cx, &mut space) {
                 Poll::Ready(Ok(())) => Poll::Ready(Ok(space.filled().len())),
@@ -74,12 +127,15 @@ impl RawWire {
                 Poll::Pending => Poll::Pending,
             }
         })
-        .await?;
-        if received == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
-        }
-        self.end += received;
-        Ok(received)
+        .await
+    }
+
+    /// Whether to be woken for many bytes only.
+    fn be_patient(&mut self, patient: bool) -> io::Result<()> {
+        self.stream.set_low_water(if patient { LOW_WATER } else { 1 })?;
+        self.patient = patient;
+        self.since_impatient = 0;
+        Ok(())
     }
 
     /// The next message among what has been received. A `CopyData` message that is longer than the buffer comes in
@@ -118,7 +174,8 @@ impl RawWire {
     /// Gives the wire back to the client library, once the server is ready. False when something is left unread: then
     /// the session must be closed.
     pub(crate) fn give_back(&mut self) -> bool {
-        let clean = self.start == self.end && self.copy_remaining == 0;
+        let awake = !self.patient || self.be_patient(false).is_ok();
+        let clean = self.start == self.end && self.copy_remaining == 0 && awake;
         if clean {
             self.stream.lend(false);
         }

@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
+use super::low_water::Stream;
+
 /// The library's side of the stream. While the stream is lent it neither reads nor writes.
 pub(crate) struct SharedStream<T>(Arc<Mutex<Inner<T>>>);
 
@@ -25,6 +27,8 @@ struct Inner<T> {
 pub(crate) trait Lend: Send + Sync {
     /// Takes the stream from the library, or gives it back. Between statements only.
     fn lend(&self, lent: bool);
+    /// As [`Stream::set_low_water`].
+    fn set_low_water(&self, bytes: usize) -> io::Result<()>;
     /// As [`AsyncRead::poll_read`].
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
     /// As [`AsyncWrite::poll_write`].
@@ -37,7 +41,7 @@ impl<T> SharedStream<T> {
     /// Both sides of a stream.
     pub(crate) fn new(stream: T) -> (Self, Arc<dyn Lend>)
     where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: Stream + 'static,
     {
         let inner = Arc::new(Mutex::new(Inner { stream, lent: false, waker: None }));
         (Self(Arc::clone(&inner)), Arc::new(Borrower(inner)))
@@ -96,7 +100,7 @@ impl<T: TlsStream + Unpin> TlsStream for SharedStream<T> {
 
 struct Borrower<T>(Arc<Mutex<Inner<T>>>);
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Lend for Borrower<T> {
+impl<T: Stream> Lend for Borrower<T> {
     fn lend(&self, lent: bool) {
         let mut inner = lock(&self.0);
         inner.lent = lent;
@@ -104,6 +108,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Lend for Borrower<T> {
         if !lent && let Some(waker) = inner.waker.take() {
             waker.wake();
         }
+    }
+
+    fn set_low_water(&self, bytes: usize) -> io::Result<()> {
+        lock(&self.0).stream.set_low_water(bytes)
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

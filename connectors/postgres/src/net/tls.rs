@@ -17,6 +17,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::dial::Socket;
+use super::low_water::Stream;
 use super::shared::{Lend, SharedStream};
 
 /// What is asked of the server's certificate.
@@ -171,6 +172,8 @@ impl ServerCertVerifier for LenientVerifier {
 /// A session's socket, as the client library gets it.
 pub(super) type Plain = SharedStream<Socket>;
 type Encrypted = <MakeRustlsConnect as MakeTlsConnect<Plain>>::Stream;
+/// Plain bytes wait within the stream too, so it has no low water mark.
+impl Stream for Encrypted {}
 /// Connects to one host, over a stream of any kind.
 type Connector = <MakeRustlsConnect as MakeTlsConnect<Plain>>::TlsConnect;
 
