@@ -9,44 +9,77 @@ use super::value::write_text;
 use super::{OutputError, ResultWriter};
 use crate::error::Result;
 
-/// CSV by RFC 4180 with a header, lines ended by a line feed. NULL is nothing, the empty text is `""`.
+/// What sets one kind of delimited text apart from another.
 #[derive(Debug)]
-pub(super) struct CsvWriter {
+struct Style {
+    separator: char,
+    null: &'static str,
+    /// Adds a value to a line, quoted or escaped as it has to be.
+    field: fn(&str, &mut String),
+}
+
+const CSV: Style = Style { separator: ',', null: "", field: csv_field };
+const TSV: Style = Style { separator: '\t', null: "\\N", field: tsv_field };
+
+/// One line for the names of the columns, and one for each row.
+#[derive(Debug)]
+pub(super) struct DelimitedWriter {
+    style: Style,
     names: Vec<String>,
     started: bool,
 }
 
-impl CsvWriter {
-    pub(super) fn new(schema: &Schema) -> Self {
-        Self { names: names(schema), started: false }
+impl DelimitedWriter {
+    /// CSV by RFC 4180, lines ended by a line feed. NULL is nothing, the empty text is `""`.
+    pub(super) fn csv(schema: &Schema) -> Self {
+        Self::new(CSV, schema)
+    }
+
+    /// Values between tabs, as PostgreSQL's `COPY` writes text: NULL is `\N`, and a backslash, tab, line feed or carriage
+    /// return within a value is a backslash and a letter.
+    pub(super) fn tsv(schema: &Schema) -> Self {
+        Self::new(TSV, schema)
+    }
+
+    fn new(style: Style, schema: &Schema) -> Self {
+        let names = schema.fields().iter().map(|field| field.name().clone()).collect();
+        Self { style, names, started: false }
     }
 
     fn start(&mut self, out: &mut dyn Write) -> Result<(), OutputError> {
-        if !std::mem::replace(&mut self.started, true) {
-            let mut line = String::new();
-            for (index, name) in self.names.iter().enumerate() {
-                separate(index, ',', &mut line);
-                csv_field(name, &mut line);
-            }
-            line.push('\n');
-            out.write_all(line.as_bytes())?;
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(());
         }
-        Ok(())
+        let mut line = String::new();
+        for (index, name) in self.names.iter().enumerate() {
+            self.separate(index, &mut line);
+            (self.style.field)(name, &mut line);
+        }
+        line.push('\n');
+        Ok(out.write_all(line.as_bytes())?)
+    }
+
+    fn separate(&self, index: usize, line: &mut String) {
+        if index > 0 {
+            line.push(self.style.separator);
+        }
     }
 }
 
-impl ResultWriter for CsvWriter {
+impl ResultWriter for DelimitedWriter {
     fn batch(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> Result<(), OutputError> {
         self.start(out)?;
         let mut line = String::new();
-        let mut field = String::new();
+        let mut value = String::new();
         for row in 0..batch.num_rows() {
             line.clear();
             for (index, column) in batch.columns().iter().enumerate() {
-                separate(index, ',', &mut line);
-                field.clear();
-                if write_text(column.as_ref(), row, &mut field)? {
-                    csv_field(&field, &mut line);
+                self.separate(index, &mut line);
+                value.clear();
+                if write_text(column.as_ref(), row, &mut value)? {
+                    (self.style.field)(&value, &mut line);
+                } else {
+                    line.push_str(self.style.null);
                 }
             }
             line.push('\n');
@@ -77,60 +110,6 @@ fn csv_field(text: &str, line: &mut String) {
     line.push('"');
 }
 
-/// Values between tabs, with a header, as PostgreSQL's `COPY` writes text: NULL is `\N`, and a backslash, tab, line
-/// feed or carriage return within a value is a backslash and a letter.
-#[derive(Debug)]
-pub(super) struct TsvWriter {
-    names: Vec<String>,
-    started: bool,
-}
-
-impl TsvWriter {
-    pub(super) fn new(schema: &Schema) -> Self {
-        Self { names: names(schema), started: false }
-    }
-
-    fn start(&mut self, out: &mut dyn Write) -> Result<(), OutputError> {
-        if !std::mem::replace(&mut self.started, true) {
-            let mut line = String::new();
-            for (index, name) in self.names.iter().enumerate() {
-                separate(index, '\t', &mut line);
-                tsv_field(name, &mut line);
-            }
-            line.push('\n');
-            out.write_all(line.as_bytes())?;
-        }
-        Ok(())
-    }
-}
-
-impl ResultWriter for TsvWriter {
-    fn batch(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> Result<(), OutputError> {
-        self.start(out)?;
-        let mut line = String::new();
-        let mut field = String::new();
-        for row in 0..batch.num_rows() {
-            line.clear();
-            for (index, column) in batch.columns().iter().enumerate() {
-                separate(index, '\t', &mut line);
-                field.clear();
-                if write_text(column.as_ref(), row, &mut field)? {
-                    tsv_field(&field, &mut line);
-                } else {
-                    line.push_str("\\N");
-                }
-            }
-            line.push('\n');
-            out.write_all(line.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, out: &mut dyn Write) -> Result<(), OutputError> {
-        self.start(out)
-    }
-}
-
 fn tsv_field(text: &str, line: &mut String) {
     for character in text.chars() {
         match character {
@@ -140,15 +119,5 @@ fn tsv_field(text: &str, line: &mut String) {
             '\r' => line.push_str("\\r"),
             other => line.push(other),
         }
-    }
-}
-
-fn names(schema: &Schema) -> Vec<String> {
-    schema.fields().iter().map(|field| field.name().clone()).collect()
-}
-
-fn separate(index: usize, separator: char, line: &mut String) {
-    if index > 0 {
-        line.push(separator);
     }
 }

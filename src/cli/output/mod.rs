@@ -128,8 +128,8 @@ pub(crate) fn writer(format: Format, schema: &SchemaRef, look: Look) -> Result<B
     Ok(match format {
         Format::Table if look.plain_lines => Box::new(lines::LinesWriter),
         Format::Table => Box::new(table::TableWriter::new(schema, look)),
-        Format::Csv => Box::new(delimited::CsvWriter::new(schema)),
-        Format::Tsv => Box::new(delimited::TsvWriter::new(schema)),
+        Format::Csv => Box::new(delimited::DelimitedWriter::csv(schema)),
+        Format::Tsv => Box::new(delimited::DelimitedWriter::tsv(schema)),
         Format::Json => Box::new(json::JsonWriter::array(schema)),
         Format::Ndjson => Box::new(json::JsonWriter::lines(schema)),
         Format::Arrow => Box::new(columnar::ArrowStreamWriter::new(schema)?),
