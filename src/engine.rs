@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use datafusion::common::config::ConfigNonZeroUsize;
+use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
 use crate::catalog::CatalogSet;
 use crate::error::{Error, Result};
-use crate::query::QueryScope;
+use crate::query::{HeadroomPool, QueryScope};
 use crate::{Session, semantics};
 
 /// Memory for queries when nothing else is said and the machine does not tell its own, in bytes.
@@ -47,7 +49,7 @@ impl Engine {
     pub fn start(options: EngineOptions) -> Result<Arc<Self>> {
         let memory = options.memory_limit_bytes.unwrap_or_else(half_of_memory);
         let pool = TrackConsumersPool::new(
-            FairSpillPool::new(memory),
+            HeadroomPool::new(memory),
             std::num::NonZeroUsize::new(MEMORY_CONSUMERS_NAMED).unwrap_or(std::num::NonZeroUsize::MIN),
         );
         let disk = match options.spill_directory {
@@ -58,9 +60,9 @@ impl Engine {
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
             .build_arc()
-            .map_err(|error| Error::internal(format!("cannot start the engine: {error}")))?;
+            .map_err(cannot_start)?;
         let builder = SessionStateBuilder::new()
-            .with_config(semantics::configure(configuration(memory)))
+            .with_config(semantics::configure(configuration(memory).map_err(cannot_start)?))
             .with_runtime_env(runtime)
             .with_default_features();
         Ok(Arc::new(Self {
@@ -93,15 +95,22 @@ impl Engine {
     }
 }
 
+fn cannot_start(error: DataFusionError) -> Error {
+    Error::internal(format!("cannot start the engine: {error}"))
+}
+
 /// What a sort keeps back for merging what it spilled, at most, in bytes: DataFusion's default.
 const SORT_RESERVATION_MAX_BYTES: usize = 10 << 20;
 
 /// DataFusion's settings where ours differ, each with its reason. `memory` is the limit for all queries, in bytes.
-fn configuration(memory: usize) -> SessionConfig {
+fn configuration(memory: usize) -> datafusion::error::Result<SessionConfig> {
     let mut config = SessionConfig::new().with_information_schema(false);
     let options = config.options_mut();
     // Under a small limit the default reservation alone would leave a sort nothing to work with.
     options.execution.sort_spill_reservation_bytes = (memory / 64).min(SORT_RESERVATION_MAX_BYTES);
+    // Rows that wait between threads are spilled to a file for each batch. With several batches in a file the
+    // reader of DataFusion 55.2 may wait for the one while only the other grows, for ever (apache/datafusion#24883).
+    options.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1)?;
     // Errors point at the place in the statement.
     options.sql_parser.collect_spans = true;
     // A build side of up to this many distinct values reaches a source as a list rather than as a range.
@@ -110,7 +119,7 @@ fn configuration(memory: usize) -> SessionConfig {
     // Small build sides are collected once, so that the other side can use what is known of them.
     options.optimizer.hash_join_single_partition_threshold = 64 << 20;
     options.optimizer.hash_join_single_partition_threshold_rows = 1 << 20;
-    config
+    Ok(config)
 }
 
 /// Half of the machine's memory, in bytes.
