@@ -104,7 +104,7 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, printer: &Printer) -> (String, String
         let columns = projection.expr().iter().map(|column| {
             let text = printer.sql(&column.expr);
             let alias = printer.column(&column.alias);
-            if text == alias { text } else { format!("{text} AS {alias}") }
+            if text == column.alias || text == alias { text } else { format!("{text} AS {alias}") }
         });
         return ("Project".into(), columns.collect::<Vec<_>>().join(", "));
     }

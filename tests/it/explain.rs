@@ -165,7 +165,7 @@ fn expressions_are_shown_as_a_person_writes_them() {
         .await;
         for part in [
             "Window  row_number() OVER (PARTITION BY status ORDER BY amount DESC)",
-            "amount - (amount + 1.5) AS \"amount - (amount + 1.5)\"",
+            "Project  amount - (amount + 1.5), row_number() OVER (PARTITION BY status ORDER BY amount DESC)",
             "amount * 2 > 10",
             "status NOT LIKE 'c%'",
             "order_date = '2026-10-01'",

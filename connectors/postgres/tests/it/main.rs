@@ -6,6 +6,7 @@ mod cancel;
 mod failures;
 mod harness;
 mod listing;
+mod long;
 mod names;
 mod planning;
 mod snapshot;
