@@ -75,11 +75,11 @@ fn given_name(item: &SelectItem) -> Option<String> {
 }
 
 fn is_column(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. })
+    matches!(bare(expr), Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. })
 }
 
 fn last_part(expr: &Expr) -> Option<String> {
-    match expr {
+    match bare(expr) {
         Expr::Identifier(ident) => Some(normalized(ident)),
         Expr::CompoundIdentifier(idents) => idents.last().map(normalized),
         _ => None,
@@ -88,7 +88,7 @@ fn last_part(expr: &Expr) -> Option<String> {
 
 /// What DataFusion tells two items apart by. A column may be named with its table or without.
 fn identity(expr: &Expr) -> Vec<String> {
-    match expr {
+    match bare(expr) {
         Expr::Identifier(ident) => vec![normalized(ident)],
         Expr::CompoundIdentifier(idents) => idents.iter().map(normalized).collect(),
         other => vec![written(other)],
@@ -97,10 +97,14 @@ fn identity(expr: &Expr) -> Vec<String> {
 
 /// The expression's text, without parentheses around all of it.
 fn written(expr: &Expr) -> String {
-    match expr {
-        Expr::Nested(inner) => written(inner),
-        other => other.to_string(),
+    bare(expr).to_string()
+}
+
+fn bare(mut expr: &Expr) -> &Expr {
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
     }
+    expr
 }
 
 fn unique(text: String, first: bool, taken: &HashSet<String>) -> String {
@@ -123,7 +127,8 @@ mod tests {
         for (sql, expected) in [
             ("SELECT 1", r#"SELECT 1 AS "1""#),
             ("SELECT count(*), t.a, b AS c", r#"SELECT count(*) AS "count(*)", t.a, b AS c"#),
-            ("SELECT (a + 1), ((b))", r#"SELECT (a + 1) AS "a + 1", ((b)) AS "b""#),
+            ("SELECT (a + 1), ((B))", r#"SELECT (a + 1) AS "a + 1", ((B))"#),
+            ("SELECT a, (A)", r#"SELECT a, (A) AS "a_1""#),
             ("SELECT 1, 1, 1", r#"SELECT 1 AS "1", 1 AS "1_1", 1 AS "1_2""#),
             ("SELECT a, A, t.b, t.b", r#"SELECT a, A AS "a_1", t.b, t.b AS "b_1""#),
             ("SELECT t.a, a, u.a", r#"SELECT t.a, a AS "a_1", u.a AS "a_2""#),

@@ -63,6 +63,7 @@ fn columns_without_a_name_are_named_as_they_were_written() {
         ("SELECT x + 1 FROM (VALUES (1)) t(x) UNION ALL SELECT 7 ORDER BY 1", "x + 1"),
         ("SELECT * FROM (SELECT -x FROM (VALUES (1)) t(x)) s", "-x"),
         ("SELECT x, t.x FROM (VALUES (1)) t(x)", "x,x_1"),
+        ("SELECT x FROM (SELECT (X) FROM (VALUES (1)) t(x)) s", "x"),
     ] {
         let output = sql(&["-c", query, "--format", "csv"]);
         let text = stdout(&output);
