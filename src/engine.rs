@@ -15,6 +15,7 @@ use datafusion::prelude::SessionConfig;
 use crate::catalog::CatalogSet;
 use crate::error::{Error, Result};
 use crate::query::{HeadroomPool, QueryScope};
+use crate::session::Principal;
 use crate::{Session, semantics};
 
 /// Memory for queries when nothing else is said and the machine does not tell its own, in bytes.
@@ -73,9 +74,14 @@ impl Engine {
         }))
     }
 
-    /// A new session.
+    /// A new session of the one who runs this process.
     pub fn session(self: &Arc<Self>) -> Session {
-        Session::new(Arc::clone(self))
+        self.session_of(Principal::local())
+    }
+
+    /// A new session of a user.
+    pub fn session_of(self: &Arc<Self>, principal: Principal) -> Session {
+        Session::new(Arc::clone(self), principal)
     }
 
     /// The catalogs as they are configured now.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod describe;
+mod principal;
 mod script;
 mod settings;
 mod show;
@@ -15,6 +16,7 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
 pub use answer::{Answer, AnswerKind};
+pub use principal::Principal;
 pub use script::{Script, ScriptPart};
 pub use settings::{Settings, setting_specs};
 pub use statement::{ExplainFormat, ExplainRequest, Statement};
@@ -38,13 +40,19 @@ struct Standing {
 #[derive(Debug)]
 pub struct Session {
     engine: Arc<Engine>,
+    principal: Principal,
     standing: Mutex<Standing>,
 }
 
 impl Session {
     /// A session that stands nowhere and has default settings.
-    pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, standing: Mutex::new(Standing::default()) }
+    pub fn new(engine: Arc<Engine>, principal: Principal) -> Self {
+        Self { engine, principal, standing: Mutex::new(Standing::default()) }
+    }
+
+    /// Who the session belongs to.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// The engine.
