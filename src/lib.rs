@@ -3,6 +3,7 @@
 //! The engine. What is true of every source lives here; what is true of one kind of source lives in its connector
 //! under `connectors/`. ARCHITECTURE.md has the map.
 
+pub mod auth;
 pub mod catalog;
 pub mod cli;
 pub mod engine;

@@ -1,11 +1,15 @@
 //! The command line: every option is defined once, here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use super::bytes::Bytes;
 use super::output::Format;
+
+/// The most of anything that a server may be told to keep.
+const COUNT_MAX: usize = 1_000_000;
 
 /// One SQL query over a lake, PostgreSQL and Kafka.
 #[derive(Debug, Parser)]
@@ -51,7 +55,9 @@ pub(crate) enum Command {
     /// Run SQL: an interactive session, statements, a file, or standard input
     Sql(SqlArguments),
     /// Serve queries over Arrow Flight SQL
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
+    /// Print a line for serve's --users-file. The password is asked for, or read from standard input
+    Password(PasswordArguments),
     /// Check a catalog file: connect to each catalog and say what is there
     Check(CheckArguments),
     /// Start a small shop of a lake, PostgreSQL and Kafka, and query all three at once
@@ -80,10 +86,99 @@ pub(crate) struct ServeArguments {
     /// The address to listen at; port 0 is any free port
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:32010")]
     pub(crate) listen: String,
-    /// Listen at an address that other machines reach, although clients are not asked who they are and nothing is
-    /// encrypted
+    #[command(flatten)]
+    pub(crate) users: UserArguments,
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+}
+
+/// How clients of a server prove who they are.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Users")]
+pub(crate) struct UserArguments {
+    /// Users and the hashes of their passwords, a line each, as `portolan password NAME` prints it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) users_file: Option<PathBuf>,
+    /// Accept JSON web tokens that this public key verifies: RSA, P-256, P-384 or Ed25519, in PEM
+    #[arg(long, value_name = "FILE", group = "jwt")]
+    pub(crate) jwt_public_key: Option<PathBuf>,
+    /// Accept JSON web tokens that a key of this set verifies (JWKS)
+    #[arg(long, value_name = "FILE", group = "jwt")]
+    pub(crate) jwt_key_set: Option<PathBuf>,
+    /// Accept JSON web tokens signed with this secret (HMAC) of at least 32 bytes
+    #[arg(long, value_name = "FILE", group = "jwt")]
+    pub(crate) jwt_secret: Option<PathBuf>,
+    /// Who must have made a JSON web token: its claim iss
+    #[arg(long, value_name = "ISSUER", requires = "jwt")]
+    pub(crate) jwt_issuer: Option<String>,
+    /// For whom a JSON web token must be: its claim aud. Without it, a token that has the claim is refused
+    #[arg(long, value_name = "AUDIENCE", requires = "jwt")]
+    pub(crate) jwt_audience: Option<String>,
+    /// How far the issuer's clock may differ from this machine's; at most 10m
+    #[arg(long, value_name = "TIME", requires = "jwt", default_value = "60s", value_parser = time)]
+    pub(crate) jwt_leeway: Duration,
+    /// The claim of a JSON web token that names the user
+    #[arg(long, value_name = "CLAIM", requires = "jwt", default_value = "sub")]
+    pub(crate) jwt_user_claim: String,
+    /// Users who may see and end the queries of others, besides those whom the users file says
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) admin_users: Vec<String>,
+    /// How long a login is good for; it is renewed for as long as the client goes on calling
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+    pub(crate) login_lifetime: Duration,
+    /// The key that signs logins: any 32 bytes or more. Servers with the same key accept each other's logins; without
+    /// it, a restart ends all logins
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Listen at an address that other machines reach, although nobody is asked who they are, or nothing is encrypted
     #[arg(long)]
     pub(crate) insecure: bool,
+}
+
+/// Encryption of a server.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct TlsArguments {
+    /// The server's certificate, and those between it and its authority, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The authorities of clients' certificates, in PEM. Each client then needs a certificate, which names the user
+    /// where there is no other way to log in
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+}
+
+/// What clients of a server may use at most.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitArguments {
+    /// Connections that may be open at the same time; others wait
+    #[arg(long, value_name = "COUNT", default_value = "1024", value_parser = count)]
+    pub(crate) max_connections: usize,
+    /// Sessions that are kept at the same time; the one that nothing has used the longest makes room
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
+    pub(crate) max_sessions: usize,
+    /// How long a session is kept that no connection and no statement uses
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+    pub(crate) session_idle_time: Duration,
+    /// The largest message that a client may send
+    #[arg(long, value_name = "BYTES", default_value = "16MiB")]
+    pub(crate) max_message_size: Bytes,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PasswordArguments {
+    /// The user's name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The user may see and end the queries of others
+    #[arg(long)]
+    pub(crate) admin: bool,
 }
 
 #[derive(Args, Debug)]
@@ -91,6 +186,33 @@ pub(crate) struct CheckArguments {
     /// The catalog file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+/// Reads `30s`, `5m` or `1h`.
+fn time(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: u64 = number.parse().map_err(|_| "write a number and a unit, such as 30s or 5m".to_owned())?;
+    let seconds = match unit.trim() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(format!("write a unit behind {number}: s, m, h or d")),
+    };
+    match number.saturating_mul(seconds) {
+        0 => Err("the time must be at least 1s".to_owned()),
+        seconds => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+/// Reads a number of things of which there must be at least one.
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=COUNT_MAX) => Ok(count),
+        _ => Err(format!("write a whole number from 1 to {COUNT_MAX}")),
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +250,17 @@ mod tests {
         for line in
             ["portolan", "portolan sql -c a -f b", "portolan sql --format xml", "portolan check", "portolan fly"]
         {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        for line in [
+            "portolan serve --tls-cert c",
+            "portolan serve --tls-client-ca c",
+            "portolan serve --jwt-secret s --jwt-public-key k",
+            "portolan serve --jwt-issuer i",
+            "portolan serve --max-connections 0",
+            "portolan serve --session-idle-time 5",
+            "portolan password",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
         let error = parse("portolan sql --memory-limit 2G").unwrap_err();

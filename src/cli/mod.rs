@@ -6,6 +6,8 @@ mod check;
 pub mod demo;
 mod logging;
 mod output;
+mod password;
+mod reference;
 mod repl;
 mod run_demo;
 mod serve;
@@ -19,6 +21,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use self::args::{Arguments, Command};
+pub use self::reference::serve_reference;
 use self::shell::Console;
 
 /// Stack of the runtime's threads, in bytes. Planning walks a query's expressions and operators recursively, with
@@ -95,7 +98,8 @@ async fn run(arguments: Arguments, console: Console) -> Ending {
     let process = arguments.process;
     match arguments.command {
         Command::Sql(arguments) => sql::run(&process, arguments, console).await,
-        Command::Serve(arguments) => serve::run(&process, arguments, console).await,
+        Command::Serve(arguments) => serve::run(&process, *arguments, console).await,
+        Command::Password(arguments) => password::run(&arguments, console),
         Command::Check(arguments) => check::run(&arguments.file, console).await,
         Command::Demo => run_demo::run(&process, console).await,
     }

@@ -2,13 +2,17 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 
 use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::SignalKind;
 
-use super::args::{ProcessArguments, ServeArguments};
+use super::args::{LimitArguments, ProcessArguments, ServeArguments, TlsArguments, UserArguments};
 use super::shell::{Console, Interrupt};
 use super::{Ending, sources};
+use crate::auth::{AuthOptions, JwtKeys, JwtOptions};
+use crate::error::Result;
+use crate::flight::{FlightServer, ServerLimits, ServerOptions, TlsOptions};
 
 /// Runs the subcommand until the process is asked to end.
 pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, mut console: Console) -> Ending {
@@ -23,8 +27,10 @@ pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, m
             return Ending::WrongUsage;
         }
     };
-    let engine = match sources::start_engine(process, Some(&file), &mut console) {
-        Ok(engine) => engine,
+    let options = options(arguments);
+    let scheme = if options.tls.is_some() { "grpc+tls" } else { "grpc" };
+    let server = match server(process, &file, options, &mut console) {
+        Ok(server) => server,
         Err(error) => {
             console.error(&error.to_string());
             return Ending::Failure;
@@ -38,14 +44,64 @@ pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, m
         }
     };
     // Standard output is for results, and a server has none. Nobody may read this: the server runs all the same.
-    let _ = writeln!(io::stderr(), "portolan: serving Flight SQL at grpc://{address}; Ctrl-C ends it");
-    match crate::flight::serve(engine, listener, async move { asked.raised().await }).await {
+    let _ = writeln!(io::stderr(), "portolan: serving Flight SQL at {scheme}://{address}; Ctrl-C ends it");
+    match server.serve(listener, async move { asked.raised().await }).await {
         Ok(()) => Ending::Success,
         Err(error) => {
             console.error(&error.to_string());
             Ending::Failure
         }
     }
+}
+
+fn server(
+    process: &ProcessArguments,
+    catalogs: &Path,
+    options: ServerOptions,
+    console: &mut Console,
+) -> Result<FlightServer> {
+    let engine = sources::start_engine(process, Some(catalogs), console)?;
+    FlightServer::new(engine, options)
+}
+
+fn options(arguments: ServeArguments) -> ServerOptions {
+    let UserArguments { users_file, admin_users, login_lifetime, key_file, .. } = &arguments.users;
+    let auth = AuthOptions {
+        users_file: users_file.clone(),
+        jwt: jwt(&arguments.users),
+        admins: admin_users.clone(),
+        key_file: key_file.clone(),
+        token_life: *login_lifetime,
+        ..AuthOptions::default()
+    };
+    let TlsArguments { tls_cert, tls_key, tls_client_ca } = arguments.tls;
+    let tls = tls_cert.zip(tls_key).map(|(certificate, key)| TlsOptions {
+        certificate,
+        key,
+        client_authorities: tls_client_ca,
+    });
+    let LimitArguments { max_connections, max_sessions, session_idle_time, max_message_size } = arguments.limits;
+    let limits = ServerLimits {
+        connections: max_connections,
+        sessions: max_sessions,
+        session_idle: session_idle_time,
+        message_bytes: max_message_size.0,
+    };
+    ServerOptions { auth, tls, limits }
+}
+
+fn jwt(arguments: &UserArguments) -> Option<JwtOptions> {
+    let UserArguments { jwt_public_key, jwt_key_set, jwt_secret, .. } = arguments;
+    let public_key = jwt_public_key.clone().map(JwtKeys::PublicKey);
+    let key_set = jwt_key_set.clone().map(JwtKeys::KeySet);
+    let secret = jwt_secret.clone().map(JwtKeys::Secret);
+    Some(JwtOptions {
+        keys: public_key.or(key_set).or(secret)?,
+        issuer: arguments.jwt_issuer.clone(),
+        audience: arguments.jwt_audience.clone(),
+        leeway: arguments.jwt_leeway,
+        user_claim: arguments.jwt_user_claim.clone(),
+    })
 }
 
 /// The address to listen at, if it may be listened at.
@@ -57,13 +113,32 @@ async fn address(arguments: &ServeArguments) -> Result<SocketAddr, String> {
         Ok(None) => return Err(format!("--listen {listen}: the name has no address")),
         Err(error) => return Err(format!("--listen {listen}: {error}: write HOST:PORT, such as 127.0.0.1:32010")),
     };
-    if address.ip().is_loopback() || arguments.insecure {
+    if address.ip().to_canonical().is_loopback() || arguments.users.insecure {
         return Ok(address);
     }
-    Err(format!(
-        "--listen {listen}: other machines reach this address, and the server neither asks clients who they are nor \
-         encrypts: listen at 127.0.0.1, or add --insecure on a network that you trust"
-    ))
+    match dangers(arguments) {
+        None => Ok(address),
+        Some((danger, remedy)) => Err(format!(
+            "--listen {listen}: other machines reach this address, and the server {danger}: {remedy}, listen at \
+             127.0.0.1, or add --insecure on a network that you trust"
+        )),
+    }
+}
+
+/// What is wrong with listening to other machines, and what to do about it.
+fn dangers(arguments: &ServeArguments) -> Option<(&'static str, &'static str)> {
+    const ASK: &str = "let users log in (--users-file, --jwt-public-key, --tls-client-ca)";
+    const ENCRYPT: &str = "add --tls-cert and --tls-key";
+    let encrypts = arguments.tls.tls_cert.is_some();
+    let asks = arguments.users.users_file.is_some()
+        || jwt(&arguments.users).is_some()
+        || arguments.tls.tls_client_ca.is_some();
+    match (asks, encrypts) {
+        (true, true) => None,
+        (false, true) => Some(("does not ask clients who they are", ASK)),
+        (true, false) => Some(("does not encrypt, so that passwords and tokens can be read on the way", ENCRYPT)),
+        (false, false) => Some(("neither asks clients who they are nor encrypts", ASK)),
+    }
 }
 
 /// Opens the port, and hears when the process is asked to end: by Ctrl-C or by a service manager.
@@ -94,5 +169,17 @@ mod tests {
         assert!(checked("portolan serve --listen 0.0.0.0:32010").unwrap_err().contains("--insecure"));
         assert!(checked("portolan serve --listen 0.0.0.0:32010 --insecure").is_ok());
         assert!(checked("portolan serve --listen nonsense").unwrap_err().contains("HOST:PORT"));
+    }
+
+    #[test]
+    fn other_machines_are_asked_who_they_are_and_spoken_to_in_secret() {
+        let open = |options: &str| checked(&format!("portolan serve --listen 0.0.0.0:0 {options}"));
+        assert!(open("").unwrap_err().contains("neither asks clients who they are nor encrypts"));
+        assert!(open("--users-file u").unwrap_err().contains("--tls-cert"));
+        assert!(open("--jwt-public-key k").unwrap_err().contains("--tls-cert"));
+        assert!(open("--tls-cert c --tls-key k").unwrap_err().contains("--users-file"));
+        for options in ["--users-file u", "--jwt-secret s", "--jwt-key-set s", "--tls-client-ca a"] {
+            assert!(open(&format!("{options} --tls-cert c --tls-key k")).is_ok(), "{options}");
+        }
     }
 }

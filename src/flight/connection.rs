@@ -1,21 +1,59 @@
-//! One client's socket: it carries the connection's session, and it can be cut.
+//! One client's socket: it knows who is at the other end, and it can be cut.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
-use super::sessions::ConnectionSession;
+use super::sessions::ConnectionSessions;
+use crate::auth::Peer;
+
+/// How long a connection may go without a call that is let in. Its place is wanted by others.
+const UNKNOWN_MAX: Duration = Duration::from_secs(60);
+
+/// What each call of a connection knows of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ConnectionInfo {
+    pub(super) peer: Peer,
+    pub(super) sessions: ConnectionSessions,
+    is_known: Arc<AtomicBool>,
+}
+
+impl ConnectionInfo {
+    pub(super) fn new(peer: Peer) -> Self {
+        Self { peer, ..Self::default() }
+    }
+
+    /// Notes that a call of this connection was let in.
+    pub(super) fn let_in(&self) {
+        self.is_known.store(true, Ordering::Relaxed);
+    }
+
+    /// Ready when the connection has taken up its place for long without a call that was let in.
+    pub(super) async fn stays_unknown(self) {
+        tokio::time::sleep(UNKNOWN_MAX).await;
+        if self.is_known.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Bytes that come and go, encrypted or not.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
 /// An accepted connection.
 pub(super) struct Connection {
-    stream: TcpStream,
-    session: ConnectionSession,
+    stream: Box<dyn Socket>,
+    info: ConnectionInfo,
     cut: BoxFuture<'static, ()>,
     is_cut: bool,
     /// The connection's place among those that may be open.
@@ -24,8 +62,13 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A connection that breaks as soon as `cut` is ready.
-    pub(super) fn new(stream: TcpStream, cut: BoxFuture<'static, ()>, place: OwnedSemaphorePermit) -> Self {
-        Self { stream, session: ConnectionSession::default(), cut, is_cut: false, _place: place }
+    pub(super) fn new(
+        stream: Box<dyn Socket>,
+        info: ConnectionInfo,
+        cut: BoxFuture<'static, ()>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { stream, info, cut, is_cut: false, _place: place }
     }
 
     fn poll_cut(&mut self, context: &mut Context<'_>) -> bool {
@@ -35,10 +78,10 @@ impl Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ConnectionSession;
+    type ConnectInfo = ConnectionInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.session.clone()
+        self.info.clone()
     }
 }
 
@@ -46,7 +89,10 @@ impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // HTTP/2 always waits for what the other side says next, so reading is where the connection learns of the cut.
         if self.poll_cut(context) {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server has stopped")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the server has ended the connection",
+            )));
         }
         Pin::new(&mut self.stream).poll_read(context, buf)
     }

@@ -3,7 +3,8 @@
 //! A statement costs two calls: `GetFlightInfo` plans it and answers with its schema and a ticket, `DoGet` runs it and
 //! streams the rows. The ticket holds the statement and its session, so nothing is kept between the two. The map:
 //!
-//! * `server` listens, limits and stops; `connection` is one client's socket.
+//! * `server` listens, limits and stops; `connection` is one client's socket, which `tls` encrypts.
+//! * `gate` finds out who a call comes from.
 //! * `service` is the protocol's calls, each sent to where it is answered; `ticket` reads and writes what they carry.
 //! * `sessions` finds the session that a call belongs to.
 //! * `statements` plans and runs; `metadata`, `keys`, `sql_info` and `type_info` describe what is there.
@@ -12,6 +13,7 @@
 mod connection;
 mod encode;
 mod errors;
+mod gate;
 mod keys;
 mod metadata;
 mod pattern;
@@ -22,6 +24,8 @@ mod size;
 mod sql_info;
 mod statements;
 mod ticket;
+mod tls;
 mod type_info;
 
-pub use server::serve;
+pub use server::{FlightServer, ServerLimits, ServerOptions};
+pub use tls::TlsOptions;

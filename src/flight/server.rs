@@ -8,27 +8,30 @@ use std::task::Poll;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use futures::{FutureExt, Stream, stream};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use futures::{FutureExt, Stream, StreamExt, stream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tonic::Status;
 use tonic::transport::Server;
 
-use super::connection::Connection;
+use super::connection::{Connection, ConnectionInfo, Socket};
+use super::gate::Gate;
 use super::service::FlightSql;
+use super::sessions::{SessionLimits, Sessions};
+use super::tls::{Tls, TlsOptions};
+use crate::auth::{AuthOptions, Authenticator, Peer};
 use crate::error::Result;
 use crate::{Engine, Error};
-
-/// Connections that may be open at the same time; others wait.
-const CONNECTIONS_MAX: usize = 1024;
 
 /// Calls of one connection that may run at the same time; others wait.
 const CALLS_PER_CONNECTION_MAX: u32 = 256;
 
-/// The largest message that a client may send, in bytes. Above the longest statement, so that a statement that is too
-/// long is told so by its own error.
-const REQUEST_BYTES_MAX: usize = 16 << 20;
+/// The headers of a call, in bytes. A JSON web token may be long.
+const HEADER_BYTES_MAX: u32 = 32 << 10;
+
+/// How long a client may take to agree on encryption.
+const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// How often a silent client is asked whether it is still there, and how long it may take to answer. One that is gone
 /// without a word does not keep its queries running.
@@ -43,6 +46,37 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// How long to wait before accepting again after an error, such as too many open files.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// How a server is set up.
+#[derive(Clone, Debug, Default)]
+pub struct ServerOptions {
+    /// How clients prove who they are.
+    pub auth: AuthOptions,
+    /// Encryption, if there is any.
+    pub tls: Option<TlsOptions>,
+    /// What clients may use at most.
+    pub limits: ServerLimits,
+}
+
+/// What clients may use at most.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerLimits {
+    /// Connections that may be open at the same time; others wait.
+    pub connections: usize,
+    /// Sessions that are kept at the same time.
+    pub sessions: usize,
+    /// How long a session is kept that nothing uses.
+    pub session_idle: Duration,
+    /// The largest message that a client may send, in bytes. Above the longest statement, so that a statement that is
+    /// too long is told so by its own error.
+    pub message_bytes: usize,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self { connections: 1024, sessions: 10_000, session_idle: Duration::from_secs(3600), message_bytes: 16 << 20 }
+    }
+}
 
 /// How far the server is with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,33 +121,57 @@ impl Stop {
     }
 }
 
-/// Serves Flight SQL on a listener until `shutdown` is ready. Then no connection and no call is accepted any more, and
-/// results that are being read have ten seconds to end.
-pub async fn serve(
-    engine: Arc<Engine>,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<()> {
-    let (stage, stages) = watch::channel(Stage::Open);
-    let stop = Stop(stages);
-    let service =
-        FlightServiceServer::new(FlightSql::new(engine, stop.clone())?).max_decoding_message_size(REQUEST_BYTES_MAX);
-    let (begin, begun) = oneshot::channel::<()>();
-    let serving = Server::builder()
-        .max_concurrent_streams(CALLS_PER_CONNECTION_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_service(service)
-        .serve_with_incoming_shutdown(connections(listener, stop), async {
-            // An error means that the sender is dropped, which is how it is told to stop.
-            let _ = begun.await;
-        });
-    let mut serving = pin!(serving.map(|result| result.map_err(failed)));
-    tokio::select! {
-        result = &mut serving => result,
-        () = shutdown => {
-            drop(begin);
-            drain(serving, &stage).await
+/// A Flight SQL server.
+#[derive(Debug)]
+pub struct FlightServer {
+    sessions: Sessions,
+    authenticator: Arc<Authenticator>,
+    tls: Option<Arc<Tls>>,
+    limits: ServerLimits,
+}
+
+impl FlightServer {
+    /// Reads the files of the options. An error says what is wrong with which.
+    pub fn new(engine: Arc<Engine>, options: ServerOptions) -> Result<Self> {
+        let ServerOptions { mut auth, tls, limits } = options;
+        auth.client_certificates = tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some());
+        let authenticator = Arc::new(Authenticator::open(auth)?);
+        let session_limits = SessionLimits { count: limits.sessions, idle: limits.session_idle };
+        Ok(Self {
+            sessions: Sessions::new(engine, Arc::clone(&authenticator), session_limits),
+            authenticator,
+            tls: tls.map(Tls::open).transpose()?.map(Arc::new),
+            limits,
+        })
+    }
+
+    /// Serves on a listener until `shutdown` is ready. Then no connection and no call is accepted any more, and results
+    /// that are being read have ten seconds to end.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
+        let (stage, stages) = watch::channel(Stage::Open);
+        let stop = Stop(stages);
+        let sweep = self.sessions.clone().sweep();
+        let service = FlightServiceServer::new(FlightSql::new(self.sessions, stop.clone())?)
+            .max_decoding_message_size(self.limits.message_bytes);
+        let (begin, begun) = oneshot::channel::<()>();
+        let serving = Server::builder()
+            .max_concurrent_streams(CALLS_PER_CONNECTION_MAX)
+            .http2_max_header_list_size(HEADER_BYTES_MAX)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .add_service(Gate::new(service, self.authenticator))
+            .serve_with_incoming_shutdown(connections(listener, self.limits.connections, self.tls, stop), async {
+                // An error means that the sender is dropped, which is how it is told to stop.
+                let _ = begun.await;
+            });
+        let mut serving = pin!(serving.map(|result| result.map_err(failed)));
+        tokio::select! {
+            result = &mut serving => result,
+            () = sweep => Ok(()),
+            () = shutdown => {
+                drop(begin);
+                drain(serving, &stage).await
+            }
         }
     }
 }
@@ -138,15 +196,45 @@ fn failed(error: tonic::transport::Error) -> Error {
     Error::internal(text)
 }
 
-/// The connections of a listener, as many at a time as may be open.
-fn connections(listener: TcpListener, stop: Stop) -> impl Stream<Item = io::Result<Connection>> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    stream::unfold((listener, places, stop), |(listener, places, stop)| async move {
+/// The connections of a listener, as many at a time as may be open. Those that are still agreeing on encryption do not
+/// keep others waiting, and those that fail at it are left out.
+fn connections(
+    listener: TcpListener,
+    places: usize,
+    tls: Option<Arc<Tls>>,
+    stop: Stop,
+) -> impl Stream<Item = io::Result<Connection>> {
+    accepted(listener, Arc::new(Semaphore::new(places)))
+        .map(move |(stream, peer, place)| {
+            let (tls, stopped) = (tls.clone(), stop.clone().reached(Stage::Cut));
+            async move {
+                let (stream, peer) = greet(stream, peer, tls.as_deref()).await?;
+                let info = ConnectionInfo::new(peer);
+                let unknown = info.clone().stays_unknown();
+                let cut = async move {
+                    tokio::select! {
+                        () = stopped => {}
+                        () = unknown => {}
+                    }
+                };
+                Some(Ok(Connection::new(stream, info, cut.boxed(), place)))
+            }
+        })
+        .buffer_unordered(places)
+        .filter_map(|connection| async { connection })
+}
+
+/// Connections as they come, each with its place.
+fn accepted(
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+) -> impl Stream<Item = (TcpStream, Peer, OwnedSemaphorePermit)> {
+    stream::unfold((listener, places), |(listener, places)| async move {
         // The semaphore is never closed.
         let place = Arc::clone(&places).acquire_owned().await.ok()?;
-        let stream = loop {
+        let (stream, address) = loop {
             match listener.accept().await {
-                Ok((stream, _)) => break stream,
+                Ok(accepted) => break accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     sleep(ACCEPT_RETRY_DELAY).await;
@@ -156,7 +244,24 @@ fn connections(listener: TcpListener, stop: Stop) -> impl Stream<Item = io::Resu
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot turn off delays");
         }
-        let cut = stop.clone().reached(Stage::Cut).boxed();
-        Some((Ok(Connection::new(stream, cut, place)), (listener, places, stop)))
+        let peer = Peer { address: Some(address.ip()), certificate_user: None };
+        Some(((stream, peer, place), (listener, places)))
     })
+}
+
+/// Agrees on encryption, where there is any.
+async fn greet(stream: TcpStream, peer: Peer, tls: Option<&Tls>) -> Option<(Box<dyn Socket>, Peer)> {
+    let Some(tls) = tls else { return Some((Box::new(stream), peer)) };
+    let address = peer.address.map(|address| address.to_string());
+    match timeout(TLS_HANDSHAKE_MAX, tls.accept(stream)).await {
+        Ok(Ok((stream, certificate_user))) => Some((Box::new(stream), Peer { certificate_user, ..peer })),
+        Ok(Err(error)) => {
+            tracing::info!(address, %error, "a client did not agree on TLS");
+            None
+        }
+        Err(_) => {
+            tracing::info!(address, "a client took too long to agree on TLS");
+            None
+        }
+    }
 }

@@ -3,8 +3,6 @@
 //! This is the plain Flight service rather than arrow-flight's FlightSqlService, which leaves GetSchema out and lists
 //! actions that are not there.
 
-use std::sync::Arc;
-
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::{MessageHeader, root_as_message};
 use arrow_flight::flight_service_server::FlightService;
@@ -24,13 +22,12 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::encode::{messages, schema_bytes};
-use super::errors::{internal, unsupported};
+use super::errors::unsupported;
 use super::metadata::{Facts, Listing};
 use super::server::Stop;
 use super::sessions::{Caller, ClientSession, Sessions};
 use super::statements::{self, Running};
 use super::ticket::{self, Handle};
-use crate::Engine;
 use crate::error::Result as EngineResult;
 
 const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
@@ -57,9 +54,9 @@ enum Wanted {
 type Stream<T> = BoxStream<'static, Result<T, Status>>;
 
 impl FlightSql {
-    pub(super) fn new(engine: Arc<Engine>, stop: Stop) -> EngineResult<Self> {
-        let facts = Facts::of(&engine)?;
-        Ok(Self { sessions: Sessions::new(engine), facts, stop })
+    pub(super) fn new(sessions: Sessions, stop: Stop) -> EngineResult<Self> {
+        let facts = Facts::of(sessions.engine())?;
+        Ok(Self { sessions, facts, stop })
     }
 
     fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
@@ -237,16 +234,14 @@ impl FlightService for FlightSql {
     type ListActionsStream = Stream<ActionType>;
     type DoExchangeStream = Stream<FlightData>;
 
-    /// Opens a session of its own and answers with its bearer token. Nobody is authenticated: name and password are
-    /// not looked at.
+    /// Opens a session of its own and answers with its bearer token.
     async fn handshake(
         &self,
-        _request: Request<Streaming<HandshakeRequest>>,
+        request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        let bearer = self.sessions.open()?.bearer();
+        let bearer = self.sessions.log_in(request.extensions())?;
         let mut response = Response::new(stream::iter([Ok(HandshakeResponse::default())]).boxed());
-        let value = MetadataValue::try_from(bearer).map_err(|error| internal("cannot answer the handshake", error))?;
-        response.metadata_mut().insert("authorization", value);
+        response.metadata_mut().insert("authorization", bearer);
         Ok(response)
     }
 

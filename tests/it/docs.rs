@@ -26,6 +26,16 @@ fn the_reference_of_the_catalog_file_is_up_to_date() {
 }
 
 #[test]
+fn the_options_of_the_server_are_up_to_date() {
+    // What comes before the mark is written by hand.
+    const MARK: &str = "<!-- options -->\n";
+    let path = "docs/server.md";
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (written, _) = page.split_once(MARK).unwrap();
+    check(path, &format!("{written}{MARK}{}", portolan::cli::serve_reference()));
+}
+
+#[test]
 fn the_reference_of_capabilities_is_up_to_date() {
     let mut text = String::from(
         "# What each connector pushes down\n\nMade from the connectors' rules, which `SHOW CAPABILITIES FROM catalog` prints as well. \

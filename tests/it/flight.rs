@@ -3,8 +3,10 @@
 mod adbc;
 mod errors;
 mod metadata;
+mod security;
 mod server;
 mod sessions;
 mod statements;
 mod stopping;
 mod streaming;
+mod tls;

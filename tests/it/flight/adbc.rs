@@ -12,18 +12,23 @@ const INSTALL: &str = "python3 -m venv ~/.cache/portolan/python && \
     ~/.cache/portolan/python/bin/pip install adbc-driver-flightsql adbc-driver-manager pyarrow && \
     export PORTOLAN_TEST_PYTHON=~/.cache/portolan/python/bin/python";
 
-fn run(server: &Server, part: &str) {
+/// Runs a part of a script of this directory with the server's address, and with what else it needs to know. The part
+/// says that it came to its end.
+pub(super) fn script(name: &str, uri: &str, part: &str, more: &[&str]) {
     let python = std::env::var(PYTHON).unwrap_or_else(|_| panic!("{PYTHON} is not set. Install with: {INSTALL}"));
     let output = Command::new(&python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/adbc.py"))
-        .arg(format!("grpc://{}", server.address))
-        .arg(part)
+        .arg(format!("{}/tests/it/{name}", env!("CARGO_MANIFEST_DIR")))
+        .args([uri, part])
+        .args(more)
         .output()
         .unwrap_or_else(|error| panic!("{python}: {error}. Install with: {INSTALL}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{part}\n{}\n{}", text(&output.stdout), text(&output.stderr));
-    // Each part says that it came to its end.
     assert_eq!(text(&output.stdout).trim(), format!("{part}: ok"));
+}
+
+fn run(server: &Server, part: &str) {
+    script("adbc.py", &format!("grpc://{}", server.address), part, &[]);
 }
 
 #[test]

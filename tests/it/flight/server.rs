@@ -10,6 +10,7 @@ use arrow_flight::FlightInfo;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use futures::TryStreamExt;
+use portolan::flight::{FlightServer, ServerOptions};
 use portolan::{Engine, EngineOptions, Error};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -38,6 +39,12 @@ impl Server {
 
     /// A server over an engine.
     pub(super) fn over(name: &str, engine: Arc<Engine>) -> Self {
+        Self::with(name, engine, ServerOptions::default())
+    }
+
+    /// A server with options of its own.
+    pub(super) fn with(name: &str, engine: Arc<Engine>, options: ServerOptions) -> Self {
+        let server = FlightServer::new(engine, options).unwrap();
         assert!(name.len() <= THREAD_NAME_MAX);
         let (stop, stopped) = oneshot::channel();
         let (tell, address) = std::sync::mpsc::channel();
@@ -47,7 +54,7 @@ impl Server {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
                 // In a task, so that this thread, which has no name, does no work.
-                let serving = portolan::flight::serve(engine, listener, async {
+                let serving = server.serve(listener, async {
                     let _ = stopped.await;
                 });
                 tokio::spawn(serving).await.unwrap()
@@ -64,6 +71,11 @@ impl Server {
 
     pub(super) async fn channel(&self) -> Channel {
         Endpoint::new(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    /// A channel without encryption that connects when it is used.
+    pub(super) fn plain_channel(&self) -> Channel {
+        Endpoint::new(format!("http://{}", self.address)).unwrap().connect_lazy()
     }
 
     /// The processor time that the server's threads have used, in hundredths of a second.
