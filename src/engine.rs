@@ -1,20 +1,19 @@
 //! The engine: catalogs, functions, memory, and the sessions over them.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::TrackConsumersPool;
+use datafusion::execution::memory_pool::{MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
 use crate::catalog::CatalogSet;
 use crate::error::{Error, Result};
-use crate::query::{HeadroomPool, QueryScope};
+use crate::query::{HeadroomPool, Queries, QueryLimits};
 use crate::session::Principal;
 use crate::{Session, semantics};
 
@@ -33,6 +32,8 @@ pub struct EngineOptions {
     pub memory_limit_bytes: Option<usize>,
     /// Where queries spill what does not fit; the system's temporary directory when not given.
     pub spill_directory: Option<PathBuf>,
+    /// How many queries run at the same time.
+    pub limits: QueryLimits,
 }
 
 /// The engine. One per process; sessions share it.
@@ -40,25 +41,23 @@ pub struct EngineOptions {
 pub struct Engine {
     catalogs: RwLock<Arc<CatalogSet>>,
     base: SessionState,
-    /// Tells this process's queries from those of others.
-    instance: String,
-    queries: AtomicU64,
+    queries: Arc<Queries>,
 }
 
 impl Engine {
     /// Starts an engine. Opens no connection.
     pub fn start(options: EngineOptions) -> Result<Arc<Self>> {
         let memory = options.memory_limit_bytes.unwrap_or_else(half_of_memory);
-        let pool = TrackConsumersPool::new(
+        let pool: Arc<dyn MemoryPool> = Arc::new(TrackConsumersPool::new(
             HeadroomPool::new(memory),
             std::num::NonZeroUsize::new(MEMORY_CONSUMERS_NAMED).unwrap_or(std::num::NonZeroUsize::MIN),
-        );
+        ));
         let disk = match options.spill_directory {
             Some(directory) => DiskManagerMode::Directories(vec![directory]),
             None => DiskManagerMode::OsTmpDirectory,
         };
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(pool))
+            .with_memory_pool(Arc::clone(&pool))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
             .build_arc()
             .map_err(cannot_start)?;
@@ -66,11 +65,11 @@ impl Engine {
             .with_config(semantics::configure(configuration(memory).map_err(cannot_start)?))
             .with_runtime_env(runtime)
             .with_default_features();
+        let queries = Queries::new(options.limits, pool);
         Ok(Arc::new(Self {
-            catalogs: RwLock::new(Arc::new(options.catalogs)),
+            catalogs: RwLock::new(Arc::new(options.catalogs.with_system(&queries))),
             base: semantics::install(builder).build(),
-            instance: uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect(),
-            queries: AtomicU64::new(1),
+            queries,
         }))
     }
 
@@ -95,9 +94,9 @@ impl Engine {
         &self.base
     }
 
-    pub(crate) fn new_scope(&self) -> Arc<QueryScope> {
-        let number = self.queries.fetch_add(1, Ordering::Relaxed);
-        Arc::new(QueryScope::new(format!("{}-{number}", self.instance), self.catalogs().connectors()))
+    /// The queries that run, and the last ones that ended.
+    pub fn queries(&self) -> &Arc<Queries> {
+        &self.queries
     }
 }
 

@@ -40,9 +40,25 @@ pub enum Error {
     Internal(Message),
 }
 
+/// What clients want to tell apart within a class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing more than the class says.
+    #[default]
+    Plain,
+    /// What the statement names does not exist.
+    NotFound,
+    /// What the statement asks for exists in SQL and not here.
+    Unsupported,
+    /// The time that the query may take is over.
+    TimedOut,
+}
+
 /// What is said, where in the statement, and what to do next.
 #[derive(Clone, Debug, Default)]
 pub struct Message {
+    /// What clients want to tell apart within the class.
+    pub kind: Kind,
     /// One sentence, lower case, no final stop.
     pub text: String,
     /// Where in the statement, when known.
@@ -75,6 +91,21 @@ impl Error {
     /// Somebody asked for the query to stop.
     pub fn cancelled(text: impl Into<String>) -> Self {
         Self::Cancelled(Message { text: text.into(), ..Message::default() })
+    }
+
+    /// What the statement names does not exist.
+    pub fn not_found(text: impl Into<String>) -> Self {
+        Self::User(Message { kind: Kind::NotFound, text: text.into(), ..Message::default() })
+    }
+
+    /// What the statement asks for exists in SQL and not here.
+    pub fn unsupported(text: impl Into<String>) -> Self {
+        Self::User(Message { kind: Kind::Unsupported, text: text.into(), ..Message::default() })
+    }
+
+    /// The time that the query may take is over.
+    pub fn timed_out(text: impl Into<String>) -> Self {
+        Self::Cancelled(Message { kind: Kind::TimedOut, text: text.into(), ..Message::default() })
     }
 
     /// A limit was reached.
@@ -161,7 +192,7 @@ impl From<ConnectorError> for Error {
     fn from(error: ConnectorError) -> Self {
         let mut detail = error.detail().clone();
         let hint = detail.hint.take();
-        Self::of(error.class(), Message { text: detail.to_string(), position: None, hint })
+        Self::of(error.class(), Message { text: detail.to_string(), hint, ..Message::default() })
     }
 }
 
@@ -196,7 +227,7 @@ fn classify(error: &DataFusionError) -> Error {
         DataFusionError::SQL(parse, _) => syntax_error(&parse.to_string()),
         DataFusionError::Plan(text) => plan_error(text),
         DataFusionError::Configuration(text) => Error::user(lead(text)),
-        DataFusionError::NotImplemented(text) => Error::user(format!("not supported: {}", lead(text))),
+        DataFusionError::NotImplemented(text) => Error::unsupported(format!("not supported: {}", lead(text))),
         DataFusionError::ResourcesExhausted(text) => {
             Error::resource_exhausted(lead(text)).hint("raise --memory-limit, or make the query smaller")
         }

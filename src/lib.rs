@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 pub mod explain;
 pub mod flight;
+pub mod http;
 pub mod planner;
 pub mod query;
 pub mod semantics;

@@ -8,7 +8,7 @@ use portolan_connector::{CatalogEntry, ConnectorFactory, PropertyKind, PropertyS
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::registry;
+use super::{SYSTEM_CATALOG, registry};
 use crate::error::{Error, Result};
 
 /// The key of a catalog's table that names its connector.
@@ -78,6 +78,9 @@ fn entry(
     let Some(table) = value.get_ref().as_table() else {
         return Err(("a catalog is a table: [name] with a line `connector = \"...\"`".to_owned(), value.span()));
     };
+    if name.eq_ignore_ascii_case(SYSTEM_CATALOG) {
+        return Err(("the name is taken by the engine's own tables: choose another".to_owned(), value.span()));
+    }
     let names = registry::factories().map(|factory| factory.name());
     let Some(connector) = table.get(CONNECTOR) else {
         return Err((format!("`connector` is missing: it is one of {}", names.join(", ")), value.span()));
@@ -196,6 +199,10 @@ mod tests {
         assert_eq!(
             errors("[a]\n\nconnector = 'postgre'\n"),
             ["c.toml:3: catalog a: unknown connector \"postgre\": did you mean \"postgres\"?"]
+        );
+        assert_eq!(
+            errors("[system]\nconnector = 'hive'\nlocation = '/x'\n"),
+            ["c.toml:1: catalog system: the name is taken by the engine's own tables: choose another"]
         );
         assert!(errors("[a\n").first().is_some_and(|message| message.starts_with("c.toml:1: ")));
     }

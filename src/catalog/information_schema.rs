@@ -28,7 +28,7 @@ pub(super) async fn table(catalog: &Catalog, name: &str) -> Result<Arc<dyn Table
         "tables" => tables(catalog, false).await,
         "views" => tables(catalog, true).await,
         "columns" => columns(catalog).await,
-        _ => Err(Error::user(format!("table \"{}.{INFORMATION_SCHEMA}.{name}\" does not exist", catalog.name))
+        _ => Err(Error::not_found(format!("table \"{}.{INFORMATION_SCHEMA}.{name}\" does not exist", catalog.name))
             .hint(format!("tables here are {}", TABLES.join(", ")))),
     }
 }

@@ -5,9 +5,12 @@ mod information_schema;
 mod registry;
 mod resolve;
 mod set;
+mod system;
 
 pub use file::{CatalogDefinition, CatalogFile, Environment, reference};
 pub(crate) use information_schema::INFORMATION_SCHEMA;
 pub use registry::{factories, factory};
 pub use resolve::{Resolved, Resolver};
 pub use set::{Catalog, CatalogSet};
+pub(crate) use system::SYSTEM_CATALOG;
+pub use system::{SystemColumn, SystemTable, system_reference, system_tables};

@@ -44,7 +44,7 @@ impl Resolver {
     pub fn catalog(&self, name: Option<&str>) -> Result<&Catalog> {
         match name.or(self.current_catalog.as_deref()) {
             Some(name) => self.catalogs.get(name),
-            None => Err(self.nothing_current("no catalog is chosen")),
+            None => Err(self.nothing_current(Error::user("no catalog is chosen"))),
         }
     }
 
@@ -57,7 +57,7 @@ impl Resolver {
         match find_name(name, &schemas, |schema| schema) {
             Some(schema) => Ok(schema.clone()),
             None => {
-                let error = Error::user(format!("schema \"{}.{name}\" does not exist", catalog.name));
+                let error = Error::not_found(format!("schema \"{}.{name}\" does not exist", catalog.name));
                 Err(suggest(error, name, &schemas.iter().map(String::as_str).collect::<Vec<_>>(), "schemas"))
             }
         }
@@ -69,14 +69,13 @@ impl Resolver {
         let schema = reference.schema().or(self.current_schema.as_deref());
         match (catalog, schema) {
             (Some(catalog), Some(schema)) => Ok((catalog.to_owned(), schema.to_owned(), table)),
-            _ => Err(self.nothing_current(&format!("table \"{reference}\" does not exist"))),
+            _ => Err(self.nothing_current(Error::not_found(format!("table \"{reference}\" does not exist")))),
         }
     }
 
-    fn nothing_current(&self, text: &str) -> Error {
+    fn nothing_current(&self, error: Error) -> Error {
         let names: Vec<&str> = self.catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
-        let error = Error::user(text);
-        if names.is_empty() {
+        if self.catalogs.configured().next().is_none() {
             return error.hint("no catalog is configured: start with --catalogs FILE");
         }
         error.hint(format!(
@@ -110,7 +109,7 @@ impl Resolver {
         table: &str,
         tables: &[TableEntry],
     ) -> Error {
-        let error = Error::user(format!("table \"{}.{schema}.{table}\" does not exist", catalog.name));
+        let error = Error::not_found(format!("table \"{}.{schema}.{table}\" does not exist", catalog.name));
         let names: Vec<&str> = tables.iter().map(|entry| entry.name.as_str()).collect();
         if properties::nearest(table, names.iter().copied()).is_none() {
             for other in connector.list_schemas().await.unwrap_or_default() {

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use portolan_connector::{Connector, Connectors};
 
-use super::CatalogFile;
+use super::system::SystemConnector;
+use super::{CatalogFile, SYSTEM_CATALOG};
 use crate::error::{Error, Result, some_of};
+use crate::query::Queries;
 
 /// One configured catalog.
 #[derive(Clone, Debug)]
@@ -46,6 +48,23 @@ impl CatalogSet {
         Self { catalogs }
     }
 
+    /// These catalogs, and behind them the one in which the engine shows itself.
+    #[must_use]
+    pub(crate) fn with_system(mut self, queries: &Arc<Queries>) -> Self {
+        self.catalogs.retain(|catalog| catalog.name != SYSTEM_CATALOG);
+        self.catalogs.push(Catalog {
+            name: SYSTEM_CATALOG.to_owned(),
+            connector_name: SYSTEM_CATALOG.to_owned(),
+            connector: Ok(Arc::new(SystemConnector::new(Arc::clone(queries)))),
+        });
+        self
+    }
+
+    /// The catalogs of the file, in its order.
+    pub fn configured(&self) -> impl Iterator<Item = &Catalog> {
+        self.catalogs.iter().filter(|catalog| catalog.name != SYSTEM_CATALOG)
+    }
+
     /// The catalogs in order.
     pub fn iter(&self) -> impl Iterator<Item = &Catalog> {
         self.catalogs.iter()
@@ -60,10 +79,12 @@ impl CatalogSet {
     pub fn get(&self, name: &str) -> Result<&Catalog> {
         self.find(name).ok_or_else(|| {
             let names: Vec<&str> = self.catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
-            let error = Error::user(format!("catalog \"{name}\" does not exist"));
+            let error = Error::not_found(format!("catalog \"{name}\" does not exist"));
             match portolan_connector::properties::nearest(name, names.iter().copied()) {
                 Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-                None if names.is_empty() => error.hint("no catalog is configured: start with --catalogs FILE"),
+                None if self.configured().next().is_none() => {
+                    error.hint("no catalog is configured: start with --catalogs FILE")
+                }
                 None => error.hint(format!("catalogs are {}", some_of(&names))),
             }
         })

@@ -38,5 +38,6 @@ pub(super) fn start_engine(
         catalogs,
         memory_limit_bytes: process.memory_limit.map(|bytes| bytes.0),
         spill_directory: process.spill_directory.clone(),
+        ..EngineOptions::default()
     })
 }

@@ -7,12 +7,13 @@ use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
-use portolan_connector::{SourceExec, SourceMetrics};
+use portolan_connector::SourceExec;
 
 use super::expression;
 use super::model::{Actual, Estimate, Filter, Node, Report, Source, Unit, VERSION};
 use super::operator::{self, Shown};
 use super::physical::Printer;
+use crate::query::progress::{self, count};
 
 /// What a report shows beside the operators and the sources.
 #[derive(Clone, Copy, Debug, Default)]
@@ -147,24 +148,16 @@ impl Builder {
     }
 }
 
-fn count(metrics: &MetricsSet, name: &str) -> Option<u64> {
-    metrics.sum_by_name(name).and_then(|value| u64::try_from(value.as_usize()).ok())
-}
-
-fn seconds(metrics: &MetricsSet, name: &str) -> Option<f64> {
-    metrics.sum_by_name(name).map(|nanoseconds| nanoseconds.as_usize() as f64 / 1e9)
-}
-
 fn source_actual(metrics: Option<&MetricsSet>) -> Actual {
-    let rows = metrics.and_then(MetricsSet::output_rows).unwrap_or_default() as u64;
-    let bytes = metrics
-        .and_then(|metrics| count(metrics, SourceMetrics::BYTES_RECEIVED).or_else(|| count(metrics, "bytes_scanned")));
-    let seconds = metrics
-        .and_then(|metrics| {
-            seconds(metrics, SourceMetrics::TIME_WAITING).or_else(|| seconds(metrics, "time_elapsed_scanning_total"))
-        })
-        .unwrap_or_default();
-    Actual { rows, bytes, seconds, memory_bytes: None, spills: None }
+    let empty = MetricsSet::default();
+    let metrics = metrics.unwrap_or(&empty);
+    Actual {
+        rows: progress::rows(metrics),
+        bytes: progress::bytes(metrics),
+        seconds: progress::waiting_nanoseconds(metrics) as f64 / 1e9,
+        memory_bytes: None,
+        spills: None,
+    }
 }
 
 fn operator_actual(metrics: Option<&MetricsSet>) -> Actual {

@@ -5,10 +5,15 @@
 
 mod hidden;
 mod naming;
+mod parameters;
 mod plan;
 mod refusals;
+mod session_values;
 mod spelling;
 mod table;
 
-pub use plan::{Plan, Planner};
+pub use parameters::Parameter;
+pub(crate) use plan::reads_only;
+pub use plan::{Plan, Planner, Prepared};
+pub use session_values::SessionValues;
 pub use table::FederatedTable;

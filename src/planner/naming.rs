@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::hidden::normalized;
+use super::session_values::is_session_value;
 use crate::syntax::{self, Rewriter};
 
 /// Names every unnamed column of every SELECT. What is selected twice gets a number the second time, since the columns
@@ -75,7 +76,9 @@ fn given_name(item: &SelectItem) -> Option<String> {
 }
 
 fn is_column(expr: &Expr) -> bool {
-    matches!(bare(expr), Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. })
+    let expr = bare(expr);
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. })
+        && !is_session_value(expr)
 }
 
 fn last_part(expr: &Expr) -> Option<String> {

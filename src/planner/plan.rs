@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider, TableProvider,
 };
-use datafusion::common::TableReference;
+use datafusion::common::{ScalarValue, TableReference};
 use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
@@ -20,7 +22,9 @@ use portolan_connector::ConnectorTable;
 
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::naming::name_columns;
+use super::parameters::{self, Parameter};
 use super::refusals::note_refusals;
+use super::session_values::{self, SessionValues};
 use super::spelling::find_columns;
 use super::table::FederatedTable;
 use crate::catalog::{Resolved, Resolver};
@@ -39,6 +43,8 @@ const NOWHERE: &str = "?";
 /// A planned query.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The columns as they are announced to the client, whatever more the plan that runs knows of them.
+    pub schema: SchemaRef,
     /// The optimized logical plan from which the physical plan was made.
     pub logical: LogicalPlan,
     /// The plan that runs.
@@ -60,31 +66,72 @@ pub struct Planner {
     pub scope: Arc<QueryScope>,
     /// Whether sources get any work at all.
     pub pushdown: bool,
+    /// What functions such as `current_catalog` tell.
+    pub values: SessionValues,
+    /// The values of the statement's parameters.
+    pub parameters: Vec<ScalarValue>,
+    /// What the query runs in: its share of the memory, the disk.
+    pub runtime: Arc<RuntimeEnv>,
+}
+
+/// What is known of a statement before its parameters have values.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The columns of its answer.
+    pub schema: SchemaRef,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
 }
 
 impl Planner {
     /// Plans a query.
     pub async fn plan(self, statement: Statement) -> Result<Plan> {
-        let (logical, state) = self.logical(statement).await?;
+        let (logical, state) = self.bound(statement).await?;
+        let schema = announced(&logical, &state)?;
         let logical = note_refusals(state.optimize(&logical)?)?;
         let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
-        Ok(Plan { logical, physical, state })
+        Ok(Plan { schema, logical, physical, state })
     }
 
-    /// The logical plan before optimization, for those who only want the schema or the check.
-    pub async fn logical(self, mut statement: Statement) -> Result<(LogicalPlan, SessionState)> {
+    /// The columns of a query. Its sources are asked for its tables, and for nothing more.
+    pub async fn schema(self, statement: Statement) -> Result<SchemaRef> {
+        let (logical, state) = self.bound(statement).await?;
+        announced(&logical, &state)
+    }
+
+    /// The columns and the parameters of a query whose parameters have no values yet.
+    pub async fn prepare(self, statement: Statement) -> Result<Prepared> {
+        let (logical, state, count) = self.logical(statement).await?;
+        let parameters = parameters::describe(&logical, count)?;
+        // A NULL of the right type lets the columns that depend on a parameter have a type.
+        let nulls: Vec<ScalarValue> =
+            parameters.iter().map(|parameter| ScalarValue::try_from(&parameter.data_type)).collect::<Result<_, _>>()?;
+        let logical = parameters::bind(logical, count, &nulls)?;
+        Ok(Prepared { schema: announced(&logical, &state)?, parameters })
+    }
+
+    async fn bound(self, statement: Statement) -> Result<(LogicalPlan, SessionState)> {
+        let values = self.parameters.clone();
+        let (logical, state, count) = self.logical(statement).await?;
+        Ok((parameters::bind(logical, count, &values)?, state))
+    }
+
+    /// The logical plan before optimization, and how many parameters it has.
+    async fn logical(self, mut statement: Statement) -> Result<(LogicalPlan, SessionState, usize)> {
         semantics::refuse_ignored_syntax(&statement).map_err(|refusal| {
             let place = refusal.location().map(|place| Position { line: place.line, column: place.column });
-            Error::user(refusal.to_string()).at(place)
+            Error::unsupported(refusal.to_string()).at(place)
         })?;
         name_columns(&mut statement);
+        session_values::fill_in(&mut statement, &self.values);
+        let parameters = parameters::number(&mut statement)?;
         semantics::rewrite_literals(&mut statement);
         let tables = self.tables(&statement).await?;
         let named = named_columns(&statement);
         self.adapt_names(&mut statement, &tables, &named);
         let state = self.state(&tables, &named)?;
         let plan = state.statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
-        Ok((plan, state))
+        Ok((plan, state, parameters))
     }
 
     /// The tables that a statement names, each looked up once.
@@ -137,11 +184,18 @@ impl Planner {
             .with_extension(self.scope.connectors());
         let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
             .with_catalog_list(Arc::new(list))
             .build();
         state.mark_start_execution();
         Ok(state)
     }
+}
+
+/// The columns of a plan once its types are settled.
+fn announced(logical: &LogicalPlan, state: &SessionState) -> Result<SchemaRef> {
+    let analyzed = state.analyzer().execute_and_check(logical.clone(), state.config_options(), |_, _| {})?;
+    Ok(Arc::new(analyzed.schema().as_arrow().clone()))
 }
 
 /// The schema of a catalog list, made when it is missing.
@@ -216,6 +270,27 @@ fn reference_of(name: &ObjectName) -> TableReference {
         (Some(schema), None) => TableReference::partial(schema, table),
         (None, _) => TableReference::bare(table),
     }
+}
+
+/// Whether a statement names tables, and all of them are in this catalog.
+pub(crate) fn reads_only(statement: &Statement, catalog: &str) -> bool {
+    struct Catalogs<'a> {
+        catalog: &'a str,
+        inside: usize,
+        outside: usize,
+    }
+    impl Reader for Catalogs<'_> {
+        fn relation(&mut self, name: &ObjectName) -> Flow {
+            match reference_of(name).catalog() == Some(self.catalog) {
+                true => self.inside += 1,
+                false => self.outside += 1,
+            }
+            ON
+        }
+    }
+    let mut catalogs = Catalogs { catalog, inside: 0, outside: 0 };
+    syntax::read(statement, &mut catalogs);
+    catalogs.inside > 0 && catalogs.outside == 0
 }
 
 /// Where a statement names a table first.

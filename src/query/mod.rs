@@ -1,7 +1,21 @@
-//! A query's life: its id, what its scans share, the memory that all queries share.
+//! A query's life: waiting for its turn, planning, running, its end; what its scans share and the memory that it takes.
 
+mod admission;
+mod life;
 mod memory;
+pub(crate) mod progress;
+mod registry;
+mod run;
 mod scope;
+mod state;
+mod usage;
 
+pub use admission::QueryLimits;
+pub use life::{Query, Times};
 pub(crate) use memory::HeadroomPool;
+pub use progress::{SourceProgress, SourceState};
+pub use registry::{Queries, QueryTotals, SourceTotals, TIME_BOUNDS_SECONDS};
+pub(crate) use registry::{Tagged, Wishes};
+pub(crate) use run::QueryRun;
 pub use scope::QueryScope;
+pub use state::QueryState;

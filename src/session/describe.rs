@@ -5,7 +5,7 @@ use portolan_connector::ConnectorTable;
 
 use super::answer::TextRows;
 use super::types::type_name;
-use super::{Answer, Session};
+use super::{Answer, Request, Session};
 use crate::catalog::Resolved;
 use crate::error::Result;
 
@@ -58,10 +58,9 @@ fn source_rows(table: &dyn ConnectorTable, rows: &mut TextRows) {
 
 /// The columns that a query would return. The query is planned and does not run.
 pub(super) async fn query(session: &Session, query: SqlStatement) -> Result<Answer> {
-    let scope = session.new_scope();
-    let (plan, _) = session.planner(&scope).logical(query).await?;
+    let schema = session.planning(&Request::default()).schema(query).await?;
     let mut rows = TextRows::new(&COLUMNS);
-    for field in plan.schema().fields() {
+    for field in schema.fields() {
         rows.push([
             Some(field.name().clone()),
             Some(type_name(field.data_type())),

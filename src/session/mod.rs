@@ -12,6 +12,8 @@ mod types;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
@@ -23,17 +25,39 @@ pub use statement::{ExplainFormat, ExplainRequest, Statement};
 pub(crate) use types::type_name;
 
 use crate::Engine;
-use crate::catalog::Resolver;
+use crate::catalog::{Resolver, SYSTEM_CATALOG};
 use crate::error::{Error, Result};
 use crate::explain;
-use crate::planner::{Plan, Planner};
+pub(crate) use crate::planner::Prepared;
+use crate::planner::{Plan, Planner, SessionValues, reads_only};
+use crate::query::{QueryRun, QueryScope, Wishes};
 
 /// Where a session stands and how it wants things done.
 #[derive(Clone, Debug, Default)]
-struct Standing {
-    catalog: Option<String>,
-    schema: Option<String>,
-    settings: Settings,
+pub(crate) struct Standing {
+    pub(crate) catalog: Option<String>,
+    pub(crate) schema: Option<String>,
+    pub(crate) settings: Settings,
+}
+
+/// A statement with what belongs to it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request {
+    /// The statement.
+    pub(crate) sql: String,
+    /// The values of its parameters, in order.
+    pub(crate) parameters: Vec<ScalarValue>,
+    /// What the client calls the query, to find it again.
+    pub(crate) tag: Option<Arc<str>>,
+    /// The query's id, if the client has been told of it already.
+    pub(crate) id: Option<String>,
+}
+
+impl Request {
+    /// A statement alone.
+    pub(crate) fn of(sql: &str) -> Self {
+        Self { sql: sql.to_owned(), ..Self::default() }
+    }
 }
 
 /// One client's session. Statements of one session may run at the same time; each sees the settings of its start.
@@ -73,9 +97,23 @@ impl Session {
 
     /// Runs one statement. The answer's rows stream; dropping it cancels the query at its sources.
     pub async fn execute(&self, sql: &str) -> Result<Answer> {
-        match Statement::parse(sql)? {
-            Statement::Query(query) => self.run(*query).await,
-            Statement::Explain(request) => self.explain(request).await,
+        self.answer(&Request::of(sql)).await
+    }
+
+    /// Runs one statement with what belongs to it.
+    pub(crate) async fn answer(&self, request: &Request) -> Result<Answer> {
+        let statement = Statement::parse(&request.sql)?;
+        match statement {
+            Statement::Query(query) => Box::pin(self.run(*query, request)).await,
+            Statement::Explain(explained) => Box::pin(self.explain(explained, request)).await,
+            _ if !request.parameters.is_empty() => {
+                let given = request.parameters.len();
+                Err(Error::user(format!("the statement has no parameters, and values for {given} were given")))
+            }
+            Statement::KillQuery { id, message } => {
+                self.engine.queries().kill(&id, &self.principal, message.as_deref())?;
+                Answer::done("CALL")
+            }
             Statement::Use { catalog, schema } => self.change_place(catalog, schema).await,
             Statement::Set { name, value } => self.set(&name, &value),
             Statement::Reset { name } => self.reset(name.as_deref()),
@@ -86,12 +124,34 @@ impl Session {
 
     /// The schema of a statement's answer, without running it.
     pub async fn schema_of(&self, sql: &str) -> Result<SchemaRef> {
+        self.announce(&Request::of(sql)).await
+    }
+
+    /// The schema of the answer to a statement with what belongs to it.
+    pub(crate) async fn announce(&self, request: &Request) -> Result<SchemaRef> {
+        match Statement::parse(&request.sql)? {
+            Statement::Query(query) => self.planning(request).schema(*query).await,
+            other => self.schema_without_parameters(other, &request.sql).await,
+        }
+    }
+
+    /// The answer's schema and the parameters of a statement whose parameters have no values yet.
+    pub(crate) async fn prepare(&self, sql: &str) -> Result<Prepared> {
+        let planner = || self.planning(&Request::of(sql));
         match Statement::parse(sql)? {
-            Statement::Query(query) => {
-                let plan = self.planner(&self.new_scope()).plan(*query).await?;
-                Ok(plan.physical.schema())
+            Statement::Query(query) => planner().prepare(*query).await,
+            Statement::Explain(explained) => {
+                let Prepared { parameters, .. } = planner().prepare(*explained.query).await?;
+                Ok(Prepared { schema: explain::schema(), parameters })
             }
+            other => Ok(Prepared { schema: self.schema_without_parameters(other, sql).await?, parameters: Vec::new() }),
+        }
+    }
+
+    async fn schema_without_parameters(&self, statement: Statement, sql: &str) -> Result<SchemaRef> {
+        match statement {
             Statement::Explain(_) => Ok(explain::schema()),
+            Statement::KillQuery { .. } => Ok(Answer::empty_schema()),
             Statement::Use { catalog, schema } => self.place(catalog, schema).await.map(|_| Answer::empty_schema()),
             Statement::Set { name, value } => self.settings().set(&name, &value).map(|()| Answer::empty_schema()),
             Statement::Reset { name } => {
@@ -112,7 +172,8 @@ impl Session {
         }
     }
 
-    fn standing(&self) -> Standing {
+    /// Where the session stands now.
+    pub(crate) fn standing(&self) -> Standing {
         // A poisoned lock means that another thread panicked; the values themselves are still whole.
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -121,32 +182,119 @@ impl Session {
         change(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn new_scope(&self) -> Arc<crate::query::QueryScope> {
-        self.engine.new_scope()
+    /// Another session of the same user that stands elsewhere.
+    pub(crate) fn standing_at(&self, standing: Standing) -> Self {
+        Self { engine: Arc::clone(&self.engine), principal: self.principal.clone(), standing: Mutex::new(standing) }
     }
 
-    fn planner(&self, scope: &Arc<crate::query::QueryScope>) -> Planner {
-        let settings = self.settings();
+    /// Whether a statement changes where a session stands, rather than asks something from there.
+    pub(crate) fn changes_session(sql: &str) -> bool {
+        matches!(Statement::parse(sql), Ok(Statement::Use { .. } | Statement::Set { .. } | Statement::Reset { .. }))
+    }
+
+    /// Stands in a catalog, or nowhere.
+    pub(crate) fn choose_catalog(&self, name: Option<&str>) -> Result<()> {
+        let resolver = self.resolver();
+        let catalog = name.map(|name| resolver.catalog(Some(name))).transpose()?.map(|catalog| catalog.name.clone());
+        self.change(|standing| {
+            if standing.catalog != catalog {
+                standing.schema = None;
+            }
+            standing.catalog = catalog;
+        });
+        Ok(())
+    }
+
+    /// Stands in a schema of the current catalog, or in none.
+    pub(crate) async fn choose_schema(&self, name: Option<&str>) -> Result<()> {
+        let resolver = self.resolver();
+        let schema = match name {
+            Some(name) => Some(resolver.schema(resolver.catalog(None)?, name).await?),
+            None => None,
+        };
+        self.change(|standing| standing.schema = schema);
+        Ok(())
+    }
+
+    /// Changes the settings, all or nothing.
+    pub(crate) fn change_settings(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
+        let mut settings = self.settings();
+        change(&mut settings)?;
+        self.change(|standing| standing.settings = settings);
+        Ok(())
+    }
+
+    /// Forgets where the session stands and what was set.
+    pub(crate) fn start_anew(&self) {
+        self.change(|standing| *standing = Standing::default());
+    }
+
+    fn new_scope(&self, id: String) -> Arc<QueryScope> {
+        Arc::new(QueryScope::new(id, self.engine.catalogs().connectors()))
+    }
+
+    /// A planner for what is planned and does not run.
+    fn planning(&self, request: &Request) -> Planner {
+        let scope = self.new_scope(self.engine.queries().new_id());
+        self.planner(request, &scope, Arc::clone(self.engine.base_state().runtime_env()))
+    }
+
+    fn planner(&self, request: &Request, scope: &Arc<QueryScope>, runtime: Arc<RuntimeEnv>) -> Planner {
+        let Standing { catalog, schema, settings } = self.standing();
         Planner {
             base: self.engine.base_state().clone(),
             config: settings.apply(self.engine.base_state().config().clone()),
             resolver: self.resolver(),
             scope: Arc::clone(scope),
             pushdown: settings.pushdown(),
+            values: SessionValues { catalog, schema, user: self.principal.name.to_string() },
+            parameters: request.parameters.clone(),
+            runtime,
         }
     }
 
-    async fn run(&self, query: SqlStatement) -> Result<Answer> {
-        let scope = self.new_scope();
-        let Plan { physical, state, .. } = self.planner(&scope).plan(query).await?;
-        let rows = execute_stream(physical, state.task_ctx())?;
-        Ok(Answer::rows(scope.query_id(), scope.hold(rows)))
+    /// A query, from the moment at which it is asked.
+    fn begin(&self, request: &Request) -> QueryRun {
+        let settings = self.settings();
+        let wishes = Wishes {
+            id: request.id.clone(),
+            tag: request.tag.clone(),
+            run_time_max: settings.query_max_run_time(),
+            memory_max: settings.query_max_memory(),
+        };
+        self.engine.queries().begin(&self.principal, &request.sql, wishes)
     }
 
-    async fn explain(&self, request: ExplainRequest) -> Result<Answer> {
-        let scope = self.new_scope();
-        let plan = self.planner(&scope).plan(*request.query.clone()).await?;
-        let text = explain::explain(plan, &request).await?;
+    /// Plans a query when it is its turn.
+    async fn plan(
+        &self,
+        run: &mut QueryRun,
+        query: SqlStatement,
+        request: &Request,
+    ) -> Result<(Plan, Arc<QueryScope>)> {
+        let shared = self.engine.base_state().runtime_env();
+        let runtime = RuntimeEnv { memory_pool: run.memory(), ..RuntimeEnv::clone(shared) };
+        let scope = self.new_scope(run.query().id().to_owned());
+        let planner = self.planner(request, &scope, Arc::new(runtime));
+        let queues = !reads_only(&query, SYSTEM_CATALOG);
+        // On the heap: planning is a large future, and every step that it passes through would copy it on the stack.
+        let plan = run.plan(queues, Box::pin(planner.plan(query))).await?;
+        run.query().follow(Arc::clone(&plan.physical));
+        Ok((plan, scope))
+    }
+
+    async fn run(&self, query: SqlStatement, request: &Request) -> Result<Answer> {
+        let mut run = self.begin(request);
+        let (plan, scope) = self.plan(&mut run, query, request).await?;
+        let rows = run
+            .rows(plan.schema, || Ok(scope.hold(execute_stream(Arc::clone(&plan.physical), plan.state.task_ctx())?)))?;
+        Ok(Answer::rows(scope.query_id(), rows))
+    }
+
+    async fn explain(&self, explained: ExplainRequest, request: &Request) -> Result<Answer> {
+        let mut run = self.begin(request);
+        let (plan, scope) = self.plan(&mut run, *explained.query.clone(), request).await?;
+        let text = run.complete(Box::pin(async move { explain::explain(plan, &explained).await })).await?;
         Answer::text(scope.query_id(), explain::schema(), text)
     }
 
@@ -180,19 +328,18 @@ impl Session {
     }
 
     fn set(&self, name: &str, value: &str) -> Result<Answer> {
-        let mut settings = self.settings();
-        settings.set(name, value)?;
-        self.change(|standing| standing.settings = settings);
+        self.change_settings(|settings| settings.set(name, value))?;
         Answer::done("SET SESSION")
     }
 
     fn reset(&self, name: Option<&str>) -> Result<Answer> {
-        let mut settings = self.settings();
-        match name {
-            Some(name) => settings.reset(name)?,
-            None => settings = Settings::default(),
-        }
-        self.change(|standing| standing.settings = settings);
+        self.change_settings(|settings| match name {
+            Some(name) => settings.reset(name),
+            None => {
+                *settings = Settings::default();
+                Ok(())
+            }
+        })?;
         Answer::done("RESET SESSION")
     }
 }
@@ -204,5 +351,5 @@ pub(crate) fn only_queries(statement: &SqlStatement) -> Result<()> {
     }
     let text = statement.to_string();
     let verb: Vec<&str> = text.split_whitespace().take(2).collect();
-    Err(Error::user(format!("{} is not supported: catalogs are read only", verb.join(" "))))
+    Err(Error::unsupported(format!("{} is not supported: catalogs are read only", verb.join(" "))))
 }

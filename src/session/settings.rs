@@ -1,14 +1,18 @@
 //! Session settings: declared once, from which SET, SHOW SESSION and messages come.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use datafusion::prelude::SessionConfig;
-use portolan_connector::{PropertyKind, PropertySpec, properties};
+use portolan_connector::properties::{self, parse_bytes, parse_duration};
+use portolan_connector::{PropertyKind, PropertySpec};
 
 use crate::error::{Error, Result};
 
 const PUSHDOWN: &str = "pushdown";
 const BATCH_ROWS: &str = "batch_rows";
+const QUERY_MAX_MEMORY: &str = "query_max_memory";
+const QUERY_MAX_RUN_TIME: &str = "query_max_run_time";
 const TARGET_PARTITIONS: &str = "target_partitions";
 
 /// All settings.
@@ -26,6 +30,16 @@ pub fn setting_specs() -> &'static [PropertySpec] {
             "what sources are given: all that they declare, or nothing, for comparison",
         )
         .or("all"),
+        PropertySpec::new(
+            QUERY_MAX_MEMORY,
+            PropertyKind::Bytes,
+            "the most memory that the operators of one query may have; without a value, what all queries share",
+        ),
+        PropertySpec::new(
+            QUERY_MAX_RUN_TIME,
+            PropertyKind::Duration,
+            "how long a query may take from when it is asked; without a value, for ever",
+        ),
         PropertySpec::new(
             TARGET_PARTITIONS,
             PropertyKind::Integer { min: 1, max: 1024 },
@@ -48,6 +62,8 @@ impl Settings {
         let accepted = match spec.kind {
             PropertyKind::OneOf(words) => words.contains(&value.to_lowercase().as_str()),
             PropertyKind::Integer { min, max } => value.parse().is_ok_and(|number: i64| (min..=max).contains(&number)),
+            PropertyKind::Duration => parse_duration(value).is_ok(),
+            PropertyKind::Bytes => parse_bytes(value).is_ok(),
             _ => true,
         };
         if !accepted {
@@ -76,6 +92,21 @@ impl Settings {
     /// Whether sources get any work at all.
     pub fn pushdown(&self) -> bool {
         self.changed.get(PUSHDOWN).is_none_or(|value| value != "none")
+    }
+
+    /// How long a query may take.
+    pub(crate) fn query_max_run_time(&self) -> Option<Duration> {
+        self.changed.get(QUERY_MAX_RUN_TIME).and_then(|value| parse_duration(value).ok())
+    }
+
+    /// The most memory that a query may have, in bytes.
+    pub(crate) fn query_max_memory(&self) -> Option<usize> {
+        self.changed.get(QUERY_MAX_MEMORY).and_then(|value| parse_bytes(value).ok())
+    }
+
+    /// The settings that were changed, with their values.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.changed.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
     /// A configuration with these settings.
@@ -131,5 +162,10 @@ mod tests {
             "setting \"pushdwn\" does not exist\nHint: did you mean \"pushdown\"?"
         );
         assert!(settings.set("batch_rows", "0").is_err());
+        settings.set("query_max_run_time", "1.5m").unwrap();
+        assert_eq!(settings.query_max_run_time(), Some(Duration::from_secs(90)));
+        assert!(settings.set("query_max_run_time", "soon").is_err());
+        settings.set("query_max_memory", "1GiB").unwrap();
+        assert_eq!(settings.query_max_memory(), Some(1 << 30));
     }
 }

@@ -70,6 +70,7 @@ pub enum Statement {
     Use { catalog: Option<String>, schema: String },
     Set { name: String, value: String },
     Reset { name: Option<String> },
+    KillQuery { id: String, message: Option<String> },
 }
 
 impl Statement {
@@ -95,6 +96,7 @@ impl Statement {
             "USE" => use_place(words),
             "SET" => set(words),
             "RESET" => reset(words),
+            "CALL" => call(words),
             "" if tokens.is_empty() => Err(Error::user("the statement is empty")),
             _ => Ok(Self::Query(query(sql)?)),
         }
@@ -117,7 +119,7 @@ fn query(sql: &str) -> Result<Box<SqlStatement>> {
     let DfStatement::Statement(statement) = statement else {
         let text = statement.to_string();
         let verb: Vec<&str> = text.split_whitespace().take(2).collect();
-        return Err(Error::user(format!("{} is not supported: catalogs are read only", verb.join(" "))));
+        return Err(Error::unsupported(format!("{} is not supported: catalogs are read only", verb.join(" "))));
     };
     only_queries(&statement)?;
     Ok(statement)
@@ -229,12 +231,24 @@ impl<'a> Words<'a> {
         if !self.take_word("LIKE") {
             return Ok(None);
         }
+        self.text("a pattern in single quotes").map(Some)
+    }
+
+    /// `'text'` or `name => 'text'`.
+    fn argument(&mut self, name: &str, wanted: &str) -> Result<String> {
+        if self.take_word(&name.to_uppercase()) && !self.take_token(&Token::RArrow) {
+            return Err(self.unexpected("=>"));
+        }
+        self.text(wanted)
+    }
+
+    fn text(&mut self, wanted: &str) -> Result<String> {
         match self.tokens.peek() {
-            Some(TokenWithSpan { token: Token::SingleQuotedString(pattern), .. }) => {
+            Some(TokenWithSpan { token: Token::SingleQuotedString(text), .. }) => {
                 self.tokens.next();
-                Ok(Some(pattern.clone()))
+                Ok(text.clone())
             }
-            _ => Err(self.unexpected("a pattern in single quotes")),
+            _ => Err(self.unexpected(wanted)),
         }
     }
 
@@ -468,6 +482,31 @@ fn reset(mut words: Words<'_>) -> Result<Statement> {
     Ok(Statement::Reset { name })
 }
 
+/// `CALL system.kill_query('id' [, 'message'])`, also with Trino's schema and names: `system.runtime.kill_query(query_id =>
+/// 'id', message => 'why')`.
+fn call(mut words: Words<'_>) -> Result<Statement> {
+    words.tokens.next();
+    let procedure = words.name("a procedure", 3)?.join(".");
+    if !["system.kill_query", "system.runtime.kill_query"].contains(&procedure.as_str()) {
+        return Err(
+            Error::not_found(format!("procedure {procedure} does not exist")).hint("there is system.kill_query('id')")
+        );
+    }
+    if !words.take_token(&Token::LParen) {
+        return Err(words.unexpected("("));
+    }
+    let id = words.argument("query_id", "the query's id in single quotes")?;
+    let message = match words.take_token(&Token::Comma) {
+        true => Some(words.argument("message", "a message in single quotes")?),
+        false => None,
+    };
+    if !words.take_token(&Token::RParen) {
+        return Err(words.unexpected(")"));
+    }
+    words.end()?;
+    Ok(Statement::KillQuery { id, message })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -497,6 +536,11 @@ mod tests {
             ("set batch_rows to 100", "Set { name: \"batch_rows\", value: \"100\" }"),
             ("RESET ALL", "Reset { name: None }"),
             ("SHOW pushdown", "ShowSetting(\"pushdown\")"),
+            ("CALL system.kill_query('q-1')", "KillQuery { id: \"q-1\", message: None }"),
+            (
+                "call system.runtime.kill_query(query_id => 'q', message => 'too long');",
+                "KillQuery { id: \"q\", message: Some(\"too long\") }",
+            ),
         ] {
             assert_eq!(parsed(sql), expected, "{sql}");
         }

@@ -15,6 +15,7 @@ mod examples;
 mod explain;
 mod federated;
 mod flight;
+mod queries;
 mod robustness;
 mod shop;
 mod slt;

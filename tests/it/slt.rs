@@ -30,7 +30,14 @@ impl AsyncDB for Database {
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
         let failure = |error: portolan::Error| Failure(error.render(sql));
+        let announced = self.0.schema_of(sql).await;
         let answer = self.0.execute(sql).await.map_err(failure)?;
+        // Whoever asks for the columns beforehand is told those of the answer, to nullability.
+        match announced {
+            Ok(announced) if announced == answer.schema => {}
+            Ok(announced) => return Err(Failure(format!("announced {announced:?}, answered {:?}", answer.schema))),
+            Err(error) => return Err(Failure(format!("not announced: {}", error.render(sql)))),
+        }
         if answer.schema.fields().is_empty() {
             return Ok(DBOutput::StatementComplete(0));
         }

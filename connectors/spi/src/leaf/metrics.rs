@@ -16,6 +16,8 @@ impl SourceMetrics {
     pub const BYTES_RECEIVED: &'static str = "bytes_received";
     /// The name under which waiting is found in the leaf's metrics.
     pub const TIME_WAITING: &'static str = "time_waiting";
+    /// The name under which splits that were read to their end are found in the leaf's metrics.
+    pub const SPLITS_DONE: &'static str = "splits_done";
 
     /// Registers the counters of one partition.
     pub fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
@@ -36,10 +38,15 @@ impl SourceMetrics {
 pub(crate) struct LeafMetrics {
     pub(crate) baseline: BaselineMetrics,
     pub(crate) source: SourceMetrics,
+    pub(crate) splits_done: Count,
 }
 
 impl LeafMetrics {
     pub(crate) fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
-        Self { baseline: BaselineMetrics::new(set, partition), source: SourceMetrics::new(set, partition) }
+        Self {
+            baseline: BaselineMetrics::new(set, partition),
+            source: SourceMetrics::new(set, partition),
+            splits_done: MetricBuilder::new(set).counter(SourceMetrics::SPLITS_DONE, partition),
+        }
     }
 }

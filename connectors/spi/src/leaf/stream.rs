@@ -54,7 +54,10 @@ impl SplitStream {
                 },
             };
             match futures::ready!(stream.poll_next_unpin(cx)) {
-                None => self.current = None,
+                None => {
+                    self.current = None;
+                    self.metrics.splits_done.add(1);
+                }
                 Some(Err(error)) => {
                     // After an error nothing more comes: a partial result must not look whole.
                     self.current = None;

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Properties, PropertyKind, PropertySpec, PropertyValue};
+use super::{Properties, PropertyKind, PropertySpec, PropertyValue, parse_bytes, parse_duration};
 
 /// What is wrong with a property, and where in the file.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -82,7 +82,9 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 fn default_of(spec: &PropertySpec, default: &str, span: Range<usize>) -> Result<PropertyValue, PropertyError> {
     let invalid = || PropertyError { message: format!("the default of `{}` is not valid", spec.name), span };
     Ok(match spec.kind {
-        PropertyKind::Text | PropertyKind::OneOf(_) => PropertyValue::Text(default.to_owned()),
+        PropertyKind::Text | PropertyKind::Duration | PropertyKind::Bytes | PropertyKind::OneOf(_) => {
+            PropertyValue::Text(default.to_owned())
+        }
         PropertyKind::Boolean => PropertyValue::Boolean(default == "true"),
         PropertyKind::Integer { .. } => PropertyValue::Integer(default.parse().map_err(|_| invalid())?),
         PropertyKind::Secret
@@ -106,8 +108,14 @@ fn value_of(
         DeValue::String(text) => fill_in(text, value.span(), secrets),
         _ => Err(wrong()),
     };
+    let quantity = |text: String, check: fn(&str) -> Result<(), String>| match check(&text) {
+        Ok(()) => Ok(PropertyValue::Text(text)),
+        Err(message) => Err(PropertyError { message: format!("`{}`: {message}", spec.name), span: value.span() }),
+    };
     Ok(match spec.kind {
         PropertyKind::Text => PropertyValue::Text(text(value)?),
+        PropertyKind::Duration => quantity(text(value)?, |text| parse_duration(text).map(drop))?,
+        PropertyKind::Bytes => quantity(text(value)?, |text| parse_bytes(text).map(drop))?,
         PropertyKind::Secret => PropertyValue::Secret(SecretString::from(text(value)?)),
         PropertyKind::Boolean => PropertyValue::Boolean(value.get_ref().as_bool().ok_or_else(wrong)?),
         PropertyKind::Integer { min, max } => {

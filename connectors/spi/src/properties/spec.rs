@@ -52,6 +52,10 @@ pub enum PropertyKind {
         /// The largest value allowed.
         max: i64,
     },
+    /// A time with its unit, read by [`super::parse_duration`].
+    Duration,
+    /// An amount of memory with its unit, read by [`super::parse_bytes`].
+    Bytes,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list of texts.
@@ -71,6 +75,8 @@ impl PropertyKind {
             Self::Text | Self::Secret => "a text".to_owned(),
             Self::Boolean => "true or false".to_owned(),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Duration => "a time such as 30s or 5m".to_owned(),
+            Self::Bytes => "an amount of memory such as 512MB or 2GiB".to_owned(),
             Self::OneOf(words) => {
                 format!("one of {}", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
             }
