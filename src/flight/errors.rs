@@ -6,6 +6,7 @@ use portolan_connector::ErrorClass;
 use tonic::{Code, Status};
 
 use crate::Error;
+use crate::error::Kind;
 
 /// The longest message of a status, in bytes. It travels in a header, and clients refuse headers that are too long.
 const MESSAGE_BYTES_MAX: usize = 4096;
@@ -13,11 +14,6 @@ const MESSAGE_BYTES_MAX: usize = 4096;
 /// An error as a status. The message shows the place in the statement.
 pub(super) fn status(error: &Error, statement: &str) -> Status {
     Status::new(code(error), message(error, statement))
-}
-
-/// Something in a statement that this server does not do, as a status.
-pub(super) fn unsupported_in(error: &Error, statement: &str) -> Status {
-    Status::unimplemented(message(error, statement))
 }
 
 /// An error in the middle of a stream as a status.
@@ -56,20 +52,16 @@ fn message(error: &Error, statement: &str) -> String {
 }
 
 fn code(error: &Error) -> Code {
-    match error.class() {
-        ErrorClass::User if is_about_a_missing_table(&error.message().text) => Code::NotFound,
-        ErrorClass::User => Code::InvalidArgument,
-        ErrorClass::Source => Code::Unavailable,
-        ErrorClass::ResourceExhausted => Code::ResourceExhausted,
-        ErrorClass::Cancelled => Code::Cancelled,
-        ErrorClass::Internal => Code::Internal,
+    match (error.class(), error.message().kind) {
+        (_, Kind::NotFound) => Code::NotFound,
+        (_, Kind::Unsupported) => Code::Unimplemented,
+        (_, Kind::TimedOut) => Code::DeadlineExceeded,
+        (ErrorClass::User, Kind::Plain) => Code::InvalidArgument,
+        (ErrorClass::Source, Kind::Plain) => Code::Unavailable,
+        (ErrorClass::ResourceExhausted, Kind::Plain) => Code::ResourceExhausted,
+        (ErrorClass::Cancelled, Kind::Plain) => Code::Cancelled,
+        (ErrorClass::Internal, Kind::Plain) => Code::Internal,
     }
-}
-
-/// Whether the resolver did not find a catalog, a schema or a table.
-fn is_about_a_missing_table(text: &str) -> bool {
-    text.ends_with(" does not exist")
-        && ["catalog \"", "schema \"", "table \""].iter().any(|kind| text.starts_with(kind))
 }
 
 /// A message cut at a character's end.
@@ -96,6 +88,8 @@ mod tests {
             (Error::of(ErrorClass::Source, Error::user("gone").message().clone()), Code::Unavailable),
             (Error::resource_exhausted("memory"), Code::ResourceExhausted),
             (Error::cancelled("stop"), Code::Cancelled),
+            (Error::timed_out("late"), Code::DeadlineExceeded),
+            (Error::unsupported("PIVOT"), Code::Unimplemented),
             (Error::internal("ours"), Code::Internal),
         ] {
             assert_eq!(status(&error, "").code(), expected, "{error}");

@@ -1,24 +1,30 @@
 //! The Flight SQL server.
 //!
 //! A statement costs two calls: `GetFlightInfo` plans it and answers with its schema and a ticket, `DoGet` runs it and
-//! streams the rows. The ticket holds the statement and its session, so nothing is kept between the two. The map:
+//! streams the rows. The ticket holds the statement and all that belongs to it, signed, so that nothing is kept between
+//! the two, and another server with the same key may do the second. The map:
 //!
 //! * `server` listens, limits and stops; `connection` is one client's socket, which `tls` encrypts.
 //! * `gate` finds out who a call comes from.
 //! * `service` is the protocol's calls, each sent to where it is answered; `ticket` reads and writes what they carry.
+//! * `actions` are those of DoAction; `session_options` are the messages of some of them.
 //! * `sessions` finds the session that a call belongs to.
-//! * `statements` plans and runs; `metadata`, `keys`, `sql_info` and `type_info` describe what is there.
+//! * `statements` plans and runs, with the values that `parameters` reads; `cancelled` remembers what shall not run; `metadata`, `keys`, `sql_info` and `type_info` describe what is there.
 //! * `encode` and `size` turn batches into messages that every client reads; `errors` turns errors into statuses.
 
+mod actions;
+mod cancelled;
 mod connection;
 mod encode;
 mod errors;
 mod gate;
 mod keys;
 mod metadata;
+mod parameters;
 mod pattern;
 mod server;
 mod service;
+mod session_options;
 mod sessions;
 mod size;
 mod sql_info;

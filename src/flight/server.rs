@@ -151,6 +151,7 @@ impl FlightServer {
         let (stage, stages) = watch::channel(Stage::Open);
         let stop = Stop(stages);
         let sweep = self.sessions.clone().sweep();
+        let engine = Arc::clone(self.sessions.engine());
         let service = FlightServiceServer::new(FlightSql::new(self.sessions, stop.clone())?)
             .max_decoding_message_size(self.limits.message_bytes);
         let (begin, begun) = oneshot::channel::<()>();
@@ -170,20 +171,26 @@ impl FlightServer {
             () = sweep => Ok(()),
             () = shutdown => {
                 drop(begin);
-                drain(serving, &stage).await
+                drain(serving, &stage, &engine).await
             }
         }
     }
 }
 
 /// Waits for the running calls, at first with patience, then without.
-async fn drain(mut serving: Pin<&mut impl Future<Output = Result<()>>>, stage: &watch::Sender<Stage>) -> Result<()> {
+async fn drain(
+    mut serving: Pin<&mut impl Future<Output = Result<()>>>,
+    stage: &watch::Sender<Stage>,
+    engine: &Engine,
+) -> Result<()> {
     for (patience, next) in [(DRAIN_MAX, Stage::Ending), (FAREWELL_MAX, Stage::Cut)] {
         if let Ok(result) = timeout(patience, &mut serving).await {
             return result;
         }
         tracing::info!(stage = ?next, "results are still being read");
         stage.send_replace(next);
+        // Results end by themselves at this stage; this ends what has none yet.
+        engine.queries().stop_all(&Error::cancelled("the server is stopping: run the statement again"));
     }
     timeout(FAREWELL_MAX, serving).await.unwrap_or(Ok(()))
 }

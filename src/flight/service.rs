@@ -3,50 +3,45 @@
 //! This is the plain Flight service rather than arrow-flight's FlightSqlService, which leaves GetSchema out and lists
 //! actions that are not there.
 
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::ipc::{MessageHeader, root_as_message};
+use arrow::datatypes::SchemaRef;
 use arrow_flight::flight_service_server::FlightService;
-use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    Command, DoPutPreparedStatementResult, DoPutUpdateResult, ProstMessageExt,
-};
+use arrow_flight::sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest,
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::cancelled::Cancelled;
 use super::encode::{messages, schema_bytes};
 use super::errors::unsupported;
 use super::metadata::{Facts, Listing};
 use super::server::Stop;
-use super::sessions::{Caller, ClientSession, Sessions};
-use super::statements::{self, Running};
+use super::sessions::{Caller, Sessions};
+use super::statements::{QUERY_ID, Running, Task};
 use super::ticket::{self, Handle};
+use super::{actions, parameters};
+use crate::auth::SigningKey;
 use crate::error::Result as EngineResult;
-
-const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
-const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
-
-/// The header in which an answer says which query it is.
-const QUERY_ID: &str = "portolan-query-id";
+use crate::query::Tagged;
 
 /// The Flight SQL service.
 pub(super) struct FlightSql {
     sessions: Sessions,
     facts: Facts,
+    cancelled: Cancelled,
     stop: Stop,
 }
 
 /// What a descriptor or a ticket asks for.
 enum Wanted {
     /// The rows of a statement.
-    Statement(Handle),
+    Statement(Box<Task>),
     /// A metadata call.
     Listing(Listing),
 }
@@ -56,71 +51,111 @@ type Stream<T> = BoxStream<'static, Result<T, Status>>;
 impl FlightSql {
     pub(super) fn new(sessions: Sessions, stop: Stop) -> EngineResult<Self> {
         let facts = Facts::of(sessions.engine())?;
-        Ok(Self { sessions, facts, stop })
+        Ok(Self { sessions, facts, cancelled: Cancelled::default(), stop })
     }
 
     fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         self.sessions.caller(request.metadata(), request.extensions())
     }
 
-    /// The session that a handle names.
-    fn session_of(&self, handle: &Handle) -> Result<ClientSession, Status> {
-        self.sessions
-            .find(&handle.session)
-            .ok_or_else(|| Status::not_found("the statement's session has ended: prepare the statement again"))
+    /// The key that signs handles.
+    pub(super) fn key(&self) -> &SigningKey {
+        self.sessions.signing_key()
     }
 
-    /// What a descriptor asks for, with the ticket that brings it.
-    fn described(&self, descriptor: &FlightDescriptor, caller: &Caller) -> Result<(Wanted, Ticket), Status> {
+    /// A handle for a statement of the caller, where the caller's session stands now.
+    pub(super) fn new_handle(&self, caller: &Caller, sql: String) -> Handle {
+        let session = &caller.client.session;
+        Handle::new(&session.principal().name, session.standing(), sql)
+    }
+
+    /// A handle that the caller hands back.
+    pub(super) fn handle(&self, caller: &Caller, bytes: &[u8]) -> Result<Handle, Status> {
+        Handle::open(self.key(), bytes, &caller.client.session.principal().name)
+    }
+
+    /// Ends a run of the caller, or keeps it from beginning. Returns whether there was something to end.
+    pub(super) fn cancel_run(&self, caller: &Caller, run: &str) -> bool {
+        match self.sessions.engine().queries().cancel_tagged(run, caller.client.session.principal()) {
+            Tagged::Stopped => true,
+            Tagged::Ended => false,
+            Tagged::Unknown => {
+                self.cancelled.add(run);
+                true
+            }
+        }
+    }
+
+    /// Ends the caller's session.
+    pub(super) fn close_session(&self, caller: &Caller) {
+        self.sessions.close(&caller.client);
+    }
+
+    /// What a descriptor asks for, with the endpoint that brings it.
+    fn described(&self, descriptor: &FlightDescriptor, caller: &Caller) -> Result<(Wanted, FlightEndpoint), Status> {
         let command = ticket::described(descriptor)?;
-        match &command {
+        let handle = match &command {
             Command::CommandStatementQuery(request) => {
                 no_transaction(request.transaction_id.as_ref())?;
-                let handle = Handle { session: caller.client.id.to_string(), sql: request.query.clone() };
-                let ticket = handle.statement_ticket();
-                Ok((Wanted::Statement(handle), ticket))
+                self.new_handle(caller, request.query.clone())
             }
             Command::CommandPreparedStatementQuery(request) => {
-                let handle = Handle::from_bytes(&request.prepared_statement_handle)?;
-                let ticket = handle.prepared_ticket();
-                Ok((Wanted::Statement(handle), ticket))
+                self.handle(caller, &request.prepared_statement_handle)?
             }
-            other => match Listing::of(other) {
-                Some(listing) => Ok((Wanted::Listing(listing), Ticket::new(descriptor.cmd.clone()))),
-                None => Err(unsupported(ticket::name(other))),
-            },
-        }
+            other => {
+                let listing = Listing::of(other).ok_or_else(|| unsupported(ticket::name(other)))?;
+                let ticket = Ticket::new(descriptor.cmd.clone());
+                return Ok((Wanted::Listing(listing), FlightEndpoint::new().with_ticket(ticket)));
+            }
+        };
+        let run = handle.to_run();
+        // No location: the rows are where the client is already connected.
+        let endpoint = FlightEndpoint {
+            expiration_time: run.expiration(),
+            ..FlightEndpoint::new().with_ticket(run.ticket(self.key()))
+        };
+        Ok((Wanted::Statement(Box::new(Task::of(handle, &caller.client)?)), endpoint))
     }
 
     /// What a ticket asks for.
-    fn ticketed(ticket: &Ticket) -> Result<Wanted, Status> {
+    fn ticketed(&self, ticket: &Ticket, caller: &Caller) -> Result<Wanted, Status> {
         let command = ticket::command(&ticket.ticket)?;
-        match &command {
-            Command::TicketStatementQuery(request) => {
-                Ok(Wanted::Statement(Handle::from_bytes(&request.statement_handle)?))
+        let bytes = match &command {
+            Command::TicketStatementQuery(request) => &request.statement_handle,
+            Command::CommandPreparedStatementQuery(request) => &request.prepared_statement_handle,
+            other => {
+                let listing = Listing::of(other);
+                return listing
+                    .map(Wanted::Listing)
+                    .ok_or_else(|| unsupported(&format!("a ticket of {}", ticket::name(other))));
             }
-            Command::CommandPreparedStatementQuery(request) => {
-                Ok(Wanted::Statement(Handle::from_bytes(&request.prepared_statement_handle)?))
-            }
-            other => match Listing::of(other) {
-                Some(listing) => Ok(Wanted::Listing(listing)),
-                None => Err(unsupported(&format!("a ticket of {}", ticket::name(other)))),
-            },
+        };
+        let handle = self.handle(caller, bytes)?;
+        if self.cancelled.has(&handle.run) {
+            return Err(Status::cancelled("the query was cancelled by its client"));
         }
+        Ok(Wanted::Statement(Box::new(Task::of(handle, &caller.client)?)))
     }
 
     /// The schema of what is wanted.
     async fn schema(&self, wanted: &Wanted) -> Result<SchemaRef, Status> {
         match wanted {
-            Wanted::Statement(handle) => statements::schema(&self.session_of(handle)?.session, &handle.sql).await,
+            Wanted::Statement(task) => task.schema().await,
             Wanted::Listing(listing) => Ok(listing.schema(&self.facts)),
         }
+    }
+
+    async fn info(&self, descriptor: FlightDescriptor, caller: &Caller) -> Result<FlightInfo, Status> {
+        let (wanted, endpoint) = self.described(&descriptor, caller)?;
+        let schema = self.schema(&wanted).await?;
+        let schema = schema_bytes(&schema)?;
+        Ok(FlightInfo { schema, ..FlightInfo::new().with_descriptor(descriptor).with_endpoint(endpoint) })
     }
 
     /// Starts what is wanted.
     async fn run(&self, wanted: Wanted) -> Result<Running, Status> {
         match wanted {
-            Wanted::Statement(handle) => statements::run(self.session_of(&handle)?, handle.sql).await,
+            Wanted::Statement(task) => task.run().await,
             Wanted::Listing(listing) => {
                 let rows = listing.rows(self.sessions.engine(), &self.facts).await?;
                 Ok(Running {
@@ -132,38 +167,28 @@ impl FlightSql {
         }
     }
 
-    async fn create_prepared(
-        &self,
-        caller: &Caller,
-        request: ActionCreatePreparedStatementRequest,
-    ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        no_transaction(request.transaction_id.as_ref())?;
-        let schema = statements::schema(&caller.client.session, &request.query).await?;
-        let handle = Handle { session: caller.client.id.to_string(), sql: request.query };
-        Ok(ActionCreatePreparedStatementResult {
-            prepared_statement_handle: handle.to_bytes(),
-            // Without fields where the statement returns no rows, which is how clients know that it is an update.
-            dataset_schema: schema_bytes(&schema)?,
-            parameter_schema: schema_bytes(&Schema::empty())?,
-        })
-    }
-
     /// Does what the first message of `stream` says.
     async fn put(&self, caller: &Caller, command: Command, stream: Stream<FlightData>) -> Result<PutResult, Status> {
         match command {
             Command::CommandStatementUpdate(request) => {
                 no_transaction(request.transaction_id.as_ref())?;
-                update(&caller.client, &request.query).await
+                let handle = self.new_handle(caller, request.query);
+                updated(Task::of(handle, &caller.client)?).await
             }
             Command::CommandPreparedStatementUpdate(request) => {
-                let handle = Handle::from_bytes(&request.prepared_statement_handle)?;
-                no_parameters(stream).await?;
-                update(&self.session_of(&handle)?, &handle.sql).await
+                let handle = self.handle(caller, &request.prepared_statement_handle)?;
+                let task = Task::of(handle, &caller.client)?;
+                // Some clients bind before, by a call of its own, and some with this one.
+                match parameters::receive(stream).await? {
+                    Some(batches) => updated(task.with_rows(parameters::rows(&batches)?)).await,
+                    None => updated(task).await,
+                }
             }
             Command::CommandPreparedStatementQuery(request) => {
-                Handle::from_bytes(&request.prepared_statement_handle)?;
-                no_parameters(stream).await?;
-                let prepared_statement_handle = Some(request.prepared_statement_handle);
+                let mut handle = self.handle(caller, &request.prepared_statement_handle)?;
+                let batches = parameters::receive(stream).await?;
+                handle.parameters = batches.map(|batches| parameters::to_bytes(&batches)).transpose()?;
+                let prepared_statement_handle = Some(handle.seal(self.key()));
                 Ok(put_result(&DoPutPreparedStatementResult { prepared_statement_handle }))
             }
             other => Err(unsupported(ticket::name(&other))),
@@ -171,8 +196,8 @@ impl FlightSql {
     }
 }
 
-async fn update(client: &ClientSession, sql: &str) -> Result<PutResult, Status> {
-    let record_count = statements::update(&client.session, sql).await?;
+async fn updated(task: Task) -> Result<PutResult, Status> {
+    let record_count = task.update().await?;
     Ok(put_result(&DoPutUpdateResult { record_count }))
 }
 
@@ -180,48 +205,12 @@ fn put_result(message: &impl Message) -> PutResult {
     PutResult { app_metadata: message.encode_to_vec().into() }
 }
 
-fn no_transaction(id: Option<&Bytes>) -> Result<(), Status> {
+/// Refuses a statement within a transaction.
+pub(super) fn no_transaction(id: Option<&Bytes>) -> Result<(), Status> {
     match id {
         Some(id) if !id.is_empty() => Err(unsupported("a transaction")),
         _ => Ok(()),
     }
-}
-
-/// Reads what a client binds, which must be nothing: statements have no parameters.
-async fn no_parameters(mut stream: Stream<FlightData>) -> Result<(), Status> {
-    while let Some(message) = stream.try_next().await? {
-        let columns = bound_columns(&message.data_header)?;
-        if columns > 0 {
-            return Err(Status::invalid_argument(format!(
-                "the statement takes no parameters, and {columns} were given"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The columns of a schema message; zero for any other message.
-fn bound_columns(header: &[u8]) -> Result<usize, Status> {
-    if header.is_empty() {
-        return Ok(0);
-    }
-    let message = root_as_message(header)
-        .map_err(|error| Status::invalid_argument(format!("the parameters cannot be decoded: {error}")))?;
-    match message.header_type() {
-        MessageHeader::Schema => {
-            Ok(message.header_as_schema().and_then(|schema| schema.fields()).map_or(0, |fields| fields.len()))
-        }
-        _ => Ok(0),
-    }
-}
-
-/// The request of an action, wrapped in `Any`.
-fn action_request<M: ProstMessageExt>(body: &[u8]) -> Result<M, Status> {
-    let any = arrow_flight::sql::Any::decode(body)
-        .map_err(|error| Status::invalid_argument(format!("the action cannot be decoded: {error}")))?;
-    any.unpack()
-        .map_err(|error| Status::invalid_argument(format!("the action cannot be decoded: {error}")))?
-        .ok_or_else(|| Status::invalid_argument(format!("the action does not go with a {}", any.type_url)))
 }
 
 #[tonic::async_trait]
@@ -247,14 +236,7 @@ impl FlightService for FlightSql {
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
         let caller = self.caller(&request)?;
-        let descriptor = request.into_inner();
-        let (wanted, ticket) = self.described(&descriptor, &caller)?;
-        let schema = self.schema(&wanted).await?;
-        // No location: the rows are where the client is already connected.
-        let info = FlightInfo {
-            schema: schema_bytes(&schema)?,
-            ..FlightInfo::new().with_descriptor(descriptor).with_endpoint(FlightEndpoint::new().with_ticket(ticket))
-        };
+        let info = self.info(request.into_inner(), &caller).await?;
         Ok(caller.answer(info))
     }
 
@@ -267,7 +249,7 @@ impl FlightService for FlightSql {
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
         let caller = self.caller(&request)?;
-        let Running { query_id, schema, rows } = self.run(Self::ticketed(request.get_ref())?).await?;
+        let Running { query_id, schema, rows } = self.run(self.ticketed(request.get_ref(), &caller)?).await?;
         let mut response = caller.answer(self.stop.ends(messages(schema, rows)).boxed());
         if let Ok(value) = MetadataValue::try_from(&query_id)
             && !query_id.is_empty()
@@ -296,38 +278,25 @@ impl FlightService for FlightSql {
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
         let caller = self.caller(&request)?;
-        let action = request.into_inner();
-        let results = match action.r#type.as_str() {
-            CREATE_PREPARED_STATEMENT => {
-                let created = self.create_prepared(&caller, action_request(&action.body)?).await?;
-                vec![arrow_flight::Result { body: created.as_any().encode_to_vec().into() }]
-            }
-            CLOSE_PREPARED_STATEMENT => {
-                let request: ActionClosePreparedStatementRequest = action_request(&action.body)?;
-                // Nothing is kept for a handle, so there is nothing to let go.
-                Handle::from_bytes(&request.prepared_statement_handle)?;
-                Vec::new()
-            }
-            other => return Err(unsupported(&format!("action {other}"))),
-        };
-        Ok(caller.answer(stream::iter(results).map(Ok).boxed()))
+        let results = actions::run(self, &caller, request.into_inner()).await?;
+        let results = results.into_iter().map(|body| Ok(arrow_flight::Result { body }));
+        Ok(caller.answer(stream::iter(results).boxed()))
     }
 
     async fn list_actions(&self, _request: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
-        let actions = [
-            (CREATE_PREPARED_STATEMENT, "Plans a statement and gives a handle for it."),
-            (CLOSE_PREPARED_STATEMENT, "Gives the handle of a statement back."),
-        ];
-        let actions = actions.map(|(name, help)| ActionType { r#type: name.to_owned(), description: help.to_owned() });
-        Ok(Response::new(stream::iter(actions).map(Ok).boxed()))
+        Ok(Response::new(stream::iter(actions::list()).map(Ok).boxed()))
     }
 
     async fn list_flights(&self, _request: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
         Err(unsupported("ListFlights"))
     }
 
-    async fn poll_flight_info(&self, _request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        Err(unsupported("PollFlightInfo"))
+    /// A query runs when its rows are fetched, so its info is complete at once.
+    async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
+        let caller = self.caller(&request)?;
+        let info = self.info(request.into_inner(), &caller).await?;
+        let expiration_time = info.endpoint.iter().find_map(|endpoint| endpoint.expiration_time);
+        Ok(caller.answer(PollInfo { info: Some(info), flight_descriptor: None, progress: Some(1.0), expiration_time }))
     }
 
     async fn do_exchange(

@@ -117,7 +117,6 @@ impl Sessions {
     }
 
     /// The key that signs what clients keep for this server.
-    #[expect(dead_code, reason = "statement handles are not signed yet")]
     pub(super) fn signing_key(&self) -> &SigningKey {
         self.authenticator.key()
     }
@@ -158,6 +157,12 @@ impl Sessions {
     /// A session that a client names, if it is the client's own.
     pub(super) fn find_of(&self, id: &str, principal: &Principal) -> Option<ClientSession> {
         self.find(id).filter(|client| client.session.principal() == principal)
+    }
+
+    /// Ends a session. Its connection goes on with an empty one.
+    pub(super) fn close(&self, client: &ClientSession) {
+        client.session.start_anew();
+        self.known().remove(&client.id);
     }
 
     /// The session that a call belongs to.

@@ -1,26 +1,32 @@
 //! Planning and running statements.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use futures::stream::BoxStream;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use tonic::Status;
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Status};
 
 use super::encode::wire_schema;
-use super::errors::{status, stream_status, unsupported_in};
+use super::errors::{status, stream_status};
+use super::parameters;
 use super::sessions::ClientSession;
-use crate::error::Position;
-use crate::session::{AnswerKind, Script};
+use super::ticket::Handle;
+use crate::session::{AnswerKind, Prepared, Request, Script};
 use crate::{Error, Session};
 
 /// What protocol and clients call an unknown number of rows.
 const ROWS_UNKNOWN: i64 = -1;
 
+/// The header in which an answer or an error says which query it is of.
+pub(super) const QUERY_ID: &str = "portolan-query-id";
+
 /// A statement that runs.
 pub(super) struct Running {
-    /// The query's id; empty for statements that run no query.
+    /// The query's id; empty for what runs no query.
     pub(super) query_id: String,
     /// The rows' schema on the wire.
     pub(super) schema: SchemaRef,
@@ -28,59 +34,152 @@ pub(super) struct Running {
     pub(super) rows: BoxStream<'static, Result<RecordBatch, Status>>,
 }
 
-/// The schema of a statement's rows on the wire, without running it. It has no fields when the statement returns none.
-pub(super) async fn schema(session: &Session, sql: &str) -> Result<SchemaRef, Status> {
-    no_placeholders(sql)?;
-    let schema = session.schema_of(sql).await.map_err(|error| status(&error, sql))?;
-    Ok(wire_schema(&schema))
+/// A statement of a client: what to run, and in which session.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    session: Arc<Session>,
+    sql: String,
+    /// What the client calls this run.
+    tag: Option<Arc<str>>,
+    /// Rows of values for the parameters; `None` where none were bound.
+    rows: Option<Vec<Vec<ScalarValue>>>,
 }
 
-/// Starts a statement.
-pub(super) async fn run(client: ClientSession, sql: String) -> Result<Running, Status> {
-    no_placeholders(&sql)?;
-    let answer = client.session.execute(&sql).await.map_err(|error| status(&error, &sql))?;
-    let schema = wire_schema(&answer.schema);
-    let rows = answer.rows.map_err(move |error| {
-        // The session is kept for as long as rows may come.
-        let _ = &client;
-        stream_status(error, &sql)
-    });
-    Ok(Running { query_id: answer.query_id, schema, rows: rows.boxed() })
-}
-
-/// Runs a statement, or several with semicolons between, for what they change. Rows are read and thrown away, so that
-/// an error among them is not missed.
-///
-/// Returns the number of changed rows: none, or unknown where a statement was a query.
-pub(super) async fn update(session: &Session, sql: &str) -> Result<i64, Status> {
-    let parts = Script::split(sql);
-    if parts.is_empty() {
-        return Err(status(&Error::user("the statement is empty"), sql));
+impl Task {
+    /// What a handle stands for. It runs where its session stood when it was made, except that what changes a session
+    /// changes the one that asks now.
+    pub(super) fn of(handle: Handle, client: &ClientSession) -> Result<Self, Status> {
+        let session = match Session::changes_session(&handle.sql) {
+            true => Arc::clone(&client.session),
+            false => Arc::new(client.session.standing_at(handle.standing())),
+        };
+        let rows = handle.parameters.as_deref().map(|bytes| parameters::rows(&parameters::from_bytes(bytes)?));
+        let tag = Some(handle.run).filter(|run| !run.is_empty()).map(Arc::from);
+        Ok(Self { session, sql: handle.sql, tag, rows: rows.transpose()? })
     }
-    let mut changed = 0;
-    for part in parts {
-        no_placeholders(part.sql)?;
-        let mut answer = session.execute(part.sql).await.map_err(|error| status(&error, part.sql))?;
+
+    /// The same statement with these values.
+    pub(super) fn with_rows(self, rows: Vec<Vec<ScalarValue>>) -> Self {
+        Self { rows: Some(rows), ..self }
+    }
+
+    /// The schema of the rows on the wire, without running the statement. It has no fields when there will be none.
+    pub(super) async fn schema(&self) -> Result<SchemaRef, Status> {
+        let schema = match self.rows.as_deref() {
+            None => self.announce(Vec::new()).await?,
+            Some([only]) => self.announce(only.clone()).await?,
+            // Which columns have NULLs may depend on the row of values.
+            Some([first, ..]) => nullable(self.announce(first.clone()).await?.as_ref()),
+            Some([]) => nullable(prepare(&self.session, &self.sql).await?.schema.as_ref()),
+        };
+        Ok(wire_schema(&schema))
+    }
+
+    async fn announce(&self, parameters: Vec<ScalarValue>) -> Result<SchemaRef, Status> {
+        let announced = self.session.announce(&self.request(parameters, None)).await;
+        announced.map_err(|error| status(&error, &self.sql))
+    }
+
+    /// Starts the statement: once, or once for each row of values with the answers one after another.
+    pub(super) async fn run(self) -> Result<Running, Status> {
+        let query_id = self.session.engine().queries().new_id();
+        let schema = match self.rows.as_deref() {
+            None | Some([_]) => {
+                let row = self.rows.as_deref().and_then(<[_]>::first).cloned().unwrap_or_default();
+                let (schema, rows) = self.start(row, query_id.clone()).await?;
+                return Ok(Running { query_id, schema: wire_schema(&schema), rows });
+            }
+            Some(_) => self.schema().await?,
+        };
+        let values = self.rows.clone().unwrap_or_default();
+        let rows = stream::iter(values)
+            .then(move |row| {
+                let task = self.clone();
+                async move {
+                    let id = task.session.engine().queries().new_id();
+                    Ok::<_, Status>(task.start(row, id).await?.1)
+                }
+            })
+            .try_flatten();
+        Ok(Running { query_id, schema, rows: rows.boxed() })
+    }
+
+    async fn start(
+        &self,
+        parameters: Vec<ScalarValue>,
+        id: String,
+    ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, Status>>), Status> {
+        let answer = self.session.answer(&self.request(parameters, Some(id.clone()))).await;
+        let answer = answer.map_err(|error| with_query_id(status(&error, &self.sql), &id))?;
+        let (session, sql) = (Arc::clone(&self.session), self.sql.clone());
+        let rows = answer.rows.map_err(move |error| {
+            // The session is kept for as long as rows may come.
+            let _ = &session;
+            with_query_id(stream_status(error, &sql), &id)
+        });
+        Ok((answer.schema, rows.boxed()))
+    }
+
+    /// Runs the statement, or several with semicolons between, for what it changes. Rows are read and thrown away, so
+    /// that an error among them is not missed.
+    ///
+    /// Returns the number of changed rows: none, or unknown where a statement was a query.
+    pub(super) async fn update(self) -> Result<i64, Status> {
+        let parts = Script::split(&self.sql);
+        let several = parts.len() > 1;
+        if parts.is_empty() {
+            return Err(status(&Error::user("the statement is empty"), &self.sql));
+        }
+        let mut changed = 0;
+        for part in parts {
+            let rows = match &self.rows {
+                Some(_) if several => {
+                    let error = Error::user("parameters are bound to one statement, and here are several");
+                    return Err(status(&error, &self.sql));
+                }
+                Some(rows) => rows.clone(),
+                None => vec![Vec::new()],
+            };
+            for row in rows {
+                let request = Request { sql: part.sql.to_owned(), parameters: row, ..Request::default() };
+                if self.change(&request).await? == AnswerKind::Rows {
+                    changed = ROWS_UNKNOWN;
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn change(&self, request: &Request) -> Result<AnswerKind, Status> {
+        let answer = self.session.answer(request).await;
+        let mut answer = answer.map_err(|error| status(&error, &request.sql))?;
         while let Some(batch) = answer.rows.next().await {
-            batch.map_err(|error| stream_status(error, part.sql))?;
+            batch.map_err(|error| stream_status(error, &request.sql))?;
         }
-        if answer.kind == AnswerKind::Rows {
-            changed = ROWS_UNKNOWN;
-        }
+        Ok(answer.kind)
     }
-    Ok(changed)
+
+    fn request(&self, parameters: Vec<ScalarValue>, id: Option<String>) -> Request {
+        Request { sql: self.sql.clone(), parameters, tag: self.tag.clone(), id }
+    }
 }
 
-/// Refuses parameters, `?` and `$1`, with their place. What cannot be cut into tokens is left to the parser's error.
-fn no_placeholders(sql: &str) -> Result<(), Status> {
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location() else { return Ok(()) };
-    let found = tokens.into_iter().find_map(|token| match token.token {
-        Token::Placeholder(name) => Some((name, token.span.start)),
-        _ => None,
-    });
-    let Some((name, start)) = found else { return Ok(()) };
-    let error = Error::user(format!("parameter {name}: statements with parameters are not supported"))
-        .at(Some(Position { line: start.line, column: start.column }))
-        .hint("write the value into the statement");
-    Err(unsupported_in(&error, sql))
+/// The columns and the parameters of a statement.
+pub(super) async fn prepare(session: &Session, sql: &str) -> Result<Prepared, Status> {
+    session.prepare(sql).await.map_err(|error| status(&error, sql))
+}
+
+fn nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| Field::clone(field).with_nullable(true));
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// An error that says which query it is of. Those that end no query, such as a typing mistake, need not be found again.
+fn with_query_id(mut status: Status, id: &str) -> Status {
+    if status.code() != Code::Ok
+        && let Ok(value) = MetadataValue::try_from(id)
+    {
+        status.metadata_mut().insert(QUERY_ID, value);
+    }
+    status
 }

@@ -1,5 +1,7 @@
 """Drives a Flight SQL server with ADBC: python adbc.py URI PART. Prints `PART: ok`, or fails."""
 
+import datetime
+import decimal
 import sys
 
 import adbc_driver_flightsql.dbapi as flightsql
@@ -44,6 +46,40 @@ def statements(uri):
         schema = cursor.adbc_execute_schema("SELECT 1 AS one, 2.5 AS number")
         assert schema.names == ["one", "number"], schema
         assert cursor.adbc_prepare("SELECT 1 AS one") == pyarrow.schema([])
+
+
+def parameters(uri):
+    with connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT value FROM generate_series(1, 9) WHERE value BETWEEN ? AND ?", parameters=(3, 5))
+        assert cursor.fetchall() == [(3,), (4,), (5,)]
+        cursor.execute(
+            "SELECT ? AS text, ? AS real, ? AS day, ? AS money, ? AS nothing, CAST(? AS date) AS read",
+            parameters=("it's", 1.5, datetime.date(2026, 1, 2), decimal.Decimal("1.50"), None, "2026-02-03"),
+        )
+        assert cursor.fetchall() == [
+            ("it's", 1.5, datetime.date(2026, 1, 2), decimal.Decimal("1.50"), None, datetime.date(2026, 2, 3))
+        ]
+        # Rows of values: the statement runs for each.
+        rows = pyarrow.record_batch([pyarrow.array([1, 2, 3])], names=["anything"])
+        cursor.execute("SELECT $1 * 10 AS n", parameters=rows)
+        assert cursor.fetchall() == [(10,), (20,), (30,)]
+        assert cursor.adbc_prepare("SELECT CAST(? AS bigint) AS n") == pyarrow.schema([("$1", pyarrow.int64())])
+        try:
+            cursor.execute("SELECT ? AS n", parameters=(1, 2))
+            raise AssertionError("two values for one parameter")
+        except adbc.ProgrammingError as error:
+            assert "1 parameter, and values for 2" in str(error), error
+
+
+def options(uri):
+    with connect(uri) as connection:
+        connection.adbc_connection.set_options(**{"adbc.connection.catalog": "system"})
+        connection.adbc_connection.set_options(**{"adbc.connection.db_schema": "runtime"})
+        assert connection.adbc_current_catalog == "system"
+        assert connection.adbc_current_db_schema == "runtime"
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) > 0 AS seen FROM queries")
+            assert cursor.fetchall() == [(True,)]
 
 
 def sessions(uri):

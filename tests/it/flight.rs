@@ -1,8 +1,10 @@
 //! The Flight SQL server, driven by two clients that know nothing of each other: arrow-flight's and ADBC from Python.
 
+mod actions;
 mod adbc;
 mod errors;
 mod metadata;
+mod parameters;
 mod security;
 mod server;
 mod sessions;

@@ -27,7 +27,8 @@ pub(super) fn script(name: &str, uri: &str, part: &str, more: &[&str]) {
     assert_eq!(text(&output.stdout).trim(), format!("{part}: ok"));
 }
 
-fn run(server: &Server, part: &str) {
+/// Runs a part of `adbc.py` against a server.
+pub(super) fn run(server: &Server, part: &str) {
     script("adbc.py", &format!("grpc://{}", server.address), part, &[]);
 }
 

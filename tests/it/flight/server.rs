@@ -23,6 +23,9 @@ const STACK_BYTES: usize = 16 << 20;
 /// Linux shows this many characters of a thread's name.
 const THREAD_NAME_MAX: usize = 15;
 
+/// A Flight SQL client.
+pub(super) type Client = FlightSqlServiceClient<Channel>;
+
 /// A running server. It stops when it is dropped.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
