@@ -11,7 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
-use crate::catalog::CatalogSet;
+use crate::catalog::{CatalogFile, CatalogSet, Change};
 use crate::error::{Error, Result};
 use crate::query::{HeadroomPool, Queries, QueryLimits};
 use crate::session::Principal;
@@ -28,6 +28,8 @@ const MEMORY_CONSUMERS_NAMED: usize = 5;
 pub struct EngineOptions {
     /// The catalogs.
     pub catalogs: CatalogSet,
+    /// The file from which they came, to read it again.
+    pub catalogs_file: Option<PathBuf>,
     /// Memory that all queries together may use, in bytes; half of the machine's when not given.
     pub memory_limit_bytes: Option<usize>,
     /// Where queries spill what does not fit; the system's temporary directory when not given.
@@ -40,6 +42,7 @@ pub struct EngineOptions {
 #[derive(Debug)]
 pub struct Engine {
     catalogs: RwLock<Arc<CatalogSet>>,
+    catalogs_file: Option<PathBuf>,
     base: SessionState,
     queries: Arc<Queries>,
 }
@@ -68,6 +71,7 @@ impl Engine {
         let queries = Queries::new(options.limits, pool);
         Ok(Arc::new(Self {
             catalogs: RwLock::new(Arc::new(options.catalogs.with_system(&queries))),
+            catalogs_file: options.catalogs_file,
             base: semantics::install(builder).build(),
             queries,
         }))
@@ -87,6 +91,27 @@ impl Engine {
     pub fn catalogs(&self) -> Arc<CatalogSet> {
         // A poisoned lock means that another thread panicked; the set itself is still whole.
         Arc::clone(&self.catalogs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the catalog file again. Queries that run keep the catalogs with which they began. Returns what became of the
+    /// catalogs that are not as before. A file that cannot be read changes nothing.
+    pub fn reload_catalogs(&self) -> Result<Vec<(String, Change)>> {
+        let file = self
+            .catalogs_file
+            .as_deref()
+            .ok_or_else(|| Error::user("the catalogs are from no file that could be read again"))?;
+        let file = CatalogFile::read(file).inspect_err(|error| tracing::error!(%error, "catalogs are not reloaded"))?;
+        let mut catalogs = self.catalogs.write().unwrap_or_else(PoisonError::into_inner);
+        let (reloaded, changes) = catalogs.reload(file);
+        *catalogs = Arc::new(reloaded.with_system(&self.queries));
+        for (catalog, change) in &changes {
+            match change {
+                Change::Kept(error) => tracing::warn!(catalog, error, "the catalog goes on as it was"),
+                Change::Broken(error) => tracing::warn!(catalog, error, "the new catalog cannot be used"),
+                change => tracing::info!(catalog, ?change, "the catalog is reloaded"),
+            }
+        }
+        Ok(changes)
     }
 
     /// The functions and rules that all sessions share.

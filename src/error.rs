@@ -52,6 +52,8 @@ pub enum Kind {
     Unsupported,
     /// The time that the query may take is over.
     TimedOut,
+    /// The user has no right to what the statement asks for.
+    Denied,
 }
 
 /// What is said, where in the statement, and what to do next.
@@ -101,6 +103,11 @@ impl Error {
     /// What the statement asks for exists in SQL and not here.
     pub fn unsupported(text: impl Into<String>) -> Self {
         Self::User(Message { kind: Kind::Unsupported, text: text.into(), ..Message::default() })
+    }
+
+    /// The user has no right to what the statement asks for.
+    pub fn denied(text: impl Into<String>) -> Self {
+        Self::User(Message { kind: Kind::Denied, text: text.into(), ..Message::default() })
     }
 
     /// The time that the query may take is over.

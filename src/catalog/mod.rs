@@ -3,6 +3,7 @@
 mod file;
 mod information_schema;
 mod registry;
+mod reload;
 mod resolve;
 mod set;
 mod system;
@@ -10,6 +11,7 @@ mod system;
 pub use file::{CatalogDefinition, CatalogFile, Environment, reference};
 pub(crate) use information_schema::INFORMATION_SCHEMA;
 pub use registry::{factories, factory};
+pub use reload::Change;
 pub use resolve::{Resolved, Resolver};
 pub use set::{Catalog, CatalogSet};
 pub(crate) use system::SYSTEM_CATALOG;

@@ -74,8 +74,8 @@ impl Resolver {
     }
 
     fn nothing_current(&self, error: Error) -> Error {
-        let names: Vec<&str> = self.catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
-        if self.catalogs.configured().next().is_none() {
+        let names: Vec<&str> = self.catalogs.configured().map(|catalog| catalog.name.as_str()).collect();
+        if names.is_empty() {
             return error.hint("no catalog is configured: start with --catalogs FILE");
         }
         error.hint(format!(

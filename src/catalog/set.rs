@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portolan_connector::{Connector, Connectors};
+use portolan_connector::{CatalogEntry, Connector, Connectors};
 
 use super::system::SystemConnector;
 use super::{CatalogFile, SYSTEM_CATALOG};
@@ -18,12 +18,35 @@ pub struct Catalog {
     pub connector_name: String,
     /// The connector, or what is wrong with the catalog's entry.
     connector: Result<Arc<dyn Connector>>,
+    /// The entry from which the connector was made.
+    entry: Option<CatalogEntry>,
+    /// Why the file's newer definition is not in use.
+    not_reloaded: Option<String>,
 }
 
 impl Catalog {
     /// The connector. The error of a broken entry comes up here, when the catalog is used.
     pub fn connector(&self) -> Result<&Arc<dyn Connector>> {
         self.connector.as_ref().map_err(Clone::clone)
+    }
+
+    /// The catalog's state as listings show it: `ok`, or what is wrong, as far as that is known without asking it.
+    pub fn state(&self) -> String {
+        match (&self.connector, &self.not_reloaded) {
+            (Ok(_), None) => "ok".to_owned(),
+            (Ok(_), Some(why)) => format!("as before, not reloaded: {why}"),
+            (Err(error), _) => error.message().text.clone(),
+        }
+    }
+
+    /// Whether another has the same definition.
+    pub(super) fn is_defined_as(&self, other: &Self) -> bool {
+        self.connector.is_ok() && self.connector_name == other.connector_name && self.entry == other.entry
+    }
+
+    /// The same catalog after the file was read again, and why it is still the same although the file says otherwise.
+    pub(super) fn reloaded(self, not_reloaded: Option<String>) -> Self {
+        Self { not_reloaded, ..self }
     }
 }
 
@@ -39,13 +62,26 @@ impl CatalogSet {
         let catalogs = file
             .catalogs
             .into_iter()
-            .map(|definition| Catalog {
-                connector: definition.entry.and_then(|(factory, entry)| factory.create(entry).map_err(Error::from)),
-                name: definition.name,
-                connector_name: definition.connector,
+            .map(|definition| {
+                let entry = definition.entry.as_ref().ok().map(|(_, entry)| entry.clone());
+                Catalog {
+                    connector: definition.entry.and_then(|(factory, entry)| factory.create(entry).map_err(Error::from)),
+                    name: definition.name,
+                    connector_name: definition.connector,
+                    entry,
+                    not_reloaded: None,
+                }
             })
             .collect();
         Self { catalogs }
+    }
+
+    pub(super) fn of(catalogs: Vec<Catalog>) -> Self {
+        Self { catalogs }
+    }
+
+    pub(super) fn into_catalogs(self) -> Vec<Catalog> {
+        self.catalogs
     }
 
     /// These catalogs, and behind them the one in which the engine shows itself.
@@ -56,6 +92,8 @@ impl CatalogSet {
             name: SYSTEM_CATALOG.to_owned(),
             connector_name: SYSTEM_CATALOG.to_owned(),
             connector: Ok(Arc::new(SystemConnector::new(Arc::clone(queries)))),
+            entry: None,
+            not_reloaded: None,
         });
         self
     }

@@ -86,6 +86,9 @@ pub(crate) struct ServeArguments {
     /// The address to listen at; port 0 is any free port
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:32010")]
     pub(crate) listen: String,
+    /// Serve /healthz, /readyz and /metrics (Prometheus) over HTTP at this address; without it, nothing
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) http: Option<String>,
     #[command(flatten)]
     pub(crate) users: UserArguments,
     #[command(flatten)]
@@ -169,6 +172,18 @@ pub(crate) struct LimitArguments {
     /// The largest message that a client may send
     #[arg(long, value_name = "BYTES", default_value = "16MiB")]
     pub(crate) max_message_size: Bytes,
+    /// Queries that run at the same time; others wait
+    #[arg(long, value_name = "COUNT", default_value = "64", value_parser = count)]
+    pub(crate) max_queries: usize,
+    /// Queries of one user that run at the same time; others wait. Without it, as many as of all users
+    #[arg(long, value_name = "COUNT", value_parser = count)]
+    pub(crate) max_queries_per_user: Option<usize>,
+    /// Queries that wait for their turn; above it they are refused
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
+    pub(crate) max_queued_queries: usize,
+    /// How long results that are being read may take to end once the server is asked to stop
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    pub(crate) shutdown_time: Duration,
 }
 
 #[derive(Args, Debug)]

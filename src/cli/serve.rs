@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, lookup_host};
-use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use super::args::{LimitArguments, ProcessArguments, ServeArguments, TlsArguments, UserArguments};
 use super::shell::{Console, Interrupt};
@@ -13,6 +15,8 @@ use super::{Ending, sources};
 use crate::auth::{AuthOptions, JwtKeys, JwtOptions};
 use crate::error::Result;
 use crate::flight::{FlightServer, ServerLimits, ServerOptions, TlsOptions};
+use crate::query::QueryLimits;
+use crate::{Engine, Error, http};
 
 /// Runs the subcommand until the process is asked to end.
 pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, mut console: Console) -> Ending {
@@ -27,25 +31,7 @@ pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, m
             return Ending::WrongUsage;
         }
     };
-    let options = options(arguments);
-    let scheme = if options.tls.is_some() { "grpc+tls" } else { "grpc" };
-    let server = match server(process, &file, options, &mut console) {
-        Ok(server) => server,
-        Err(error) => {
-            console.error(&error.to_string());
-            return Ending::Failure;
-        }
-    };
-    let (listener, address, asked) = match listen(address).await {
-        Ok(listening) => listening,
-        Err(error) => {
-            console.error(&format!("cannot listen at {address}: {error}"));
-            return Ending::Failure;
-        }
-    };
-    // Standard output is for results, and a server has none. Nobody may read this: the server runs all the same.
-    let _ = writeln!(io::stderr(), "portolan: serving Flight SQL at {scheme}://{address}; Ctrl-C ends it");
-    match server.serve(listener, async move { asked.raised().await }).await {
+    match serve(process, &file, address, arguments, &mut console).await {
         Ok(()) => Ending::Success,
         Err(error) => {
             console.error(&error.to_string());
@@ -54,14 +40,87 @@ pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, m
     }
 }
 
-fn server(
+async fn serve(
     process: &ProcessArguments,
     catalogs: &Path,
-    options: ServerOptions,
+    address: SocketAddr,
+    arguments: ServeArguments,
     console: &mut Console,
-) -> Result<FlightServer> {
-    let engine = sources::start_engine(process, Some(catalogs), console)?;
-    FlightServer::new(engine, options)
+) -> Result<()> {
+    let engine = sources::start_engine_within(query_limits(&arguments.limits), process, Some(catalogs), console)?;
+    let http = match &arguments.http {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let options = options(arguments);
+    let scheme = if options.tls.is_some() { "grpc+tls" } else { "grpc" };
+    let server = FlightServer::new(Arc::clone(&engine), options)?;
+    let listener = listen(&address.to_string()).await?;
+    let address = listener.local_addr().map_err(|error| cannot("tell the address", &error))?;
+    let cannot_hear = |error| cannot("listen to signals", &error);
+    let asked = Interrupt::listen_to([SignalKind::interrupt(), SignalKind::terminate()]).map_err(cannot_hear)?;
+    let reloading =
+        tokio::spawn(reload_when_asked(Arc::clone(&engine), signal(SignalKind::hangup()).map_err(cannot_hear)?));
+    say(&format!("serving Flight SQL at {scheme}://{address}; Ctrl-C ends it"));
+
+    let (stopping, is_stopping) = watch::channel(false);
+    let (ended, has_ended) = watch::channel(false);
+    let http = http.map(|listener| {
+        if let Ok(address) = listener.local_addr() {
+            say(&format!("serving /healthz, /readyz and /metrics at http://{address}"));
+        }
+        tokio::spawn(http::serve(engine, listener, is_stopping, has_ended))
+    });
+    let served = server.serve(listener, async move {
+        asked.raised().await;
+        say("stopping: no new queries; those that run may end");
+        stopping.send_replace(true);
+    });
+    let served = served.await;
+    ended.send_replace(true);
+    reloading.abort();
+    if let Some(http) = http
+        && let Ok(Err(error)) = http.await
+    {
+        tracing::warn!(%error, "HTTP");
+    }
+    served
+}
+
+/// Standard output is for results, and a server has none. Nobody may read this: the server runs all the same.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "portolan: {text}");
+}
+
+/// Reads the catalog file again at each signal.
+async fn reload_when_asked(engine: Arc<Engine>, mut asked: Signal) {
+    while asked.recv().await.is_some() {
+        match engine.reload_catalogs() {
+            Ok(changes) if changes.is_empty() => say("the catalogs are as before"),
+            Ok(changes) => {
+                for (catalog, change) in changes {
+                    say(&format!("catalog {catalog} is {change}"));
+                }
+            }
+            Err(error) => say(&format!("the catalogs go on as they were: {error}")),
+        }
+    }
+}
+
+fn query_limits(arguments: &LimitArguments) -> QueryLimits {
+    QueryLimits {
+        running: arguments.max_queries,
+        running_per_user: arguments.max_queries_per_user.unwrap_or(arguments.max_queries),
+        queued: arguments.max_queued_queries,
+    }
+}
+
+fn cannot(what: &str, error: &io::Error) -> Error {
+    Error::user(format!("cannot {what}: {error}"))
+}
+
+async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| cannot(&format!("listen at {address}"), &error))
 }
 
 fn options(arguments: ServeArguments) -> ServerOptions {
@@ -80,12 +139,14 @@ fn options(arguments: ServeArguments) -> ServerOptions {
         key,
         client_authorities: tls_client_ca,
     });
-    let LimitArguments { max_connections, max_sessions, session_idle_time, max_message_size } = arguments.limits;
+    let LimitArguments { max_connections, max_sessions, session_idle_time, max_message_size, shutdown_time, .. } =
+        arguments.limits;
     let limits = ServerLimits {
         connections: max_connections,
         sessions: max_sessions,
         session_idle: session_idle_time,
         message_bytes: max_message_size.0,
+        drain: shutdown_time,
     };
     ServerOptions { auth, tls, limits }
 }
@@ -139,14 +200,6 @@ fn dangers(arguments: &ServeArguments) -> Option<(&'static str, &'static str)> {
         (true, false) => Some(("does not encrypt, so that passwords and tokens can be read on the way", ENCRYPT)),
         (false, false) => Some(("neither asks clients who they are nor encrypts", ASK)),
     }
-}
-
-/// Opens the port, and hears when the process is asked to end: by Ctrl-C or by a service manager.
-async fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr, Interrupt)> {
-    let listener = TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
-    let asked = Interrupt::listen_to([SignalKind::interrupt(), SignalKind::terminate()])?;
-    Ok((listener, address, asked))
 }
 
 #[cfg(test)]

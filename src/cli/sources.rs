@@ -7,6 +7,7 @@ use super::args::{CatalogArguments, ProcessArguments};
 use super::shell::Console;
 use crate::catalog::{CatalogFile, CatalogSet};
 use crate::error::Result;
+use crate::query::QueryLimits;
 use crate::{Engine, EngineOptions};
 
 /// The catalog file that is read when none is named.
@@ -25,6 +26,16 @@ pub(super) fn start_engine(
     file: Option<&Path>,
     console: &mut Console,
 ) -> Result<Arc<Engine>> {
+    start_engine_within(QueryLimits::default(), process, file, console)
+}
+
+/// Starts an engine that runs so many queries at the same time.
+pub(super) fn start_engine_within(
+    limits: QueryLimits,
+    process: &ProcessArguments,
+    file: Option<&Path>,
+    console: &mut Console,
+) -> Result<Arc<Engine>> {
     let catalogs = match file {
         Some(file) => CatalogSet::open(CatalogFile::read(file)?),
         None => CatalogSet::default(),
@@ -36,8 +47,9 @@ pub(super) fn start_engine(
     }
     Engine::start(EngineOptions {
         catalogs,
+        catalogs_file: file.map(Path::to_path_buf),
         memory_limit_bytes: process.memory_limit.map(|bytes| bytes.0),
         spill_directory: process.spill_directory.clone(),
-        ..EngineOptions::default()
+        limits,
     })
 }

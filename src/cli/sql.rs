@@ -41,7 +41,7 @@ pub(super) async fn run(process: &ProcessArguments, arguments: SqlArguments, mut
     let view = View { format: arguments.format, ..View::default() };
     let scripted = !arguments.command.is_empty() || !arguments.file.is_empty();
     if !scripted && io::stdin().is_terminal() && console.out.terminal {
-        let names: Vec<String> = engine.catalogs().iter().map(|catalog| catalog.name.clone()).collect();
+        let names: Vec<String> = engine.catalogs().configured().map(|catalog| catalog.name.clone()).collect();
         let catalogs =
             if names.is_empty() { "no catalogs".to_owned() } else { format!("catalogs {}", names.join(", ")) };
         let greeting = format!("Portolan {} · {catalogs} · \\? for help", env!("CARGO_PKG_VERSION"));

@@ -56,6 +56,7 @@ fn code(error: &Error) -> Code {
         (_, Kind::NotFound) => Code::NotFound,
         (_, Kind::Unsupported) => Code::Unimplemented,
         (_, Kind::TimedOut) => Code::DeadlineExceeded,
+        (_, Kind::Denied) => Code::PermissionDenied,
         (ErrorClass::User, Kind::Plain) => Code::InvalidArgument,
         (ErrorClass::Source, Kind::Plain) => Code::Unavailable,
         (ErrorClass::ResourceExhausted, Kind::Plain) => Code::ResourceExhausted,
@@ -90,6 +91,7 @@ mod tests {
             (Error::cancelled("stop"), Code::Cancelled),
             (Error::timed_out("late"), Code::DeadlineExceeded),
             (Error::unsupported("PIVOT"), Code::Unimplemented),
+            (Error::denied("no"), Code::PermissionDenied),
             (Error::internal("ours"), Code::Internal),
         ] {
             assert_eq!(status(&error, "").code(), expected, "{error}");

@@ -38,9 +38,6 @@ const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long results that are being read may take to end once the server stops.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
-
 /// How long clients then have to read that their results were ended, before their connections are cut.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
@@ -70,11 +67,19 @@ pub struct ServerLimits {
     /// The largest message that a client may send, in bytes. Above the longest statement, so that a statement that is
     /// too long is told so by its own error.
     pub message_bytes: usize,
+    /// How long results that are being read may take to end once the server stops.
+    pub drain: Duration,
 }
 
 impl Default for ServerLimits {
     fn default() -> Self {
-        Self { connections: 1024, sessions: 10_000, session_idle: Duration::from_secs(3600), message_bytes: 16 << 20 }
+        Self {
+            connections: 1024,
+            sessions: 10_000,
+            session_idle: Duration::from_secs(3600),
+            message_bytes: 16 << 20,
+            drain: Duration::from_secs(10),
+        }
     }
 }
 
@@ -146,7 +151,7 @@ impl FlightServer {
     }
 
     /// Serves on a listener until `shutdown` is ready. Then no connection and no call is accepted any more, and results
-    /// that are being read have ten seconds to end.
+    /// that are being read have some time to end.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
         let (stage, stages) = watch::channel(Stage::Open);
         let stop = Stop(stages);
@@ -171,7 +176,7 @@ impl FlightServer {
             () = sweep => Ok(()),
             () = shutdown => {
                 drop(begin);
-                drain(serving, &stage, &engine).await
+                drain(serving, &stage, &engine, self.limits.drain).await
             }
         }
     }
@@ -182,8 +187,9 @@ async fn drain(
     mut serving: Pin<&mut impl Future<Output = Result<()>>>,
     stage: &watch::Sender<Stage>,
     engine: &Engine,
+    patience: Duration,
 ) -> Result<()> {
-    for (patience, next) in [(DRAIN_MAX, Stage::Ending), (FAREWELL_MAX, Stage::Cut)] {
+    for (patience, next) in [(patience, Stage::Ending), (FAREWELL_MAX, Stage::Cut)] {
         if let Ok(result) = timeout(patience, &mut serving).await {
             return result;
         }

@@ -172,8 +172,7 @@ impl FlightSql {
         match command {
             Command::CommandStatementUpdate(request) => {
                 no_transaction(request.transaction_id.as_ref())?;
-                let handle = self.new_handle(caller, request.query);
-                updated(Task::of(handle, &caller.client)?).await
+                updated(Task::here(&caller.client, request.query)).await
             }
             Command::CommandPreparedStatementUpdate(request) => {
                 let handle = self.handle(caller, &request.prepared_statement_handle)?;

@@ -37,7 +37,10 @@ pub(super) struct Running {
 /// A statement of a client: what to run, and in which session.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
-    session: Arc<Session>,
+    /// The session that asks, which statements such as SET change.
+    asking: Arc<Session>,
+    /// Where the asking session stood when the statement's handle was made: there everything else runs.
+    standing: Arc<Session>,
     sql: String,
     /// What the client calls this run.
     tag: Option<Arc<str>>,
@@ -46,16 +49,23 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// What a handle stands for. It runs where its session stood when it was made, except that what changes a session
-    /// changes the one that asks now.
+    /// What a handle of the client stands for.
     pub(super) fn of(handle: Handle, client: &ClientSession) -> Result<Self, Status> {
-        let session = match Session::changes_session(&handle.sql) {
-            true => Arc::clone(&client.session),
-            false => Arc::new(client.session.standing_at(handle.standing())),
-        };
+        let standing = Arc::new(client.session.standing_at(handle.standing()));
         let rows = handle.parameters.as_deref().map(|bytes| parameters::rows(&parameters::from_bytes(bytes)?));
         let tag = Some(handle.run).filter(|run| !run.is_empty()).map(Arc::from);
-        Ok(Self { session, sql: handle.sql, tag, rows: rows.transpose()? })
+        Ok(Self { asking: Arc::clone(&client.session), standing, sql: handle.sql, tag, rows: rows.transpose()? })
+    }
+
+    /// A statement, or several, of the client itself.
+    pub(super) fn here(client: &ClientSession, sql: String) -> Self {
+        let session = || Arc::clone(&client.session);
+        Self { asking: session(), standing: session(), sql, tag: None, rows: None }
+    }
+
+    /// The session in which a statement runs.
+    fn session(&self, sql: &str) -> &Arc<Session> {
+        if Session::changes_session(sql) { &self.asking } else { &self.standing }
     }
 
     /// The same statement with these values.
@@ -70,19 +80,19 @@ impl Task {
             Some([only]) => self.announce(only.clone()).await?,
             // Which columns have NULLs may depend on the row of values.
             Some([first, ..]) => nullable(self.announce(first.clone()).await?.as_ref()),
-            Some([]) => nullable(prepare(&self.session, &self.sql).await?.schema.as_ref()),
+            Some([]) => nullable(prepare(&self.standing, &self.sql).await?.schema.as_ref()),
         };
         Ok(wire_schema(&schema))
     }
 
     async fn announce(&self, parameters: Vec<ScalarValue>) -> Result<SchemaRef, Status> {
-        let announced = self.session.announce(&self.request(parameters, None)).await;
+        let announced = self.session(&self.sql).announce(&self.request(parameters, None)).await;
         announced.map_err(|error| status(&error, &self.sql))
     }
 
     /// Starts the statement: once, or once for each row of values with the answers one after another.
     pub(super) async fn run(self) -> Result<Running, Status> {
-        let query_id = self.session.engine().queries().new_id();
+        let query_id = self.asking.engine().queries().new_id();
         let schema = match self.rows.as_deref() {
             None | Some([_]) => {
                 let row = self.rows.as_deref().and_then(<[_]>::first).cloned().unwrap_or_default();
@@ -96,7 +106,7 @@ impl Task {
             .then(move |row| {
                 let task = self.clone();
                 async move {
-                    let id = task.session.engine().queries().new_id();
+                    let id = task.asking.engine().queries().new_id();
                     Ok::<_, Status>(task.start(row, id).await?.1)
                 }
             })
@@ -109,9 +119,10 @@ impl Task {
         parameters: Vec<ScalarValue>,
         id: String,
     ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, Status>>), Status> {
-        let answer = self.session.answer(&self.request(parameters, Some(id.clone()))).await;
+        let session = Arc::clone(self.session(&self.sql));
+        let answer = session.answer(&self.request(parameters, Some(id.clone()))).await;
         let answer = answer.map_err(|error| with_query_id(status(&error, &self.sql), &id))?;
-        let (session, sql) = (Arc::clone(&self.session), self.sql.clone());
+        let (session, sql) = (Arc::clone(&self.asking), self.sql.clone());
         let rows = answer.rows.map_err(move |error| {
             // The session is kept for as long as rows may come.
             let _ = &session;
@@ -151,7 +162,7 @@ impl Task {
     }
 
     async fn change(&self, request: &Request) -> Result<AnswerKind, Status> {
-        let answer = self.session.answer(request).await;
+        let answer = self.session(&request.sql).answer(request).await;
         let mut answer = answer.map_err(|error| status(&error, &request.sql))?;
         while let Some(batch) = answer.rows.next().await {
             batch.map_err(|error| stream_status(error, &request.sql))?;

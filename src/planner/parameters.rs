@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use datafusion::arrow::compute::CastOptions;
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Cast, Expr as LogicalExpr, LogicalPlan, TryCast};
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, ValueWithSpan};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -97,19 +98,47 @@ fn position(span: Span) -> Option<Position> {
 
 /// The parameters of a plan that has `count` of them.
 pub(super) fn describe(plan: &LogicalPlan, count: usize) -> Result<Vec<Parameter>> {
-    let fields = plan.get_parameter_fields()?;
+    let fields = fields(plan)?;
     Ok((1..=count)
         .map(|number| {
             let name = format!("${number}");
-            let data_type = inferred(&fields, &name).cloned().unwrap_or(DataType::Utf8);
+            let data_type = fields.get(&name).cloned().unwrap_or(DataType::Utf8);
             Parameter { name, data_type }
         })
         .collect())
 }
 
-fn inferred<'f>(fields: &'f HashMap<String, Option<FieldRef>>, name: &str) -> Option<&'f DataType> {
-    let data_type = fields.get(name)?.as_ref()?.data_type();
-    (*data_type != DataType::Null).then_some(data_type)
+type Types = HashMap<String, DataType>;
+
+/// The types that the statement needs, by parameter: what DataFusion infers, and beside it what is said in so many words
+/// by a cast, and the whole number of rows of LIMIT and OFFSET.
+fn fields(plan: &LogicalPlan) -> Result<Types> {
+    let inferred = plan.get_parameter_fields()?;
+    let known = inferred.into_iter().filter_map(|(name, field)| Some((name, field?.data_type().clone())));
+    let mut types: Types = known.filter(|(_, data_type)| *data_type != DataType::Null).collect();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for count in limit.skip.iter().chain(&limit.fetch) {
+                note(&mut types, count, &DataType::Int64);
+            }
+        }
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let LogicalExpr::Cast(Cast { expr, field }) | LogicalExpr::TryCast(TryCast { expr, field }) = expr {
+                    note(&mut types, expr, field.data_type());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(types)
+}
+
+/// Notes the type of an expression that is a parameter, unless it is known.
+fn note(types: &mut Types, expr: &LogicalExpr, data_type: &DataType) {
+    if let LogicalExpr::Placeholder(placeholder) = expr {
+        types.entry(placeholder.id.clone()).or_insert_with(|| data_type.clone());
+    }
 }
 
 /// The plan with these values. They keep the type in which the client sent them, so that a number is compared as that
@@ -132,11 +161,11 @@ pub(super) fn bind(plan: LogicalPlan, count: usize, values: &[ScalarValue]) -> R
     if count == 0 {
         return Ok(plan);
     }
-    let fields = plan.get_parameter_fields()?;
+    let fields = fields(&plan)?;
     let mut typed = Vec::with_capacity(count);
     for (number, value) in (1..).zip(values) {
         let name = format!("${number}");
-        typed.push(match inferred(&fields, &name) {
+        typed.push(match fields.get(&name) {
             Some(wanted) => as_wanted(value, wanted).map_err(|said| {
                 Error::user(format!("parameter {name} is not {}: {said}", crate::session::type_name(wanted)))
             })?,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use portolan_connector::{SourceExec, SourceMetrics, TableName};
@@ -77,10 +79,7 @@ fn source(leaf: &SourceExec) -> SourceProgress {
         (false, false) => SourceState::Waiting,
     };
     let (done, total) = match leaf.native() {
-        Some(_) => {
-            let files = report.units.iter().find(|unit| unit.kind == "files").map(|unit| unit.kept);
-            (count(&metrics, FILES_DONE).unwrap_or_default(), files)
-        }
+        Some(native) => (count(&metrics, FILES_DONE).unwrap_or_default(), files(native)),
         None => {
             let splits: usize = leaf.splits().iter().map(Vec::len).sum();
             (count(&metrics, SourceMetrics::SPLITS_DONE).unwrap_or_default(), Some(splits as u64))
@@ -97,6 +96,12 @@ fn source(leaf: &SourceExec) -> SourceProgress {
         splits_done: done,
         splits_total: total,
     }
+}
+
+/// Files of a scan, or the parts of files where those are divided between threads.
+fn files(native: &Arc<dyn ExecutionPlan>) -> Option<u64> {
+    let scan = native.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
+    Some(scan.file_groups.iter().map(|group| group.len() as u64).sum())
 }
 
 /// DataFusion's counter of files that a scan has read or skipped.

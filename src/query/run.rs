@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
@@ -217,9 +218,18 @@ impl RecordBatchStream for Rows {
 }
 
 /// A batch under the schema that was announced. Plans may know more of their columns than was said, such as that one
-/// has no NULL; they never know less.
+/// has no NULL, and some of DataFusion's rules give a decimal more digits than the query's own type has.
 fn announced(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
+        match column.data_type() == field.data_type() {
+            true => Ok(Arc::clone(column)),
+            false => cast_with_options(column, field.data_type(), &strict),
+        }
+    });
+    let columns: Vec<ArrayRef> =
+        columns.collect::<Result<_, _>>().map_err(|error| Error::from(DataFusionError::from(error)))?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &rows)
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
         .map_err(|error| Error::internal(format!("the rows are not what was announced: {error}")))
 }

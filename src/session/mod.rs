@@ -3,6 +3,7 @@
 mod answer;
 mod describe;
 mod principal;
+mod reload;
 mod script;
 mod settings;
 mod show;
@@ -110,6 +111,7 @@ impl Session {
                 let given = request.parameters.len();
                 Err(Error::user(format!("the statement has no parameters, and values for {given} were given")))
             }
+            Statement::ReloadCatalogs => self.reload_catalogs(),
             Statement::KillQuery { id, message } => {
                 self.engine.queries().kill(&id, &self.principal, message.as_deref())?;
                 Answer::done("CALL")
@@ -152,6 +154,7 @@ impl Session {
         match statement {
             Statement::Explain(_) => Ok(explain::schema()),
             Statement::KillQuery { .. } => Ok(Answer::empty_schema()),
+            Statement::ReloadCatalogs => Ok(reload::schema()),
             Statement::Use { catalog, schema } => self.place(catalog, schema).await.map(|_| Answer::empty_schema()),
             Statement::Set { name, value } => self.settings().set(&name, &value).map(|()| Answer::empty_schema()),
             Statement::Reset { name } => {
@@ -296,6 +299,13 @@ impl Session {
         let (plan, scope) = self.plan(&mut run, *explained.query.clone(), request).await?;
         let text = run.complete(Box::pin(async move { explain::explain(plan, &explained).await })).await?;
         Answer::text(scope.query_id(), explain::schema(), text)
+    }
+
+    fn reload_catalogs(&self) -> Result<Answer> {
+        if !self.principal.is_admin {
+            return Err(Error::denied("only administrators reload the catalogs"));
+        }
+        reload::answer(&self.engine.reload_catalogs()?)
     }
 
     async fn change_place(&self, catalog: Option<String>, schema: String) -> Result<Answer> {

@@ -34,11 +34,7 @@ pub(super) async fn answer(session: &Session, statement: Statement) -> Result<An
 fn catalogs(session: &Session, like: Option<&str>) -> Result<Answer> {
     let mut rows = TextRows::new(&["catalog", "connector", "state"]);
     for catalog in session.engine().catalogs().iter().filter(|catalog| matches(&catalog.name, like)) {
-        let state = match catalog.connector() {
-            Ok(_) => "ok".to_owned(),
-            Err(error) => error.message().text.clone(),
-        };
-        rows.push([Some(catalog.name.clone()), Some(catalog.connector_name.clone()), Some(state)]);
+        rows.push([Some(catalog.name.clone()), Some(catalog.connector_name.clone()), Some(catalog.state())]);
     }
     rows.answer()
 }

@@ -71,6 +71,7 @@ pub enum Statement {
     Set { name: String, value: String },
     Reset { name: Option<String> },
     KillQuery { id: String, message: Option<String> },
+    ReloadCatalogs,
 }
 
 impl Statement {
@@ -483,17 +484,24 @@ fn reset(mut words: Words<'_>) -> Result<Statement> {
 }
 
 /// `CALL system.kill_query('id' [, 'message'])`, also with Trino's schema and names: `system.runtime.kill_query(query_id =>
-/// 'id', message => 'why')`.
+/// 'id', message => 'why')`; and `CALL system.reload_catalogs()`.
 fn call(mut words: Words<'_>) -> Result<Statement> {
     words.tokens.next();
     let procedure = words.name("a procedure", 3)?.join(".");
-    if !["system.kill_query", "system.runtime.kill_query"].contains(&procedure.as_str()) {
-        return Err(
-            Error::not_found(format!("procedure {procedure} does not exist")).hint("there is system.kill_query('id')")
-        );
+    let kills = ["system.kill_query", "system.runtime.kill_query"].contains(&procedure.as_str());
+    if !kills && procedure != "system.reload_catalogs" {
+        return Err(Error::not_found(format!("procedure {procedure} does not exist"))
+            .hint("there are system.kill_query('id') and system.reload_catalogs()"));
     }
     if !words.take_token(&Token::LParen) {
         return Err(words.unexpected("("));
+    }
+    if !kills {
+        if !words.take_token(&Token::RParen) {
+            return Err(words.unexpected(")"));
+        }
+        words.end()?;
+        return Ok(Statement::ReloadCatalogs);
     }
     let id = words.argument("query_id", "the query's id in single quotes")?;
     let message = match words.take_token(&Token::Comma) {

@@ -169,7 +169,8 @@ def metadata(uri):
         assert sorted(connection.adbc_get_table_types()) == ["BASE TABLE", "VIEW"]
 
         objects = connection.adbc_get_objects(depth="all").read_all().to_pylist()
-        assert sorted(catalog["catalog_name"] for catalog in objects) == ["events", "lake", "pg"], objects
+        names = sorted(catalog["catalog_name"] for catalog in objects)
+        assert names == ["events", "lake", "pg", "system"], names
 
         objects = connection.adbc_get_objects(
             depth="all", catalog_filter="pg", db_schema_filter="pub%", table_name_filter="c%"
@@ -201,7 +202,6 @@ def metadata(uri):
 
 if __name__ == "__main__":
     uri, part = sys.argv[1:]
-    {"statements": statements, "sessions": sessions, "errors": errors, "streaming": streaming, "metadata": metadata}[
-        part
-    ](uri)
+    parts = [statements, parameters, options, sessions, errors, streaming, metadata]
+    {function.__name__: function for function in parts}[part](uri)
     print(f"{part}: ok")

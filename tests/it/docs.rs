@@ -26,6 +26,25 @@ fn the_reference_of_the_catalog_file_is_up_to_date() {
 }
 
 #[test]
+fn the_reference_of_settings_and_system_tables_is_up_to_date() {
+    let mut text = String::from(
+        "# Settings and system tables\n\nMade from the engine's declarations.\n\n## Session settings\n\n`SET SESSION name = 'value'` changes one, \
+         `RESET SESSION name` or `RESET ALL` takes it back, `SHOW SESSION` lists them; over Flight SQL they are session options too.\n\n\
+         | setting | value | default | meaning |\n|---|---|---|---|\n",
+    );
+    for spec in portolan::session::setting_specs() {
+        let default = spec.default.map(|default| format!("`{default}`")).unwrap_or_default();
+        let _ = writeln!(text, "| `{}` | {} | {default} | {} |", spec.name, spec.kind.describe(), spec.help);
+    }
+    text.push_str(
+        "\n## Procedures\n\n* `CALL system.kill_query('id' [, 'message'])` ends a query: one's own, or anybody's for an administrator.\n\
+         * `CALL system.reload_catalogs()` reads the catalog file again, for administrators.\n\n",
+    );
+    text.push_str(&portolan::catalog::system_reference());
+    check("docs/settings.md", &text);
+}
+
+#[test]
 fn the_options_of_the_server_are_up_to_date() {
     // What comes before the mark is written by hand.
     const MARK: &str = "<!-- options -->\n";

@@ -17,6 +17,7 @@ mod federated;
 mod flight;
 mod queries;
 mod robustness;
+mod serve;
 mod shop;
 mod slt;
 mod table;

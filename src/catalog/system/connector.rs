@@ -6,18 +6,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, FieldRef, Schema};
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use portolan_connector::{
     Capabilities, Column, Connector, ConnectorError, ConnectorTable, Domain, Estimate, Fold, PlanContext, QueryContext,
     ReadContext, Reason, Result, Scan, ScanRequest, Snapshot, SourcePlan, Split, TableEntry, TableKind, TableName,
     Verdict,
 };
+use serde::{Deserialize, Serialize};
 
 use super::SYSTEM_CATALOG;
 use super::tables::{SystemTable, system_tables};
-use crate::query::{Queries, Query};
+use crate::query::Queries;
 
 /// The domain of all columns: no rule names it, so that the engine does everything.
 const SYSTEM: Domain = Domain("system");
@@ -35,14 +36,23 @@ impl SystemConnector {
     }
 }
 
-/// The queries that the asking user may see, as they were found first.
+/// The query that asks.
 #[derive(Debug)]
-struct Seen(Vec<Arc<Query>>);
+struct Asking(String);
 
-impl Snapshot for Seen {
+impl Snapshot for Asking {
     fn describe(&self) -> Option<String> {
         None
     }
+}
+
+/// What a split reads: a table whole, for a query whose user may see only some of its rows.
+#[derive(Debug, Serialize, Deserialize)]
+struct Read {
+    schema: String,
+    table: String,
+    columns: Vec<usize>,
+    query_id: String,
 }
 
 #[async_trait]
@@ -68,25 +78,37 @@ impl Connector for SystemConnector {
     }
 
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
-        let found = system_tables().iter().find(|known| known.schema == schema && known.name == table);
-        Ok(found.map(|table| Arc::new(Table::new(table)) as Arc<dyn ConnectorTable>))
+        Ok(find(schema, table).map(|table| Arc::new(Table::new(table)) as Arc<dyn ConnectorTable>))
     }
 
-    /// Which queries there are to see is settled here: it depends on who asks. Planning that is no query sees none.
     async fn begin(&self, query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
-        let asking = self.queries.find(&query.query_id);
-        Ok(Arc::new(Seen(asking.map(|query| self.queries.visible_to(query.principal())).unwrap_or_default())))
+        Ok(Arc::new(Asking(query.query_id.clone())))
     }
 
-    fn read(&self, _split: &Split, _context: ReadContext) -> Result<SendableRecordBatchStream> {
-        Err(ConnectorError::internal("system tables have no splits").in_catalog(SYSTEM_CATALOG))
+    fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {
+        let wrong =
+            |said: String| ConnectorError::internal("cannot make the rows").said(said).in_catalog(SYSTEM_CATALOG);
+        let read: Read = serde_json::from_value(split.payload.clone()).map_err(|error| wrong(error.to_string()))?;
+        let table = find(&read.schema, &read.table).ok_or_else(|| wrong("the table is gone".to_owned()))?;
+        let asking = self.queries.find(&read.query_id);
+        let seen = asking.map(|query| self.queries.visible_to(query.principal())).unwrap_or_default();
+        let (arrays, rows) = table.arrays(&seen, &read.columns);
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let whole = RecordBatch::try_new_with_options(Arc::clone(&context.schema), arrays, &options)
+            .map_err(|error| wrong(error.to_string()))?;
+        let parts = (0..rows).step_by(context.batch_rows.max(1));
+        let parts: Vec<_> = parts.map(|start| Ok(whole.slice(start, context.batch_rows.min(rows - start)))).collect();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(context.schema, futures::stream::iter(parts))))
     }
+}
+
+fn find(schema: &str, table: &str) -> Option<&'static SystemTable> {
+    system_tables().iter().find(|known| known.schema == schema && known.name == table)
 }
 
 #[derive(Debug)]
 struct Table {
     name: TableName,
-    table: &'static SystemTable,
     columns: Vec<Column>,
 }
 
@@ -98,7 +120,7 @@ impl Table {
             shown.comment = Some(column.help.to_owned());
             shown
         });
-        Self { name: TableName::new(SYSTEM_CATALOG, table.schema, table.name), table, columns: columns.collect() }
+        Self { name: TableName::new(SYSTEM_CATALOG, table.schema, table.name), columns: columns.collect() }
     }
 }
 
@@ -125,24 +147,26 @@ impl ConnectorTable for Table {
     }
 
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
-        let wrong = |said: String| ConnectorError::internal("cannot make the rows").said(said).in_table(&self.name);
-        let seen =
-            context.snapshot.downcast_ref::<Seen>().ok_or_else(|| wrong("the snapshot is another's".to_owned()))?;
-        let (arrays, rows) = self.table.arrays(&seen.0, &request.projection);
+        let wrong = |said: String| ConnectorError::internal("cannot plan the scan").said(said).in_table(&self.name);
+        let asking =
+            context.snapshot.downcast_ref::<Asking>().ok_or_else(|| wrong("the snapshot is another's".to_owned()))?;
         let fields = request.projection.iter().filter_map(|index| self.columns.get(*index));
         let schema = Arc::new(Schema::new(fields.map(|column| Arc::clone(&column.field)).collect::<Vec<FieldRef>>()));
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)
-            .map_err(|error| wrong(error.to_string()))?;
-        let native = MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&schema), None)
-            .map_err(|error| wrong(error.to_string()))?;
+        let read = Read {
+            schema: self.name.schema.clone(),
+            table: self.name.table.clone(),
+            columns: request.projection.clone(),
+            query_id: asking.0.clone(),
+        };
+        let payload = serde_json::to_value(read).map_err(|error| wrong(error.to_string()))?;
+        let split = Split { payload, label: self.name.to_string(), rows: None };
         Ok(SourcePlan {
             schema,
-            scan: Scan::Native(native),
+            scan: Scan::Splits(vec![split]),
             request: None,
             remote_filters: Vec::new(),
             units: Vec::new(),
-            estimate: Estimate { rows: Some(rows as u64), bytes: None },
+            estimate: Estimate::default(),
         })
     }
 }

@@ -144,7 +144,7 @@ impl Shell {
 
     fn connection_info(&mut self) -> Result<(), Stop> {
         let catalogs = self.session.engine().catalogs();
-        let names: Vec<&str> = catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
+        let names: Vec<&str> = catalogs.configured().map(|catalog| catalog.name.as_str()).collect();
         let mut text = format!("Portolan {}, in this process.\n", env!("CARGO_PKG_VERSION"));
         match (&self.catalogs_file, names.as_slice()) {
             (_, []) => text.push_str("No catalog is configured: start with --catalogs FILE."),

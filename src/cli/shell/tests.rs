@@ -142,7 +142,8 @@ async fn commands_that_do_not_exist_name_the_nearest() {
 async fn lists_of_what_is_not_there() {
     let (out, err) = typed(&["\\l", "\\dt", "\\dn", "\\conninfo"]).await;
     assert_eq!(err, "");
-    assert_eq!(out.matches("(0 rows)").count(), 3, "{out}");
+    // Only the engine's own tables are there.
+    assert_eq!(out.matches(" system ").count(), 5, "{out}");
     assert!(out.contains("No catalog is configured"), "{out}");
     let (_, err) = typed(&["\\c pg", "\\d pg.public.t"]).await;
     assert_eq!(err.matches("catalog \"pg\" does not exist").count(), 2, "{err}");

@@ -47,7 +47,7 @@ fn answers_have_the_columns_of_the_specification() {
     block_on(async {
         let client = &mut server.client().await;
         let info = client.get_catalogs().await.unwrap();
-        assert_eq!(listed(client, info).await, (vec!["catalog_name Utf8".to_owned()], Vec::new()));
+        assert_eq!(listed(client, info).await, (vec!["catalog_name Utf8".to_owned()], vec!["system".to_owned()]));
         let info = client.get_db_schemas(schemas(None, None)).await.unwrap();
         assert_eq!(listed(client, info).await.0, ["catalog_name Utf8?", "db_schema_name Utf8"]);
 
@@ -147,7 +147,7 @@ fn the_shop_is_listed_and_filtered() {
     block_on(async {
         let client = &mut server.client().await;
         let info = client.get_catalogs().await.unwrap();
-        assert_eq!(listed(client, info).await.1, ["events", "lake", "pg"]);
+        assert_eq!(listed(client, info).await.1, ["events", "lake", "pg", "system"]);
 
         let info = client.get_db_schemas(schemas(None, Some("s%"))).await.unwrap();
         assert_eq!(listed(client, info).await.1, ["lake|sales"]);

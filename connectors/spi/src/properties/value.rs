@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// One catalog of the catalog file, validated against its connector's declarations.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CatalogEntry {
     /// The catalog's name.
     pub name: String,
@@ -34,8 +34,24 @@ pub enum PropertyValue {
     Sections(Vec<(String, Properties)>),
 }
 
+impl PartialEq for PropertyValue {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(left), Self::Text(right)) => left == right,
+            (Self::Secret(left), Self::Secret(right)) => left.expose_secret() == right.expose_secret(),
+            (Self::Boolean(left), Self::Boolean(right)) => left == right,
+            (Self::Integer(left), Self::Integer(right)) => left == right,
+            (Self::List(left), Self::List(right)) => left == right,
+            (Self::Map(left), Self::Map(right)) => left == right,
+            (Self::Section(left), Self::Section(right)) => left == right,
+            (Self::Sections(left), Self::Sections(right)) => left == right,
+            _ => false,
+        }
+    }
+}
+
 /// Validated properties, by name. A getter for another kind than was declared finds nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Properties {
     values: BTreeMap<String, PropertyValue>,
 }
