@@ -27,6 +27,11 @@ pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, m
             return Ending::WrongUsage;
         }
     };
+    if !is_local(address)
+        && let Some((danger, _)) = dangers(&arguments)
+    {
+        console.warning(&format!("other machines reach {address}, and the server {danger}"));
+    }
     let options = options(arguments);
     let scheme = if options.tls.is_some() { "grpc+tls" } else { "grpc" };
     let server = match server(process, &file, options, &mut console) {
@@ -113,7 +118,7 @@ async fn address(arguments: &ServeArguments) -> Result<SocketAddr, String> {
         Ok(None) => return Err(format!("--listen {listen}: the name has no address")),
         Err(error) => return Err(format!("--listen {listen}: {error}: write HOST:PORT, such as 127.0.0.1:32010")),
     };
-    if address.ip().to_canonical().is_loopback() || arguments.users.insecure {
+    if is_local(address) || arguments.users.insecure {
         return Ok(address);
     }
     match dangers(arguments) {
@@ -123,6 +128,11 @@ async fn address(arguments: &ServeArguments) -> Result<SocketAddr, String> {
              127.0.0.1, or add --insecure on a network that you trust"
         )),
     }
+}
+
+/// Whether only this machine reaches an address.
+fn is_local(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 /// What is wrong with listening to other machines, and what to do about it.

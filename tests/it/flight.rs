@@ -3,6 +3,7 @@
 mod actions;
 mod adbc;
 mod errors;
+mod limits;
 mod metadata;
 mod parameters;
 mod security;
