@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
         }
     };
     let mut console = Console::standard();
-    if let Err(message) = logging::start(arguments.process.log.as_deref()) {
+    if let Err(message) = logging::start(arguments.process.log.as_deref(), arguments.process.log_format) {
         console.error(&message);
         return ExitCode::from(Ending::WrongUsage.code());
     }

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::ipc::CompressionType;
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
@@ -45,8 +46,11 @@ pub(super) fn schema_bytes(schema: &Schema) -> Result<Bytes, Status> {
 /// `schema` is the result of [`wire_schema`] for these rows.
 pub(super) fn messages(
     schema: SchemaRef,
+    compression: Option<CompressionType>,
     rows: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
-) -> BoxStream<'static, Result<FlightData, Status>> {
+) -> Result<BoxStream<'static, Result<FlightData, Status>>, Status> {
+    let options = IpcWriteOptions::default().try_with_compression(compression);
+    let options = options.map_err(|error| internal("cannot compress rows", error))?;
     let wire = Arc::clone(&schema);
     let batches = rows
         // Before the conversion, which may copy, and after it, which may change the size.
@@ -54,12 +58,13 @@ pub(super) fn messages(
         .map(move |batch| batch.and_then(|batch| convert(&batch, &wire)))
         .flat_map(parts)
         .map_err(Into::into);
-    FlightDataEncoderBuilder::new()
+    let messages = FlightDataEncoderBuilder::new()
         .with_schema(schema)
+        .with_options(options)
         .with_max_flight_data_size(usize::MAX)
         .build(batches)
-        .map_err(encoder_status)
-        .boxed()
+        .map_err(encoder_status);
+    Ok(messages.boxed())
 }
 
 fn parts(batch: Result<RecordBatch, Status>) -> impl Stream<Item = Result<RecordBatch, Status>> {
@@ -134,7 +139,7 @@ mod tests {
     async fn sent(batch: RecordBatch) -> (SchemaRef, Vec<FlightData>) {
         let schema = wire_schema(&batch.schema());
         let rows = stream::iter([Ok(batch)]);
-        (Arc::clone(&schema), messages(schema, rows).try_collect().await.unwrap())
+        (Arc::clone(&schema), messages(schema, None, rows).unwrap().try_collect().await.unwrap())
     }
 
     async fn received(messages: Vec<FlightData>) -> Vec<RecordBatch> {
@@ -242,7 +247,7 @@ mod tests {
             counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             Ok(batch.clone())
         });
-        let mut messages = messages(schema, endless);
+        let mut messages = messages(schema, None, endless).unwrap();
         for expected in [0, 1, 2, 3] {
             messages.try_next().await.unwrap().unwrap();
             assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), expected);
@@ -254,10 +259,28 @@ mod tests {
         let field = Field::new("n", DataType::Utf8View, false).with_metadata(HashMap::from([("k".into(), "v".into())]));
         let schema = wire_schema(&Schema::new(vec![field]));
         assert_eq!(schema.field(0).metadata().get("k").map(String::as_str), Some("v"));
-        let messages: Vec<_> = messages(Arc::clone(&schema), stream::empty()).try_collect().await.unwrap();
+        let messages: Vec<_> =
+            messages(Arc::clone(&schema), None, stream::empty()).unwrap().try_collect().await.unwrap();
         let mut decoded = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(Ok)));
         assert!(decoded.next().await.is_none());
         assert_eq!(decoded.schema(), Some(&schema));
+    }
+
+    #[tokio::test]
+    async fn compressed_rows_are_smaller_and_the_same() {
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values((0..5000).map(|row| format!("text {}", row % 3))));
+        let batch = RecordBatch::try_from_iter([("text", text)]).unwrap();
+        let schema = wire_schema(&batch.schema());
+        let bytes = |messages: &[FlightData]| messages.iter().map(|message| message.data_body.len()).sum::<usize>();
+        let mut sizes = Vec::new();
+        for compression in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
+            let rows = stream::iter([Ok(batch.clone())]);
+            let sent = messages(Arc::clone(&schema), compression, rows).unwrap();
+            let sent: Vec<FlightData> = sent.try_collect().await.unwrap();
+            sizes.push(bytes(&sent));
+            assert_eq!(received(sent).await, std::slice::from_ref(&batch));
+        }
+        assert!(sizes[1] * 3 < sizes[0] && sizes[2] * 3 < sizes[0], "{sizes:?}");
     }
 
     #[tokio::test]
@@ -265,7 +288,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
         let schema = wire_schema(&batch.schema());
         let rows = stream::iter([Ok(batch), Err(Status::unavailable("gone"))]);
-        let results: Vec<_> = messages(schema, rows).collect().await;
+        let results: Vec<_> = messages(schema, None, rows).unwrap().collect().await;
         let status = results.last().unwrap().as_ref().unwrap_err();
         assert_eq!((status.code(), status.message()), (tonic::Code::Unavailable, "gone"));
     }

@@ -161,6 +161,7 @@ impl FlightSql {
                 Ok(Running {
                     query_id: String::new(),
                     schema: listing.schema(&self.facts),
+                    compression: None,
                     rows: stream::iter([Ok(rows)]).boxed(),
                 })
             }
@@ -248,8 +249,9 @@ impl FlightService for FlightSql {
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
         let caller = self.caller(&request)?;
-        let Running { query_id, schema, rows } = self.run(self.ticketed(request.get_ref(), &caller)?).await?;
-        let mut response = caller.answer(self.stop.ends(messages(schema, rows)).boxed());
+        let Running { query_id, schema, compression, rows } =
+            self.run(self.ticketed(request.get_ref(), &caller)?).await?;
+        let mut response = caller.answer(self.stop.ends(messages(schema, compression, rows)?).boxed());
         if let Ok(value) = MetadataValue::try_from(&query_id)
             && !query_id.is_empty()
         {

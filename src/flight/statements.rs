@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::ipc::CompressionType;
 use datafusion::common::ScalarValue;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -30,6 +31,8 @@ pub(super) struct Running {
     pub(super) query_id: String,
     /// The rows' schema on the wire.
     pub(super) schema: SchemaRef,
+    /// How the rows are compressed on the wire.
+    pub(super) compression: Option<CompressionType>,
     /// The rows. Dropping the stream cancels the query.
     pub(super) rows: BoxStream<'static, Result<RecordBatch, Status>>,
 }
@@ -93,11 +96,12 @@ impl Task {
     /// Starts the statement: once, or once for each row of values with the answers one after another.
     pub(super) async fn run(self) -> Result<Running, Status> {
         let query_id = self.asking.engine().queries().new_id();
+        let compression = self.standing.settings().result_compression();
         let schema = match self.rows.as_deref() {
             None | Some([_]) => {
                 let row = self.rows.as_deref().and_then(<[_]>::first).cloned().unwrap_or_default();
                 let (schema, rows) = self.start(row, query_id.clone()).await?;
-                return Ok(Running { query_id, schema: wire_schema(&schema), rows });
+                return Ok(Running { query_id, schema: wire_schema(&schema), compression, rows });
             }
             Some(_) => self.schema().await?,
         };
@@ -111,7 +115,7 @@ impl Task {
                 }
             })
             .try_flatten();
-        Ok(Running { query_id, schema, rows: rows.boxed() })
+        Ok(Running { query_id, schema, compression, rows: rows.boxed() })
     }
 
     async fn start(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use datafusion::arrow::ipc::CompressionType;
 use datafusion::prelude::SessionConfig;
 use portolan_connector::properties::{self, parse_bytes, parse_duration};
 use portolan_connector::{PropertyKind, PropertySpec};
@@ -13,6 +14,7 @@ const PUSHDOWN: &str = "pushdown";
 const BATCH_ROWS: &str = "batch_rows";
 const QUERY_MAX_MEMORY: &str = "query_max_memory";
 const QUERY_MAX_RUN_TIME: &str = "query_max_run_time";
+const RESULT_COMPRESSION: &str = "result_compression";
 const TARGET_PARTITIONS: &str = "target_partitions";
 
 /// All settings.
@@ -40,6 +42,12 @@ pub fn setting_specs() -> &'static [PropertySpec] {
             PropertyKind::Duration,
             "how long a query may take from when it is asked; without a value, for ever",
         ),
+        PropertySpec::new(
+            RESULT_COMPRESSION,
+            PropertyKind::OneOf(&["none", "lz4", "zstd"]),
+            "how a server compresses the rows that it sends",
+        )
+        .or("none"),
         PropertySpec::new(
             TARGET_PARTITIONS,
             PropertyKind::Integer { min: 1, max: 1024 },
@@ -102,6 +110,15 @@ impl Settings {
     /// The most memory that a query may have, in bytes.
     pub(crate) fn query_max_memory(&self) -> Option<usize> {
         self.changed.get(QUERY_MAX_MEMORY).and_then(|value| parse_bytes(value).ok())
+    }
+
+    /// How a server compresses rows; `None` for not at all.
+    pub(crate) fn result_compression(&self) -> Option<CompressionType> {
+        match self.changed.get(RESULT_COMPRESSION).map(String::as_str) {
+            Some("lz4") => Some(CompressionType::LZ4_FRAME),
+            Some("zstd") => Some(CompressionType::ZSTD),
+            _ => None,
+        }
     }
 
     /// The settings that were changed, with their values.

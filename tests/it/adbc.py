@@ -37,6 +37,13 @@ def statements(uri):
         assert [column[0] for column in cursor.description] == ["one"]
         assert cursor.fetchall() == []
 
+        # Compressed rows are the same rows.
+        for compression in ["lz4", "zstd"]:
+            cursor.executescript(f"SET SESSION result_compression = '{compression}'")
+            cursor.execute("SELECT sum(value) AS total FROM generate_series(1, 1000)")
+            assert cursor.fetchall() == [(500500,)]
+        cursor.executescript("RESET ALL")
+
         # Types that older clients do not know arrive as those that they do.
         cursor.execute("SELECT arrow_cast('a', 'Utf8View') AS v, arrow_cast('b', 'Dictionary(Int32, Utf8)') AS d")
         table = cursor.fetch_arrow_table()
