@@ -280,7 +280,7 @@ mod tests {
             sizes.push(bytes(&sent));
             assert_eq!(received(sent).await, std::slice::from_ref(&batch));
         }
-        assert!(sizes[1] * 3 < sizes[0] && sizes[2] * 3 < sizes[0], "{sizes:?}");
+        assert!(sizes[1] * 2 < sizes[0] && sizes[2] * 2 < sizes[0], "{sizes:?}");
     }
 
     #[tokio::test]
