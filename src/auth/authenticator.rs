@@ -101,7 +101,7 @@ impl Authenticator {
         Ok(Self {
             key: options.key_file.as_deref().map_or_else(SigningKey::random, SigningKey::read)?,
             token_life: options.token_life.as_secs(),
-            admins: options.admins.into_iter().collect(),
+            admins: options.admins.iter().map(|name| name.trim().to_owned()).collect(),
             passwords: options.users_file.as_deref().map(PasswordLogin::open).transpose()?,
             tokens: options.jwt.map(JwtVerifier::open).transpose()?,
             certificates: options.client_certificates,

@@ -17,8 +17,11 @@ const ADDRESS_FREE_FAILURES: u32 = 20;
 /// The first wait. Each further failure doubles it.
 const DELAY_MIN: Duration = Duration::from_millis(250);
 
-/// The longest wait for one failure.
-const DELAY_MAX: Duration = Duration::from_secs(8);
+/// The longest wait of a user.
+const USER_DELAY_MAX: Duration = Duration::from_secs(8);
+
+/// The longest wait of an address. It may be a proxy's, and others than the one who guesses wait for it.
+const ADDRESS_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// After this long without a failure, all is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(15 * 60);
@@ -38,6 +41,13 @@ impl Key {
         match self {
             Self::User(_) => USER_FREE_FAILURES,
             Self::Address(_) => ADDRESS_FREE_FAILURES,
+        }
+    }
+
+    fn delay_max(&self) -> Duration {
+        match self {
+            Self::User(_) => USER_DELAY_MAX,
+            Self::Address(_) => ADDRESS_DELAY_MAX,
         }
     }
 }
@@ -115,7 +125,10 @@ fn network(address: IpAddr) -> IpAddr {
 
 fn delay(key: &Key, failures: u32) -> Duration {
     match failures.checked_sub(key.free_failures() + 1) {
-        Some(doublings) => DELAY_MIN.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX)).min(DELAY_MAX),
+        Some(doublings) => {
+            let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+            DELAY_MIN.saturating_mul(factor).min(key.delay_max())
+        }
         None => Duration::ZERO,
     }
 }
@@ -155,9 +168,9 @@ mod tests {
             assert_eq!(throttle.begin("bob", HERE, now), Ok(()));
         }
         fail(&throttle, "alice", 100, now);
-        assert_eq!(throttle.begin("alice", HERE, now), Err(DELAY_MAX));
+        assert_eq!(throttle.begin("alice", HERE, now), Err(USER_DELAY_MAX));
         // From elsewhere too.
-        assert_eq!(throttle.begin("alice", None, now), Err(DELAY_MAX));
+        assert_eq!(throttle.begin("alice", None, now), Err(USER_DELAY_MAX));
     }
 
     #[test]
@@ -179,6 +192,10 @@ mod tests {
         // Addresses of one IPv6 network count as one, and a mapped IPv4 address as itself.
         let neighbour = Some("::ffff".parse().unwrap());
         assert!(throttle.begin("bob", neighbour, now).is_err());
+        for index in 0..100 {
+            fail(&throttle, &format!("user {index}"), 1, now);
+        }
+        assert_eq!(throttle.begin("bob", HERE, now), Err(ADDRESS_DELAY_MAX));
         assert_eq!(network("::ffff:10.0.0.1".parse().unwrap()), "10.0.0.1".parse::<IpAddr>().unwrap());
     }
 

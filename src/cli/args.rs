@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use portolan_connector::properties::parse_duration;
 
 use super::bytes::Bytes;
 use super::output::Format;
@@ -203,22 +204,11 @@ pub(crate) struct CheckArguments {
     pub(crate) file: PathBuf,
 }
 
-/// Reads `30s`, `5m` or `1h`.
+/// Reads a time of a second or more.
 fn time(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
-    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let number: u64 = number.parse().map_err(|_| "write a number and a unit, such as 30s or 5m".to_owned())?;
-    let seconds = match unit.trim() {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(format!("write a unit behind {number}: s, m, h or d")),
-    };
-    match number.saturating_mul(seconds) {
-        0 => Err("the time must be at least 1s".to_owned()),
-        seconds => Ok(Duration::from_secs(seconds)),
+    match parse_duration(text)? {
+        short if short < Duration::from_secs(1) => Err("the time must be at least 1s".to_owned()),
+        time => Ok(time),
     }
 }
 
@@ -274,6 +264,7 @@ mod tests {
             "portolan serve --jwt-issuer i",
             "portolan serve --max-connections 0",
             "portolan serve --session-idle-time 5",
+            "portolan serve --session-idle-time 999ms",
             "portolan password",
         ] {
             assert!(parse(line).is_err(), "{line}");

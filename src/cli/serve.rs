@@ -31,6 +31,11 @@ pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, m
             return Ending::WrongUsage;
         }
     };
+    if !is_local(address)
+        && let Some((danger, _)) = dangers(&arguments)
+    {
+        console.warning(&format!("other machines reach {address}, and the server {danger}"));
+    }
     match serve(process, &file, address, arguments, &mut console).await {
         Ok(()) => Ending::Success,
         Err(error) => {
@@ -174,7 +179,7 @@ async fn address(arguments: &ServeArguments) -> Result<SocketAddr, String> {
         Ok(None) => return Err(format!("--listen {listen}: the name has no address")),
         Err(error) => return Err(format!("--listen {listen}: {error}: write HOST:PORT, such as 127.0.0.1:32010")),
     };
-    if address.ip().to_canonical().is_loopback() || arguments.users.insecure {
+    if is_local(address) || arguments.users.insecure {
         return Ok(address);
     }
     match dangers(arguments) {
@@ -184,6 +189,11 @@ async fn address(arguments: &ServeArguments) -> Result<SocketAddr, String> {
              127.0.0.1, or add --insecure on a network that you trust"
         )),
     }
+}
+
+/// Whether only this machine reaches an address.
+fn is_local(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 /// What is wrong with listening to other machines, and what to do about it.

@@ -15,9 +15,6 @@ use tonic::transport::server::Connected;
 use super::sessions::ConnectionSessions;
 use crate::auth::Peer;
 
-/// How long a connection may go without a call that is let in. Its place is wanted by others.
-const UNKNOWN_MAX: Duration = Duration::from_secs(60);
-
 /// What each call of a connection knows of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ConnectionInfo {
@@ -36,9 +33,9 @@ impl ConnectionInfo {
         self.is_known.store(true, Ordering::Relaxed);
     }
 
-    /// Ready when the connection has taken up its place for long without a call that was let in.
-    pub(super) async fn stays_unknown(self) {
-        tokio::time::sleep(UNKNOWN_MAX).await;
+    /// Ready after this time if no call of the connection was let in until then.
+    pub(super) async fn stays_unknown(self, patience: Duration) {
+        tokio::time::sleep(patience).await;
         if self.is_known.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
@@ -121,5 +118,27 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_is_not_let_in_stays_unknown() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let patience = Duration::from_millis(10);
+            let (known, unknown) = (ConnectionInfo::default(), ConnectionInfo::default());
+            known.let_in();
+            tokio::select! {
+                () = known.stays_unknown(patience) => panic!("it was let in"),
+                () = async {
+                    unknown.stays_unknown(patience).await;
+                    tokio::time::sleep(patience).await;
+                } => {}
+            }
+        });
     }
 }

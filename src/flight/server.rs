@@ -33,6 +33,9 @@ const HEADER_BYTES_MAX: u32 = 32 << 10;
 /// How long a client may take to agree on encryption.
 const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
+/// How long a connection may go without a call that is let in. Its place is wanted by others.
+const UNKNOWN_MAX: Duration = Duration::from_secs(60);
+
 /// How often a silent client is asked whether it is still there, and how long it may take to answer. One that is gone
 /// without a word does not keep its queries running.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -223,7 +226,7 @@ fn connections(
             async move {
                 let (stream, peer) = greet(stream, peer, tls.as_deref()).await?;
                 let info = ConnectionInfo::new(peer);
-                let unknown = info.clone().stays_unknown();
+                let unknown = info.clone().stays_unknown(UNKNOWN_MAX);
                 let cut = async move {
                     tokio::select! {
                         () = stopped => {}

@@ -129,6 +129,9 @@ impl Sessions {
         let token = self.authenticator.token(identity, &client.id).ok_or_else(failed)?;
         let mut value = MetadataValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| failed())?;
         value.set_sensitive(true);
+        let peer = extensions.get::<ConnectionInfo>().and_then(|connection| connection.peer.address);
+        let address = peer.map(|address| address.to_string());
+        tracing::info!(user = &*identity.principal.name, address, "logged in");
         Ok(value)
     }
 
@@ -143,7 +146,7 @@ impl Sessions {
         principal: &Principal,
         known: &mut HashMap<Arc<str>, Entry>,
     ) -> Result<ClientSession, Status> {
-        self.make_room(known)?;
+        self.make_room(principal, known)?;
         let session = Arc::new(self.engine.session_of(principal.clone()));
         known.insert(Arc::clone(&id), Entry { session: Arc::clone(&session), used: Instant::now() });
         Ok(ClientSession { id, session })
@@ -209,8 +212,9 @@ impl Sessions {
         known.retain(|_, entry| entry.is_in_use() || entry.used.elapsed() < self.limits.idle);
     }
 
-    /// When there are too many sessions, drops those that nothing has used for long, and else the one unused the longest.
-    fn make_room(&self, known: &mut HashMap<Arc<str>, Entry>) -> Result<(), Status> {
+    /// When there are too many sessions, drops those that nothing has used for long, and else the one unused the
+    /// longest. Who has more than half of all makes room for himself.
+    fn make_room(&self, principal: &Principal, known: &mut HashMap<Arc<str>, Entry>) -> Result<(), Status> {
         let count = self.limits.count;
         if known.len() < count {
             return Ok(());
@@ -219,7 +223,9 @@ impl Sessions {
         if known.len() < count {
             return Ok(());
         }
-        let unused = known.iter().filter(|(_, entry)| !entry.is_in_use());
+        let is_own = |entry: &Entry| entry.session.principal().name == principal.name;
+        let own = known.values().filter(|entry| is_own(entry)).count();
+        let unused = known.iter().filter(|(_, entry)| !entry.is_in_use() && (own <= count / 2 || is_own(entry)));
         match unused.min_by_key(|(_, entry)| entry.used).map(|(id, _)| Arc::clone(id)) {
             Some(id) => {
                 known.remove(&id);
@@ -373,6 +379,7 @@ mod tests {
     #[test]
     fn sessions_that_nothing_uses_make_room() {
         let (sessions, alice) = (sessions(), Principal::user("alice"));
+        let of_bob = sessions.open(&Principal::user("bob")).unwrap().id;
         let kept = sessions.open(&alice).unwrap();
         let unused = sessions.open(&alice).unwrap().id;
         for _ in 0..LIMITS.count {
@@ -380,6 +387,8 @@ mod tests {
         }
         assert!(sessions.find(&kept.id).is_some());
         assert!(sessions.find(&unused).is_none());
+        // Who opens so many drops her own, although another's is older.
+        assert!(sessions.find(&of_bob).is_some());
         assert_eq!(sessions.known().len(), LIMITS.count);
         // Idle for long enough, all but those in use go.
         let patient = Sessions { limits: SessionLimits { idle: Duration::ZERO, ..LIMITS }, ..sessions };

@@ -4,6 +4,7 @@ mod actions;
 mod adbc;
 mod errors;
 mod hostile;
+mod limits;
 mod metadata;
 mod parameters;
 mod security;

@@ -19,7 +19,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use super::adbc::script;
-use super::server::{Server, block_on, lines, status};
+use super::server::{Server, block_on, fetch, lines, printed, status};
 
 pub(super) const PASSWORD: &str = "open sesame";
 
@@ -267,6 +267,18 @@ fn a_session_is_there_for_its_user_alone() {
         let unknown = "arrow_flight_session_id=0123";
         let unknown = ask(&server, &[("authorization", &bob), ("cookie", unknown)]).await.unwrap_err();
         assert_eq!((stolen.code(), stolen.message()), (unknown.code(), unknown.message()));
+
+        // What one was given to run or to fetch, another can neither run nor fetch.
+        let mut own = with_header(&server, &alice).await;
+        let info = own.execute("SELECT current_user AS name".to_owned(), None).await.unwrap();
+        let ticket = info.endpoint[0].ticket.clone().unwrap();
+        let mut prepared = own.prepare("SELECT 1 AS one".to_owned(), None).await.unwrap();
+        let prepared = prepared.execute().await.unwrap().endpoint[0].ticket.clone().unwrap();
+        let mut other = with_header(&server, &bob).await;
+        for ticket in [&ticket, &prepared] {
+            assert_eq!(status(other.do_get(ticket.clone()).await).code(), Code::NotFound);
+        }
+        assert_eq!(printed(&fetch(&mut own, info).await.1), ["alice"]);
 
         // Two users of one connection, as behind a proxy, have a session each.
         let mut client = server.client().await;

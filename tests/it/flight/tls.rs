@@ -178,7 +178,7 @@ fn a_certificate_says_who_the_client_is() {
     let (alice, bob) = (authority.user("alice"), authority.user("bob"));
     block_on(async {
         let mut own = client(&server, &authority, Some(&alice)).await;
-        assert_eq!(lines(&mut own, "SELECT 1 AS one").await, ["1"]);
+        assert_eq!(lines(&mut own, "SELECT current_user AS name").await, ["alice"]);
         let of = async |user| connect(&server, &authority, Some(user)).await.unwrap();
         // A session and a token are good for the user who has them.
         let cookie = ask(of(&alice).await, &[]).await.unwrap().unwrap();
