@@ -344,10 +344,10 @@ mod tests {
         let identity = identify(&open, &basic("zoë", ""), &peer).unwrap();
         let text = open.issue("zoë", "session", &identity.proof, start).to_text(&open.key).unwrap();
         let at = |token: &SecretString, now: u64| open.by_session_token(token, &peer, now);
-        assert!(at(&text, start + 50).unwrap().renewed.is_none());
-        let renewed = at(&text, start + 51).unwrap().renewed.unwrap();
+        assert!(at(&text, start + 49).unwrap().renewed.is_none());
+        let renewed = at(&text, start + 50).unwrap().renewed.unwrap();
         assert_eq!(at(&text, start + 100).unwrap_err(), Refusal::BadToken);
-        let found = at(&renewed, start + 150).unwrap();
+        let found = at(&renewed, start + 149).unwrap();
         assert_eq!((&*found.principal.name, found.session.as_deref()), ("zoë", Some("session")));
     }
 

@@ -104,6 +104,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::jwt_keys::public_key;
 
     const PAYLOAD: &str =
         "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
@@ -120,6 +121,18 @@ mod tests {
                  TW9gb54h4FRWyuXpoQ";
         DecodingKey::from_rsa_components(n, "AQAB").unwrap()
     }
+
+    /// The same key as others write it.
+    const RSA_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAofgWCuLjybRlzo0tZWJj
+NiuSfb4p4fAkd/wWJcyQoTbji9k0l8W26mPddxHmfHQp+Vaw+4qPCJrcS2mJPMEz
+P1Pt0Bm4d4QlL+yRT+SFd2lZS+pCgNMsD1W/YpRPEwOWvG6b32690r2jZ47soMZo
+9wGzjb/7OMg0LOL+bSf63kpaSHSXndS5z5rexMdbBYUsLA9e+KXBdQOS+UTo7WTB
+EMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6/I5IhlJH7aGhyxX
+FvUK+DWNmoudF8NAco9/h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXp
+oQIDAQAB
+-----END PUBLIC KEY-----";
 
     #[test]
     fn the_examples_of_rfc_7515() {
@@ -139,6 +152,9 @@ mod tests {
                          LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWy\
                          wlVmtVrBp0igcN_IoypGlUPQGe77Rw";
         assert!(verify(header, signature, &rsa_key(), Algorithm::RS256).unwrap());
+        let from_pem = public_key(RSA_PEM.as_bytes()).unwrap().remove(0);
+        assert!(verify(header, signature, &from_pem.key, Algorithm::RS256).unwrap());
+        assert_eq!(from_pem.algorithms, AlgorithmFamily::Rsa.algorithms());
         assert!(!verify(header, signature, &rsa_key(), Algorithm::PS256).unwrap());
         assert!(!verify("eyJhbGciOiJFUzI1NiJ9", signature, &rsa_key(), Algorithm::RS256).unwrap());
 

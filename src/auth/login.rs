@@ -80,7 +80,7 @@ impl PasswordLogin {
             remembered: Arc::clone(&self.remembered),
             throttle: Arc::clone(&self.throttle),
         };
-        let _waiting = self.waiting.try_acquire().map_err(|_| Refusal::Busy)?;
+        let _queued = self.waiting.try_acquire().map_err(|_| Refusal::Busy)?;
         let patience = Instant::now() + WAIT_MAX;
         loop {
             // The semaphore is never closed.
@@ -97,10 +97,11 @@ impl PasswordLogin {
                 }
                 Err(wait) => {
                     drop(turn);
-                    let now = Instant::now();
-                    if now + wait > patience {
-                        return Err(Refusal::TooManyFailures { wait });
+                    let refused = Refusal::TooManyFailures { wait };
+                    if Instant::now() + wait > patience {
+                        return Err(refused);
                     }
+                    let _waiting = self.throttle.wait(name, address).ok_or(refused)?;
                     tokio::time::sleep(wait).await;
                 }
             }

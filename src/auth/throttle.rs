@@ -23,6 +23,11 @@ const USER_DELAY_MAX: Duration = Duration::from_secs(8);
 /// The longest wait of an address. It may be a proxy's, and others than the one who guesses wait for it.
 const ADDRESS_DELAY_MAX: Duration = Duration::from_secs(1);
 
+/// Logins of one user, and from one address, that wait at the same time. Further ones are refused, so that who guesses
+/// leaves room for the logins of others.
+const USER_WAITING_MAX: u32 = 4;
+const ADDRESS_WAITING_MAX: u32 = 32;
+
 /// After this long without a failure, all is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(15 * 60);
 
@@ -44,6 +49,13 @@ impl Key {
         }
     }
 
+    fn waiting_max(&self) -> u32 {
+        match self {
+            Self::User(_) => USER_WAITING_MAX,
+            Self::Address(_) => ADDRESS_WAITING_MAX,
+        }
+    }
+
     fn delay_max(&self) -> Duration {
         match self {
             Self::User(_) => USER_DELAY_MAX,
@@ -58,6 +70,26 @@ struct Entry {
     failed: Instant,
     /// When the next login may begin.
     next: Instant,
+    /// Logins that wait for that.
+    waiting: u32,
+}
+
+/// A login that waits, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Waiting<'a> {
+    throttle: &'a Throttle,
+    keys: Vec<Key>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut entries = self.throttle.entries();
+        for key in &self.keys {
+            if let Some(entry) = entries.get_mut(key) {
+                entry.waiting = entry.waiting.saturating_sub(1);
+            }
+        }
+    }
 }
 
 /// Failed logins, and when the next may be tried.
@@ -82,6 +114,22 @@ impl Throttle {
         Ok(())
     }
 
+    /// A place to wait in, if there is one.
+    pub(super) fn wait(&self, user: &str, address: Option<IpAddr>) -> Option<Waiting<'_>> {
+        let mut entries = self.entries();
+        let keys = keys(user, address);
+        let is_full = |key: &Key| entries.get(key).is_some_and(|entry| entry.waiting >= key.waiting_max());
+        if keys.iter().any(is_full) {
+            return None;
+        }
+        for key in &keys {
+            if let Some(entry) = entries.get_mut(key) {
+                entry.waiting += 1;
+            }
+        }
+        Some(Waiting { throttle: self, keys })
+    }
+
     /// Counts a failure.
     pub(super) fn failed(&self, user: &str, address: Option<IpAddr>, now: Instant) {
         let mut entries = self.entries();
@@ -89,7 +137,7 @@ impl Throttle {
             if !entries.contains_key(&key) {
                 make_room(&mut entries, now);
             }
-            let entry = entries.entry(key.clone()).or_insert(Entry { failures: 0, failed: now, next: now });
+            let entry = entries.entry(key.clone()).or_insert(Entry { failures: 0, failed: now, next: now, waiting: 0 });
             if now.duration_since(entry.failed) > FORGET_AFTER {
                 entry.failures = 0;
             }
@@ -180,6 +228,22 @@ mod tests {
         let later = now + DELAY_MIN;
         assert_eq!(throttle.begin("alice", HERE, later), Ok(()));
         assert_eq!(throttle.begin("alice", HERE, later), Err(DELAY_MIN));
+    }
+
+    #[test]
+    fn few_logins_of_one_user_wait_at_the_same_time() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        fail(&throttle, "alice", USER_FREE_FAILURES + 1, now);
+        let mut waiting: Vec<Waiting<'_>> =
+            (0..USER_WAITING_MAX).map(|_| throttle.wait("alice", HERE).unwrap()).collect();
+        assert!(throttle.wait("alice", None).is_none());
+        assert!(throttle.wait("bob", HERE).is_some());
+        waiting.pop();
+        assert!(throttle.wait("alice", HERE).is_some());
+        // What is forgotten meanwhile is not counted below zero.
+        throttle.succeeded("alice");
+        drop(waiting);
+        assert!(throttle.wait("alice", HERE).is_some());
     }
 
     #[test]

@@ -79,9 +79,9 @@ impl SessionToken {
         (now < token.expires).then_some(token)
     }
 
-    /// Whether more than half of its life is over.
+    /// Whether half of its life is over.
     pub(super) fn is_worn(&self, now: u64) -> bool {
-        now.saturating_sub(self.issued) > self.expires.saturating_sub(self.issued) / 2
+        now.saturating_sub(self.issued) >= self.expires.saturating_sub(self.issued) / 2
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_token_is_worn_in_the_second_half_of_its_life() {
         assert!(!token().is_worn(999));
-        assert!(!token().is_worn(1500));
-        assert!(token().is_worn(1501));
+        assert!(!token().is_worn(1499));
+        assert!(token().is_worn(1500));
     }
 }

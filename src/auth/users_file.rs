@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
-use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier, RECOMMENDED_SALT_LEN};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::credentials::is_name;
@@ -119,14 +119,15 @@ fn nobody<'a>(users: impl Iterator<Item = &'a User>) -> Result<User, String> {
     let cost = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
     let params = users.filter_map(|user| Params::try_from(&user.hash).ok()).max_by_key(cost).unwrap_or_default();
     let no_random = || "the system gives no random numbers".to_owned();
-    let mut random = [0; Params::DEFAULT_OUTPUT_LEN];
-    SystemRandom::new().fill(&mut random).map_err(|_| no_random())?;
+    let (mut salt, mut output) = ([0; RECOMMENDED_SALT_LEN], [0; Params::DEFAULT_OUTPUT_LEN]);
+    let random = SystemRandom::new();
+    random.fill(&mut salt).and_then(|()| random.fill(&mut output)).map_err(|_| no_random())?;
     let hash = PasswordHash {
         algorithm: argon2::Algorithm::Argon2id.ident(),
         version: Some(argon2::Version::V0x13.into()),
         params: (&params).try_into().map_err(|_| NO_HASH.to_owned())?,
-        salt: Some(Salt::generate()),
-        hash: Some(Output::new(&random).map_err(|_| no_random())?),
+        salt: Some(Salt::new(&salt).map_err(|_| no_random())?),
+        hash: Some(Output::new(&output).map_err(|_| no_random())?),
     };
     Ok(User { is_admin: false, encoded: Arc::from(""), hash })
 }

@@ -4,6 +4,7 @@ The server knows alice with the password "open sesame", and no carol."""
 
 import base64
 import sys
+import time
 
 import adbc_driver_flightsql.dbapi as flightsql
 import adbc_driver_manager as adbc
@@ -52,6 +53,16 @@ def password(uri):
     refused(uri, {HEADER: basic(NAME, "")})
     refused(uri, {HEADER: "Bearer portolan-session-0123"})
     refused(uri, {HEADER: "nonsense"})
+
+
+def renewal(uri, seconds):
+    """Calls for longer than a token lives: the driver takes over the ones that answers bring."""
+    end = time.monotonic() + float(seconds)
+    with connect(uri, {"username": NAME, "password": PASSWORD}) as connection, connection.cursor() as cursor:
+        while time.monotonic() < end:
+            cursor.execute("SELECT 1 AS one")
+            assert cursor.fetchall() == [(1,)]
+            time.sleep(0.1)
 
 
 def pyarrow(uri):
@@ -111,7 +122,7 @@ def mutual(uri, authority, certificate, key):
         assert list(client.list_actions())
 
 
-PARTS = {part.__name__: part for part in (password, pyarrow, bearer, tls, mutual)}
+PARTS = {part.__name__: part for part in (password, renewal, pyarrow, bearer, tls, mutual)}
 
 if __name__ == "__main__":
     PARTS[sys.argv[2]](sys.argv[1], *sys.argv[3:])

@@ -184,7 +184,7 @@ fn guessing_is_slow_for_the_one_whose_password_is_guessed() {
 #[test]
 fn a_token_is_renewed_while_the_client_calls() {
     let users = Users::new();
-    let server = asking("renewal", AuthOptions { token_life: Duration::from_secs(4), ..users.options() });
+    let server = asking("renewal", AuthOptions { token_life: Duration::from_secs(6), ..users.options() });
     block_on(async {
         let mut client = server.client().await;
         client.handshake("alice", PASSWORD).await.unwrap();
@@ -211,6 +211,13 @@ fn a_token_is_renewed_while_the_client_calls() {
         let mut client = with_header(&server, &renewed).await;
         assert_eq!(lines(&mut client, "SHOW pushdown").await, ["none"]);
     });
+}
+
+#[test]
+fn adbc_takes_over_the_renewed_token() {
+    let users = Users::new();
+    let server = asking("adbc renewal", AuthOptions { token_life: Duration::from_secs(4), ..users.options() });
+    script("security.py", &format!("grpc://{}", server.address), "renewal", &["9"]);
 }
 
 #[test]
