@@ -2,6 +2,7 @@
 //! client reads them.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -56,15 +57,34 @@ pub(super) fn messages(
         // Before the conversion, which may copy, and after it, which may change the size.
         .flat_map(parts)
         .map(move |batch| batch.and_then(|batch| convert(&batch, &wire)))
-        .flat_map(parts)
-        .map_err(Into::into);
+        .flat_map(parts);
+    let batches = at_least_one(batches, RecordBatch::new_empty(Arc::clone(&schema))).map_err(Into::into);
     let messages = FlightDataEncoderBuilder::new()
-        .with_schema(schema)
+        .with_schema(Arc::clone(&schema))
         .with_options(options)
         .with_max_flight_data_size(usize::MAX)
         .build(batches)
         .map_err(encoder_status);
     Ok(messages.boxed())
+}
+
+/// The items of a stream, or this one if it has none: some clients take a result without any batch for one without columns.
+fn at_least_one(
+    batches: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
+    empty: RecordBatch,
+) -> impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static {
+    let mut batches = Box::pin(batches);
+    let mut instead = Some(empty);
+    stream::poll_fn(move |context| {
+        let next = futures::ready!(batches.as_mut().poll_next(context));
+        Poll::Ready(match next {
+            Some(batch) => {
+                instead = None;
+                Some(batch)
+            }
+            None => instead.take().map(Ok),
+        })
+    })
 }
 
 fn parts(batch: Result<RecordBatch, Status>) -> impl Stream<Item = Result<RecordBatch, Status>> {
@@ -262,6 +282,7 @@ mod tests {
         let messages: Vec<_> =
             messages(Arc::clone(&schema), None, stream::empty()).unwrap().try_collect().await.unwrap();
         let mut decoded = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(Ok)));
+        assert_eq!(decoded.next().await.unwrap().unwrap().num_rows(), 0);
         assert!(decoded.next().await.is_none());
         assert_eq!(decoded.schema(), Some(&schema));
     }

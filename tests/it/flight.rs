@@ -2,6 +2,7 @@
 
 mod actions;
 mod adbc;
+mod ecosystem;
 mod errors;
 mod hostile;
 mod limits;

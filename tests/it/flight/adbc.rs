@@ -9,7 +9,7 @@ use crate::shop;
 const PYTHON: &str = "PORTOLAN_TEST_PYTHON";
 
 const INSTALL: &str = "python3 -m venv ~/.cache/portolan/python && \
-    ~/.cache/portolan/python/bin/pip install adbc-driver-flightsql adbc-driver-manager pyarrow && \
+    ~/.cache/portolan/python/bin/pip install --requirement scripts/requirements-test.txt && \
     export PORTOLAN_TEST_PYTHON=~/.cache/portolan/python/bin/python";
 
 /// Runs a part of a script of this directory with the server's address, and with what else it needs to know. The part
