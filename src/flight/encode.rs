@@ -11,6 +11,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::utils::batches_to_flight_data;
 use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
@@ -57,34 +58,41 @@ pub(super) fn messages(
         // Before the conversion, which may copy, and after it, which may change the size.
         .flat_map(parts)
         .map(move |batch| batch.and_then(|batch| convert(&batch, &wire)))
-        .flat_map(parts);
-    let batches = at_least_one(batches, RecordBatch::new_empty(Arc::clone(&schema))).map_err(Into::into);
+        .flat_map(parts)
+        .map_err(Into::into);
     let messages = FlightDataEncoderBuilder::new()
         .with_schema(Arc::clone(&schema))
         .with_options(options)
         .with_max_flight_data_size(usize::MAX)
         .build(batches)
         .map_err(encoder_status);
-    Ok(messages.boxed())
+    Ok(at_least_a_batch(messages, schema).boxed())
 }
 
-/// The items of a stream, or this one if it has none: some clients take a result without any batch for one without columns.
-fn at_least_one(
-    batches: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
-    empty: RecordBatch,
-) -> impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static {
-    let mut batches = Box::pin(batches);
-    let mut instead = Some(empty);
+/// The messages of a result, and if it has no rows, a batch without any: some clients take a result that has only a schema
+/// for one without columns. The encoder leaves such batches out.
+fn at_least_a_batch(
+    messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
+    schema: SchemaRef,
+) -> impl Stream<Item = Result<FlightData, Status>> + Send + 'static {
+    let mut messages = Box::pin(messages);
+    let mut sent = 0_u64;
     stream::poll_fn(move |context| {
-        let next = futures::ready!(batches.as_mut().poll_next(context));
+        let next = futures::ready!(messages.as_mut().poll_next(context));
+        sent += 1;
         Poll::Ready(match next {
-            Some(batch) => {
-                instead = None;
-                Some(batch)
-            }
-            None => instead.take().map(Ok),
+            // The first message is the schema.
+            None if sent == 2 => no_rows(&schema).transpose(),
+            next => next,
         })
     })
+}
+
+/// The message of a batch without rows.
+fn no_rows(schema: &SchemaRef) -> Result<Option<FlightData>, Status> {
+    let batch = RecordBatch::new_empty(Arc::clone(schema));
+    let messages = batches_to_flight_data(schema, vec![batch]);
+    Ok(messages.map_err(|error| internal("cannot encode the rows", error))?.pop())
 }
 
 fn parts(batch: Result<RecordBatch, Status>) -> impl Stream<Item = Result<RecordBatch, Status>> {

@@ -121,7 +121,7 @@ def usql_part(uri):
 
     def usql(sql):
         done = subprocess.run(
-            [program, address, "--no-init", "--quiet", "--csv", "-c", sql], capture_output=True, text=True, timeout=120
+            [program, address, "-X", "-q", "--csv", "-c", sql], capture_output=True, text=True, timeout=120
         )
         return list(csv.reader(io.StringIO(done.stdout))), done.stderr, done.returncode
 
@@ -139,7 +139,7 @@ def usql_part(uri):
 
     # Ctrl-C ends the query at the server.
     endless = subprocess.Popen(
-        [program, address, "--no-init", "--quiet", "-c", ENDLESS.replace("SELECT value", "SELECT count(value)")],
+        [program, address, "-X", "-q", "-c", ENDLESS.replace("SELECT value", "SELECT count(value)")],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
