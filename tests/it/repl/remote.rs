@@ -1,6 +1,6 @@
 //! The same program against a server.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 
 use super::terminal::{CTRL_D, Setting, TAB};
@@ -13,21 +13,21 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
-        Self::at("127.0.0.1:0")
+        Self::with(&["--listen", "127.0.0.1:0"])
     }
 
-    fn at(listen: &str) -> Self {
+    fn with(arguments: &[&str]) -> Self {
         let catalogs = crate::shop::SHOP.catalogs_file();
         let mut child = Command::new(env!("CARGO_BIN_EXE_portolan"))
-            .args(["serve", "--listen", listen, "--catalogs"])
-            .arg(catalogs)
+            .args(["serve", "--catalogs", catalogs.to_str().unwrap()])
+            .args(arguments)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let url = lines.find_map(|line| {
             let line = line.unwrap();
-            let start = line.find("grpc://")?;
+            let start = line.find("grpc")?;
             Some(line[start..].split([';', ' ']).next().unwrap().to_owned())
         });
         std::thread::spawn(move || lines.for_each(drop));
@@ -116,7 +116,7 @@ fn a_session_at_a_server_is_like_any_other() {
     served.stop();
     terminal.run("SELECT 1 AS lost;");
     terminal.wait_until("the loss", |shown| shown.contains("is lost: ") && shown.contains("connects again"));
-    let again = Served::at(&address);
+    let again = Served::with(&["--listen", &address]);
     assert_eq!(again.url, served.url);
     // The new server's session stands where the old one stood.
     let shown = terminal.run("SELECT min(product_id) AS first FROM products;");
@@ -147,13 +147,73 @@ fn what_is_wrong_with_a_server_is_told() {
 }
 
 #[test]
-fn a_user_logs_in_by_name_and_password() {
-    let served = Served::start();
+fn a_user_logs_in_over_an_encrypted_connection() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("password");
-    std::fs::write(&file, "secret\n").unwrap();
-    let statements = ["-c", "SET SESSION batch_rows = 7", "-c", "SHOW batch_rows"];
-    let login = ["--server", &served.url, "-U", "anna", "--password-file", file.to_str().unwrap(), "-At"];
-    let output = sql(&[&login[..], &statements[..]].concat());
-    assert_eq!((text(&output.stdout), text(&output.stderr)), ("7\n".to_owned(), String::new()));
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = file("server.pem", &certified.cert.pem());
+    let key = file("server.key", &certified.signing_key.serialize_pem());
+    let password = file("password", "secret\n");
+    let users = file("users", &entry("anna", "secret"));
+    let listen = ["--listen", "127.0.0.1:0", "--users-file", &users, "--tls-cert", &certificate, "--tls-key", &key];
+    let served = Served::with(&listen);
+    assert!(served.url.starts_with("grpc+tls://"), "{}", served.url);
+
+    let login = ["--server", &served.url, "--ca", &certificate, "-U", "anna", "--password-file"];
+    let statements = ["-At", "-c", "SET SESSION batch_rows = 7", "-c", "SHOW batch_rows; SELECT current_user"];
+    let output = sql(&[&login[..], &[password.as_str()], &statements[..]].concat());
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("7\nanna\n".to_owned(), String::new()));
+
+    let wrong = file("wrong", "guessed\n");
+    let output = sql(&[&login[..], &[wrong.as_str()], &statements[..]].concat());
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+    assert!(!output.stderr.is_empty() && !text(&output.stderr).contains("guessed"), "{output:?}");
+
+    // Nobody vouches for a certificate that is its own authority.
+    let output = sql(&["--server", &served.url, "-c", "SELECT 1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("cannot connect to"), "{output:?}");
+    // Without a word of who it is, a client is let in nowhere.
+    let output = sql(&["--server", &served.url, "--ca", &certificate, "-c", "SELECT 1"]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// A line of a users file.
+fn entry(user: &str, password: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_portolan"))
+        .args(["password", user])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
+    text(&child.wait_with_output().unwrap().stdout)
+}
+
+#[test]
+fn a_query_is_seen_and_killed_from_another_session() {
+    let served = Served::start();
+    let terminal = Setting::new(&["--server", &served.url]).start();
+    terminal.line("SELECT count(*) AS n FROM generate_series(1, 100000000000) WHERE value % 7 = 3;");
+    let running = "SELECT query_id FROM system.runtime.queries WHERE state = 'running' AND query LIKE '%value \\% 7%' \
+                   AND query NOT LIKE '%runtime%'";
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let id = loop {
+        let found = text(&sql(&["--server", &served.url, "-At", "-c", running]).stdout);
+        if let Some(id) = found.lines().next() {
+            break id.to_owned();
+        }
+        assert!(std::time::Instant::now() < deadline, "the query does not run");
+    };
+    let listed = text(&sql(&["--server", &served.url, "-c", "\\queries"]).stdout);
+    assert!(listed.contains(&id) && listed.contains("generate_series"), "{listed}");
+    let killed = sql(&["--server", &served.url, "-c", &format!("\\kill {id}")]);
+    assert!(killed.status.success(), "{killed:?}");
+    let shown = terminal.wait_for("error: ");
+    assert!(shown.contains("cancel") || shown.contains("kill"), "{shown}");
+    assert!(terminal.run("SELECT 5 AS five;").contains("    5\n(1 row)"));
 }

@@ -33,7 +33,7 @@ impl Replay {
             .iter()
             .find(|token| token.kind == Kind::Word && !token.text.eq_ignore_ascii_case("SESSION"))
             .map(|token| token.text.to_lowercase());
-        match (first.text.to_uppercase().as_str(), name) {
+        match (first.text.to_uppercase().as_str(), name.as_deref()) {
             ("USE", _) => {
                 if rest.iter().any(|token| token.text == ".") {
                     // A whole place does not depend on the one before.
@@ -42,12 +42,12 @@ impl Replay {
                 self.keep(sql, What::Place);
             }
             ("SET", Some(name)) => {
-                let what = What::Setting(name);
+                let what = What::Setting(name.to_owned());
                 self.kept.retain(|kept| kept.what != what);
                 self.keep(sql, what);
             }
-            ("RESET", Some(name)) => self.kept.retain(|kept| kept.what != What::Setting(name.clone())),
-            ("RESET", None) => self.kept.retain(|kept| kept.what == What::Place),
+            ("RESET", None | Some("all")) => self.kept.retain(|kept| kept.what == What::Place),
+            ("RESET", Some(name)) => self.kept.retain(|kept| kept.what != What::Setting(name.to_owned())),
             _ => {}
         }
     }
@@ -90,6 +90,9 @@ mod tests {
         replay.note("RESET SESSION pushdown");
         assert_eq!(replay.statements(), ["SET SESSION batch_rows = 2", "use lake.sales"]);
         replay.note("RESET SESSION");
+        assert_eq!(replay.statements(), ["use lake.sales"]);
+        replay.note("SET pushdown = 'none'");
+        replay.note("RESET ALL");
         assert_eq!(replay.statements(), ["use lake.sales"]);
     }
 }

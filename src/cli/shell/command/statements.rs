@@ -43,11 +43,11 @@ pub(crate) const STATEMENTS: &[StatementSpec] = &[
         "The session's settings, or the value of one.",
     ),
     spec("SET SESSION", "SET SESSION name = value", "Changes a setting of the session."),
-    spec("RESET SESSION", "RESET SESSION [name]", "Gives a setting, or all of them, the default again."),
+    spec("RESET SESSION", "RESET SESSION [name] | RESET ALL", "Gives a setting, or all of them, the default again."),
     spec(
         "CALL",
-        "CALL system.kill_query('query_id' [, 'message'])",
-        "Ends a query; system.runtime.queries and \\queries list them.",
+        "CALL system.kill_query('query_id' [, 'message'])\nCALL system.reload_catalogs()",
+        "Ends a query, which system.runtime.queries and \\queries list; reads the catalog file again.",
     ),
     spec("USE", "USE catalog[.schema]", "Chooses where names without catalog or schema are looked up."),
 ];
