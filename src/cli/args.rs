@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use portolan_connector::properties::parse_duration;
 
 use super::bytes::Bytes;
-use super::output::Format;
+use super::client::ServerAddress;
+use super::output::{Expanded, Format};
+use super::shell::View;
 
 /// The most of anything that a server may be told to keep.
 const COUNT_MAX: usize = 1_000_000;
@@ -67,7 +69,7 @@ pub(crate) struct CatalogArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run SQL: an interactive session, statements, a file, or standard input
-    Sql(SqlArguments),
+    Sql(Box<SqlArguments>),
     /// Serve queries over Arrow Flight SQL
     Serve(Box<ServeArguments>),
     /// Print a line for serve's --users-file. The password is asked for, or read from standard input
@@ -82,15 +84,124 @@ pub(crate) enum Command {
 pub(crate) struct SqlArguments {
     #[command(flatten)]
     pub(crate) catalogs: CatalogArguments,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
     /// Run these statements or backslash commands and end; may be given several times
     #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file")]
     pub(crate) command: Vec<String>,
     /// Run the statements of a file and end; - is standard input; may be given several times
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
+    /// Go on after a failure; the exit status says all the same that there was one
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Give a variable a value, as \set does; may be given several times
+    #[arg(short = 'v', long = "variable", value_name = "NAME=VALUE")]
+    pub(crate) variables: Vec<String>,
+    /// Write results to a file, or to a command: |COMMAND
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+    /// Say nothing beside results and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Do not run ~/.portolanrc, or the file that PORTOLANRC names
+    #[arg(short = 'X', long)]
+    pub(crate) no_rc: bool,
+    #[command(flatten)]
+    pub(crate) display: DisplayArguments,
+}
+
+/// How results are shown.
+#[derive(Args, Debug, Default)]
+pub(crate) struct DisplayArguments {
     /// How results are written
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, group = "written")]
+    pub(crate) format: Option<Format>,
+    /// The same as --format csv
+    #[arg(long, group = "written")]
+    pub(crate) csv: bool,
+    /// The same as --format json
+    #[arg(long, group = "written")]
+    pub(crate) json: bool,
+    /// The same as --format ndjson
+    #[arg(long, group = "written")]
+    pub(crate) ndjson: bool,
+    /// The same as --format markdown
+    #[arg(long, group = "written")]
+    pub(crate) markdown: bool,
+    /// The same as --format html
+    #[arg(short = 'H', long, group = "written")]
+    pub(crate) html: bool,
+    /// The same as --format unaligned
+    #[arg(short = 'A', long, group = "written")]
+    pub(crate) no_align: bool,
+    /// Rows without header and footer
+    #[arg(short, long)]
+    pub(crate) tuples_only: bool,
+    /// What is between the values of unaligned output
+    #[arg(short = 'F', long, value_name = "TEXT")]
+    pub(crate) field_separator: Option<String>,
+    /// Each row as a list of its values
+    #[arg(short = 'x', long)]
+    pub(crate) expanded: bool,
+    /// Change an option of the display, as \pset does; may be given several times
+    #[arg(short = 'P', long, value_name = "OPTION[=VALUE]")]
+    pub(crate) pset: Vec<String>,
+}
+
+impl DisplayArguments {
+    /// Changes what the command line says. The error is a message for the person.
+    pub(crate) fn apply(&self, view: &mut View) -> Result<(), String> {
+        let short = [
+            (self.csv, Format::Csv),
+            (self.json, Format::Json),
+            (self.ndjson, Format::Ndjson),
+            (self.markdown, Format::Markdown),
+            (self.html, Format::Html),
+            (self.no_align, Format::Unaligned),
+        ];
+        let format = self.format.or_else(|| short.into_iter().find_map(|(given, format)| given.then_some(format)));
+        view.format = format.unwrap_or(view.format);
+        view.tuples_only |= self.tuples_only;
+        if self.expanded {
+            view.expanded = Expanded::On;
+        }
+        if let Some(separator) = &self.field_separator {
+            view.separator.clone_from(separator);
+        }
+        for option in &self.pset {
+            let (name, value) =
+                option.split_once('=').map_or((option.as_str(), None), |(name, value)| (name, Some(value)));
+            view.set(name, value).map_err(|message| format!("--pset {option}: {message}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// A server that runs the statements, instead of an engine in this process.
+#[derive(Args, Debug, Default)]
+pub(crate) struct ServerArguments {
+    /// Run the statements at a server: grpc://HOST:PORT, or grpc+tls://HOST:PORT with TLS
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<ServerAddress>,
+    /// Log in by this name; the password is PORTOLAN_PASSWORD, the content of --password-file, or asked for
+    #[arg(short = 'U', long, value_name = "NAME", requires = "server", conflicts_with = "token_file")]
+    pub(crate) user: Option<String>,
+    /// A file that holds the password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// A file that holds a token to log in with
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Certificates, in PEM, of those who may vouch for the server; the system's if not given
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The client's own certificate, in PEM, for a server that asks for one
+    #[arg(long, value_name = "FILE", requires_all = ["server", "client_key"])]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// The key of --client-cert, in PEM
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -260,7 +371,20 @@ mod tests {
             panic!("not sql")
         };
         assert_eq!(sql.command, ["one", "two"]);
-        assert_eq!(sql.format, Format::Ndjson);
+        assert_eq!(sql.display.format, Some(Format::Ndjson));
+    }
+
+    #[test]
+    fn the_display_is_as_psql_has_it() {
+        let Command::Sql(sql) = parse("portolan sql -At -F; -P null=- -P border=2").unwrap().command else {
+            panic!("not sql")
+        };
+        let mut view = View::default();
+        sql.display.apply(&mut view).unwrap();
+        assert_eq!((view.format, view.tuples_only, view.separator.as_str()), (Format::Unaligned, true, ";"));
+        assert_eq!(view.null.as_deref(), Some("-"));
+        let Command::Sql(sql) = parse("portolan sql -P colour=red").unwrap().command else { panic!("not sql") };
+        assert!(sql.display.apply(&mut view).unwrap_err().contains("there is no option \"colour\""));
     }
 
     #[test]
@@ -279,6 +403,9 @@ mod tests {
             "portolan serve --session-idle-time 5",
             "portolan serve --session-idle-time 999ms",
             "portolan password",
+            "portolan sql --csv --json",
+            "portolan sql --user anna",
+            "portolan sql --server localhost:1",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -3,6 +3,8 @@
 mod args;
 mod bytes;
 mod check;
+mod client;
+mod connect;
 pub mod demo;
 mod logging;
 mod output;
@@ -14,6 +16,7 @@ mod serve;
 mod shell;
 mod sources;
 mod sql;
+mod sql_reference;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,6 +26,7 @@ use clap::Parser;
 use self::args::{Arguments, Command};
 pub use self::reference::serve_reference;
 use self::shell::Console;
+pub use self::sql_reference::sql_reference;
 
 /// Stack of the runtime's threads, in bytes. Planning walks a query's expressions and operators recursively, with
 /// large frames in a debug build.
@@ -97,7 +101,7 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Arguments, console: Console) -> Ending {
     let process = arguments.process;
     match arguments.command {
-        Command::Sql(arguments) => sql::run(&process, arguments, console).await,
+        Command::Sql(arguments) => sql::run(&process, &arguments, console).await,
         Command::Serve(arguments) => serve::run(&process, *arguments, console).await,
         Command::Password(arguments) => password::run(&arguments, console),
         Command::Check(arguments) => check::run(&arguments.file, console).await,

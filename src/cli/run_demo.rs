@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
 use super::args::ProcessArguments;
+use super::client::{LocalClient, SharedClient};
 use super::demo::{DemoSources, FEDERATED_QUERY};
 use super::shell::{Console, Interrupt, Shell, Stop, View};
 use super::{Ending, sources, sql};
@@ -54,7 +56,8 @@ async fn show(process: &ProcessArguments, catalogs: &Path, mut console: Console,
     if interrupt.is_raised() {
         return Ending::Interrupted;
     }
-    let mut shell = Shell::new(engine.session().into(), console, interrupt, View::default());
+    let client: SharedClient = Arc::new(LocalClient::new(engine.session(), Some(catalogs.to_owned())));
+    let mut shell = Shell::new(SharedClient::clone(&client), console, interrupt, View::default());
     if let Err(stop) = query(&mut shell).await {
         return stop.into();
     }
@@ -63,7 +66,7 @@ async fn show(process: &ProcessArguments, catalogs: &Path, mut console: Console,
         return Ending::Success;
     }
     let greeting = "\nThese sources stay until you leave with \\q. Try \\dt, \\d lake.sales.orders, and \\? for help.";
-    sql::interactive(engine, console, View::default(), Some(catalogs.to_owned()), greeting).await
+    sql::interactive(client, console, greeting).await
 }
 
 async fn query(shell: &mut Shell) -> Result<(), Stop> {

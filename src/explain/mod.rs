@@ -17,6 +17,7 @@ use futures::TryStreamExt;
 
 use build::Detail;
 pub use model::{Actual, Filter, Node, Report, Source};
+pub(crate) use text::{grouped, size};
 
 use crate::error::{Error, Result};
 use crate::planner::Plan;

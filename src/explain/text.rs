@@ -118,7 +118,7 @@ fn counted(number: u64, thing: &str) -> String {
 }
 
 /// A number with commas between thousands.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -131,7 +131,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// Bytes in units of a thousand.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     let mut value = bytes as f64;
     let mut unit = "B";

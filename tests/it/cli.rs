@@ -150,3 +150,57 @@ fn a_password_never_shows() {
         assert!(!(stdout(&output) + &stderr(&output)).contains(password.trim()), "{statement}");
     }
 }
+
+#[test]
+fn the_display_is_chosen_by_options() {
+    let query = "SELECT 1 AS a, CAST(NULL AS varchar) AS b UNION ALL SELECT 2, 'x' ORDER BY 1";
+    for (options, expected) in [
+        (&["-At"][..], "1|\n2|x\n"),
+        (&["-A", "-F", ";", "-P", "null=-"], "a;b\n1;-\n2;x\n(2 rows)\n"),
+        (&["--csv", "-t"], "1,\n2,x\n"),
+        (&["-xAt", "-P", "null=?"], "1\n?\n\n2\nx\n"),
+        (&["--markdown"], "| a | b |\n|---:|---|\n| 1 |  |\n| 2 | x |\n"),
+        (&["--format", "null"], ""),
+        (&["-P", "footer=off", "-P", "border=0"], "a   b\n- ----\n1 NULL\n2 x\n\n"),
+    ] {
+        let output = sql(&[&["-X", "-c", query], options].concat());
+        assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (expected, ""), "{options:?}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("out.csv");
+    let output = sql(&["-X", "-c", query, "--csv", "-o", file.to_str().unwrap()]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), String::new()));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "a,b\n1,\n2,x\n");
+    assert_eq!(portolan(&["sql", "-P", "boarder=1"]).status.code(), Some(2));
+    assert_eq!(portolan(&["sql", "-v", "a-b=1"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_script_stops_at_the_first_failure_unless_it_is_told_not_to() {
+    let script = ["-X", "--csv", "-c", "SELECT 1 AS a; SELECT nothing; SELECT :two AS b", "-v", "two=2"];
+    for (options, expected) in
+        [(&[][..], "a\n1\n"), (&["--keep-going"], "a\n1\nb\n2\n"), (&["-v", "ON_ERROR_STOP=0"], "a\n1\nb\n2\n")]
+    {
+        let output = sql(&[&script[..], options].concat());
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), expected), "{options:?}");
+    }
+}
+
+#[test]
+fn copies_can_be_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = directory.path().join("lake");
+    std::fs::create_dir_all(lake.join("copies/products")).unwrap();
+    let file = lake.join("copies/products/part.parquet");
+    let copy = format!("\\copy (SELECT product_id, price FROM pg.public.products) to '{}'", file.display());
+    assert_eq!(sql(&["-X", "-c", &copy]).status.code(), Some(0));
+    let catalogs = directory.path().join("catalogs.toml");
+    std::fs::write(&catalogs, format!("[copy]\nconnector = 'hive'\nlocation = '{}'\n", lake.display())).unwrap();
+    let sum = |arguments: &[&str], table: &str| {
+        let sql = format!("SELECT count(*), sum(price) FROM {table}");
+        stdout(&portolan(&[&["sql", "-XAt", "-c", sql.as_str()], arguments].concat()))
+    };
+    let source = sum(&["--catalogs", shop::SHOP.catalogs_file().to_str().unwrap()], "pg.public.products");
+    assert_eq!(sum(&["--catalogs", catalogs.to_str().unwrap()], "copy.copies.products"), source);
+    assert!(source.len() > 2, "{source}");
+}

@@ -55,6 +55,16 @@ fn the_options_of_the_server_are_up_to_date() {
 }
 
 #[test]
+fn the_reference_of_the_repl_is_up_to_date() {
+    let mut text = String::from(
+        "# `portolan sql`: reference\n\nMade from the program's own declarations. The same program runs statements on an engine of its own, \
+         with `--catalogs`, or at a server, with `--server`.\n\n",
+    );
+    text.push_str(&portolan::cli::sql_reference());
+    check("docs/repl.md", &text);
+}
+
+#[test]
 fn the_reference_of_capabilities_is_up_to_date() {
     let mut text = String::from(
         "# What each connector pushes down\n\nMade from the connectors' rules, which `SHOW CAPABILITIES FROM catalog` prints as well. \

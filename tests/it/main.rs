@@ -16,6 +16,7 @@ mod explain;
 mod federated;
 mod flight;
 mod queries;
+mod repl;
 mod robustness;
 mod serve;
 mod shop;

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use super::value::write_text;
-use super::{OutputError, ResultWriter};
+use super::{Look, OutputError, ResultWriter};
 use crate::error::Result;
 
 /// What sets one kind of delimited text apart from another.
@@ -26,24 +26,28 @@ const TSV: Style = Style { separator: '\t', null: "\\N", field: tsv_field };
 pub(super) struct DelimitedWriter {
     style: Style,
     names: Vec<String>,
+    /// What stands for NULL.
+    null: String,
+    /// Whether the line of names is written, or is not wanted.
     started: bool,
 }
 
 impl DelimitedWriter {
     /// CSV by RFC 4180, lines ended by a line feed. NULL is nothing, the empty text is `""`.
-    pub(super) fn csv(schema: &Schema) -> Self {
-        Self::new(CSV, schema)
+    pub(super) fn csv(schema: &Schema, look: &Look) -> Self {
+        Self::new(CSV, schema, look)
     }
 
     /// Values between tabs, as PostgreSQL's `COPY` writes text: NULL is `\N`, and a backslash, tab, line feed or carriage
     /// return within a value is a backslash and a letter.
-    pub(super) fn tsv(schema: &Schema) -> Self {
-        Self::new(TSV, schema)
+    pub(super) fn tsv(schema: &Schema, look: &Look) -> Self {
+        Self::new(TSV, schema, look)
     }
 
-    fn new(style: Style, schema: &Schema) -> Self {
+    fn new(style: Style, schema: &Schema, look: &Look) -> Self {
         let names = schema.fields().iter().map(|field| field.name().clone()).collect();
-        Self { style, names, started: false }
+        let null = look.null.clone().unwrap_or_else(|| style.null.to_owned());
+        Self { style, names, null, started: look.tuples_only }
     }
 
     fn start(&mut self, out: &mut dyn Write) -> Result<(), OutputError> {
@@ -79,7 +83,7 @@ impl ResultWriter for DelimitedWriter {
                 if write_text(column.as_ref(), row, &mut value)? {
                     (self.style.field)(&value, &mut line);
                 } else {
-                    line.push_str(self.style.null);
+                    line.push_str(&self.null);
                 }
             }
             line.push('\n');

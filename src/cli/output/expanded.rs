@@ -9,9 +9,13 @@ const TITLE_WIDTH_MAX: usize = 200;
 
 /// One record: a line with its number, and a line for each value. `values` is how wide the values are, as far as that is
 /// known.
-pub(super) fn record(number: u64, headings: &[Heading], row: &[Cell], values: usize, look: Look) -> String {
+pub(super) fn record(number: u64, headings: &[Heading], row: &[Cell], values: usize, look: &Look) -> String {
     let names = headings.iter().map(|heading| width(&heading.name)).max().unwrap_or(0);
-    let mut text = title(number, names, values, look.width.unwrap_or(TITLE_WIDTH_MAX));
+    let mut text = match look.tuples_only {
+        true if number == 1 => String::new(),
+        true => "\n".to_owned(),
+        false => title(number, names, values, look.width.unwrap_or(TITLE_WIDTH_MAX)),
+    };
     for (heading, cell) in headings.iter().zip(row) {
         let mut name = heading.name.as_str();
         let mut lines = cell.text.split('\n').peekable();

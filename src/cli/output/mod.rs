@@ -9,15 +9,21 @@ mod expanded;
 mod indirect;
 mod json;
 mod lines;
+mod markup;
+mod nothing;
 mod screen;
 mod table;
 mod time;
+mod unaligned;
 mod value;
 
 use std::io::{self, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+
+pub(crate) use screen::{screen_width, truncated};
+pub(crate) use value::write_text;
 
 use crate::error::{Error, Result};
 
@@ -26,7 +32,13 @@ use crate::error::{Error, Result};
 pub(crate) enum Format {
     /// Columns aligned for a person
     #[default]
+    #[value(alias = "aligned")]
     Table,
+    /// Values with a separator between them
+    Unaligned,
+    /// A line for each value
+    #[value(alias = "vertical")]
+    Expanded,
     /// Comma-separated values with a header (RFC 4180); NULL is nothing, the empty text is ""
     Csv,
     /// Tab-separated values with a header; NULL is \N
@@ -34,11 +46,19 @@ pub(crate) enum Format {
     /// One JSON array of objects
     Json,
     /// A JSON object on each line
+    #[value(alias = "jsonl")]
     Ndjson,
+    /// A Markdown table
+    #[value(alias = "md")]
+    Markdown,
+    /// An HTML table
+    Html,
     /// The Arrow IPC streaming format
     Arrow,
     /// A Parquet file
     Parquet,
+    /// Nothing: the query runs and its rows are thrown away
+    Null,
 }
 
 impl Format {
@@ -46,18 +66,28 @@ impl Format {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Table => "table",
+            Self::Unaligned => "unaligned",
+            Self::Expanded => "expanded",
             Self::Csv => "csv",
             Self::Tsv => "tsv",
             Self::Json => "json",
             Self::Ndjson => "ndjson",
+            Self::Markdown => "markdown",
+            Self::Html => "html",
             Self::Arrow => "arrow",
             Self::Parquet => "parquet",
+            Self::Null => "null",
         }
     }
 
     /// Whether the format is bytes rather than text.
     pub(crate) fn is_binary(self) -> bool {
         matches!(self, Self::Arrow | Self::Parquet)
+    }
+
+    /// Whether the format is for a person rather than for a program.
+    pub(crate) fn is_for_people(self) -> bool {
+        matches!(self, Self::Table | Self::Expanded | Self::Unaligned)
     }
 }
 
@@ -73,8 +103,20 @@ pub(crate) enum Expanded {
     Auto,
 }
 
-/// How the table format looks.
-#[derive(Clone, Copy, Debug, Default)]
+/// How the lines between columns and around a table are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Border {
+    /// Not at all.
+    None,
+    /// Between columns.
+    #[default]
+    Inner,
+    /// Also around the table.
+    Outer,
+}
+
+/// How a result looks.
+#[derive(Clone, Debug)]
 pub(crate) struct Look {
     /// Rows as lists of values.
     pub(crate) expanded: Expanded,
@@ -82,10 +124,40 @@ pub(crate) struct Look {
     pub(crate) width: Option<usize>,
     /// Whether NULL is dimmed, which tells it from the text `NULL`.
     pub(crate) colour: bool,
-    /// Whether NULL is left blank: in lists of what is there it says nothing.
-    pub(crate) blank_null: bool,
+    /// What stands for NULL, where the format leaves that open; `None` is the format's own way.
+    pub(crate) null: Option<String>,
+    /// The lines of a table.
+    pub(crate) border: Border,
+    /// Rows without header and footer.
+    pub(crate) tuples_only: bool,
+    /// Whether the number of rows stands below a table.
+    pub(crate) footer: bool,
+    /// What is between the values of unaligned output.
+    pub(crate) separator: String,
     /// Whether the answer is lines of text to print as they are: a plan, a definition.
     pub(crate) plain_lines: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            expanded: Expanded::Off,
+            width: None,
+            colour: false,
+            null: None,
+            border: Border::Inner,
+            tuples_only: false,
+            footer: true,
+            separator: "|".to_owned(),
+            plain_lines: false,
+        }
+    }
+}
+
+/// `(3 rows)`.
+fn row_count(rows: u64) -> String {
+    let plural = if rows == 1 { "" } else { "s" };
+    format!("({rows} row{plural})")
 }
 
 /// What went wrong while a result was written.
@@ -126,12 +198,17 @@ pub(crate) trait ResultWriter {
 /// A writer of answers with this schema.
 pub(crate) fn writer(format: Format, schema: &SchemaRef, look: Look) -> Result<Box<dyn ResultWriter>> {
     Ok(match format {
-        Format::Table if look.plain_lines => Box::new(lines::LinesWriter),
+        Format::Table | Format::Expanded | Format::Unaligned if look.plain_lines => Box::new(lines::LinesWriter),
+        Format::Expanded => Box::new(table::TableWriter::new(schema, Look { expanded: Expanded::On, ..look })),
+        Format::Unaligned => Box::new(unaligned::UnalignedWriter::new(schema, look)),
         Format::Table => Box::new(table::TableWriter::new(schema, look)),
-        Format::Csv => Box::new(delimited::DelimitedWriter::csv(schema)),
-        Format::Tsv => Box::new(delimited::DelimitedWriter::tsv(schema)),
+        Format::Csv => Box::new(delimited::DelimitedWriter::csv(schema, &look)),
+        Format::Tsv => Box::new(delimited::DelimitedWriter::tsv(schema, &look)),
         Format::Json => Box::new(json::JsonWriter::array(schema)),
         Format::Ndjson => Box::new(json::JsonWriter::lines(schema)),
+        Format::Markdown => Box::new(markup::MarkupWriter::markdown(schema, &look)),
+        Format::Html => Box::new(markup::MarkupWriter::html(schema, &look)),
+        Format::Null => Box::new(nothing::NullWriter),
         Format::Arrow => Box::new(columnar::ArrowStreamWriter::new(schema)?),
         Format::Parquet => Box::new(columnar::ParquetWriter::new(schema)?),
     })

@@ -53,6 +53,13 @@ pub(super) fn width(line: &str) -> usize {
     if line.is_ascii() { line.len() } else { line.width() }
 }
 
+/// Columns that a line takes on the screen, whose only escape sequences are colours.
+pub(crate) fn screen_width(line: &str) -> usize {
+    let mut parts = line.split("\u{1b}[");
+    let first = parts.next().map_or(0, width);
+    first + parts.map(|part| part.split_once('m').map_or(0, |(_, text)| width(text))).sum::<usize>()
+}
+
 /// Columns that the widest line of a text takes.
 pub(super) fn widest(text: &str) -> usize {
     text.split('\n').map(width).max().unwrap_or(0)
@@ -64,7 +71,7 @@ pub(super) fn pad(count: usize, out: &mut String) {
 }
 
 /// The beginning of a line that takes at most `columns` columns.
-pub(super) fn truncated(line: &str, columns: usize) -> &str {
+pub(crate) fn truncated(line: &str, columns: usize) -> &str {
     let mut taken = 0;
     for (at, character) in line.char_indices() {
         taken += character.width().unwrap_or(0);

@@ -11,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::screen::{pad, visible, visible_line, widest, width};
 use super::value::{is_number, write_text};
-use super::{Expanded, Look, OutputError, ResultWriter, expanded};
+use super::{Border, Expanded, Look, OutputError, ResultWriter, expanded, row_count};
 use crate::error::Result;
 
 /// Rows that are held back to learn the widths.
@@ -102,12 +102,9 @@ impl TableWriter {
         self.expanded = match self.look.expanded {
             Expanded::On => true,
             Expanded::Off => false,
-            // A space on either side of a column, and a bar between two.
-            Expanded::Auto => self.look.width.is_some_and(|screen| {
-                self.headings.iter().map(|heading| heading.width + 3).sum::<usize>().saturating_sub(1) > screen
-            }),
+            Expanded::Auto => self.look.width.is_some_and(|screen| self.width() > screen),
         };
-        if !self.expanded {
+        if !self.expanded && !self.look.tuples_only {
             out.write_all(self.header().as_bytes())?;
         }
         for row in std::mem::take(&mut self.held) {
@@ -117,25 +114,65 @@ impl TableWriter {
         Ok(())
     }
 
+    /// Columns that a row takes.
+    fn width(&self) -> usize {
+        // A space on either side of a column, and a bar between two.
+        let inner = self.headings.iter().map(|heading| heading.width + 3).sum::<usize>().saturating_sub(1);
+        match self.look.border {
+            Border::None => inner.saturating_sub(2 * self.headings.len()),
+            Border::Inner => inner,
+            Border::Outer => inner + 2,
+        }
+    }
+
     /// The names, centred, and the rule below them.
     fn header(&self) -> String {
         if self.headings.is_empty() {
             return "--\n".to_owned();
         }
-        let mut names = String::new();
-        let mut rule = String::new();
-        for (index, heading) in self.headings.iter().enumerate() {
-            if index > 0 {
-                names.push('|');
-                rule.push('+');
-            }
+        let names = self.headings.iter().map(|heading| {
             let space = heading.width - width(&heading.name);
-            pad(1 + space / 2, &mut names);
-            names.push_str(&heading.name);
-            pad(1 + space.div_ceil(2), &mut names);
-            rule.extend(std::iter::repeat_n('-', heading.width + 2));
+            let mut cell = String::new();
+            pad(space / 2, &mut cell);
+            cell.push_str(&heading.name);
+            pad(space.div_ceil(2), &mut cell);
+            (cell, ' ')
+        });
+        let names = self.line(names);
+        let rule = self.rule();
+        match self.look.border {
+            Border::Outer => format!("{rule}{names}{rule}"),
+            _ => format!("{names}{rule}"),
         }
-        format!("{}\n{rule}\n", names.trim_end())
+    }
+
+    /// A line across the table.
+    fn rule(&self) -> String {
+        let cells = self.headings.iter().map(|heading| "-".repeat(heading.width));
+        match self.look.border {
+            Border::None => format!("{}\n", cells.collect::<Vec<_>>().join(" ")),
+            Border::Inner => format!("-{}-\n", cells.collect::<Vec<_>>().join("-+-")),
+            Border::Outer => format!("+-{}-+\n", cells.collect::<Vec<_>>().join("-+-")),
+        }
+    }
+
+    /// A line of cells that are as wide as their columns, each with what stands behind it: a space, or a `+`.
+    fn line(&self, cells: impl Iterator<Item = (String, char)>) -> String {
+        let mut line = String::new();
+        let (before, between) = match self.look.border {
+            Border::None => ("", ""),
+            Border::Inner => (" ", "| "),
+            Border::Outer => ("| ", "| "),
+        };
+        for (index, (cell, mark)) in cells.enumerate() {
+            line.push_str(if index == 0 { before } else { between });
+            line.push_str(&cell);
+            line.push(mark);
+        }
+        if self.look.border == Border::Outer {
+            line.push('|');
+        }
+        format!("{}\n", line.trim_end())
     }
 
     fn row(&mut self, row: &[Cell], out: &mut dyn Write) -> Result<(), OutputError> {
@@ -144,7 +181,7 @@ impl TableWriter {
             return Ok(());
         }
         let text = match self.expanded {
-            true => expanded::record(self.rows, &self.headings, row, self.widest_value, self.look),
+            true => expanded::record(self.rows, &self.headings, row, self.widest_value, &self.look),
             false => self.aligned(row),
         };
         Ok(out.write_all(text.as_bytes())?)
@@ -156,27 +193,27 @@ impl TableWriter {
         let mut cells: Vec<_> = row.iter().map(|cell| (cell, cell.text.split('\n').peekable())).collect();
         loop {
             let mut more = false;
-            let mut line = String::new();
-            for (index, (heading, (cell, lines))) in self.headings.iter().zip(&mut cells).enumerate() {
-                if index > 0 {
-                    line.push('|');
-                }
-                let part = lines.next().unwrap_or_default();
-                let space = heading.width.saturating_sub(width(part));
-                line.push(' ');
-                if heading.right {
-                    pad(space, &mut line);
-                    cell.push_line(part, self.look.colour, &mut line);
-                } else {
-                    cell.push_line(part, self.look.colour, &mut line);
-                    pad(space, &mut line);
-                }
-                let goes_on = lines.peek().is_some();
-                line.push(if goes_on { '+' } else { ' ' });
-                more |= goes_on;
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
+            let parts: Vec<(String, char)> = self
+                .headings
+                .iter()
+                .zip(&mut cells)
+                .map(|(heading, (cell, lines))| {
+                    let part = lines.next().unwrap_or_default();
+                    let space = heading.width.saturating_sub(width(part));
+                    let mut text = String::new();
+                    if heading.right {
+                        pad(space, &mut text);
+                    }
+                    cell.push_line(part, self.look.colour, &mut text);
+                    if !heading.right {
+                        pad(space, &mut text);
+                    }
+                    let goes_on = lines.peek().is_some();
+                    more |= goes_on;
+                    (text, if goes_on { '+' } else { ' ' })
+                })
+                .collect();
+            text.push_str(&self.line(parts.into_iter()));
             if !more {
                 return text;
             }
@@ -194,8 +231,7 @@ impl ResultWriter for TableWriter {
                 let present = write_text(column.as_ref(), row, &mut buffer)?;
                 let text = match present {
                     true => visible(&buffer),
-                    false if self.look.blank_null => String::new(),
-                    false => NULL.to_owned(),
+                    false => visible(self.look.null.as_deref().unwrap_or(NULL)),
                 };
                 self.held_bytes += text.len();
                 cells.push(Cell { text, null: !present });
@@ -216,12 +252,16 @@ impl ResultWriter for TableWriter {
         if !self.started {
             self.start(out)?;
         }
-        let plural = if self.rows == 1 { "" } else { "s" };
-        let footer = match (self.expanded, self.rows) {
-            // Records are numbered: only their absence has to be said.
-            (true, 1..) => "\n".to_owned(),
-            (_, rows) => format!("({rows} row{plural})\n\n"),
-        };
+        let mut footer = String::new();
+        if self.look.border == Border::Outer && !self.expanded && !self.headings.is_empty() {
+            footer.push_str(&self.rule());
+        }
+        // Records are numbered: only their absence has to be said.
+        if self.look.footer && !self.look.tuples_only && !(self.expanded && self.rows > 0) {
+            footer.push_str(&row_count(self.rows));
+            footer.push('\n');
+        }
+        footer.push('\n');
         Ok(out.write_all(footer.as_bytes())?)
     }
 }

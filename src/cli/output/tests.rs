@@ -213,7 +213,7 @@ fn tables_without_rows_or_columns() {
 #[test]
 fn an_expanded_table_lists_the_values() {
     let look = Look { expanded: Expanded::On, ..Look::default() };
-    let shown = String::from_utf8(bytes(Format::Table, look, &[people()])).unwrap();
+    let shown = String::from_utf8(bytes(Format::Table, look.clone(), &[people()])).unwrap();
     // As psql 15 printed the same rows, but for spaces at the end of lines.
     let expected = [
         "-[ RECORD 1 ]------",
@@ -235,7 +235,7 @@ fn an_expanded_table_lists_the_values() {
         ("a", Arc::new(Int64Array::from(vec![1]))),
         ("b_longer_name", Arc::new(StringArray::from(vec!["xxx"]))),
     ]);
-    let shown = String::from_utf8(bytes(Format::Table, look, &[wide])).unwrap();
+    let shown = String::from_utf8(bytes(Format::Table, look.clone(), &[wide])).unwrap();
     assert_eq!(shown.lines().next(), Some("-[ RECORD 1 ]-+----"));
     let none = batch(vec![("a", Arc::new(Int64Array::from(Vec::<i64>::new())))]);
     assert_eq!(String::from_utf8(bytes(Format::Table, look, &[none])).unwrap(), "(0 rows)\n\n");
@@ -245,7 +245,7 @@ fn an_expanded_table_lists_the_values() {
 fn a_table_expands_by_itself_only_where_it_does_not_fit() {
     let expanded = |width| {
         let look = Look { expanded: Expanded::Auto, width, ..Look::default() };
-        String::from_utf8(bytes(Format::Table, look, &[people()])).unwrap().starts_with("-[")
+        String::from_utf8(bytes(Format::Table, look.clone(), &[people()])).unwrap().starts_with("-[")
     };
     // Three columns of 3, 11 and 12 with two spaces each and two bars between them.
     assert!(!expanded(Some(34)));
@@ -263,7 +263,7 @@ fn null_is_dimmed_where_there_are_colours() {
 
 #[test]
 fn null_is_blank_in_lists_of_what_is_there() {
-    let look = Look { blank_null: true, ..Look::default() };
+    let look = Look { null: Some(String::new()), ..Look::default() };
     let array = StringArray::from(vec![None, Some("x")]);
     let shown = String::from_utf8(bytes(Format::Table, look, &[batch(vec![("a", Arc::new(array))])])).unwrap();
     assert_eq!(shown, " a\n---\n\n x\n(2 rows)\n\n");
@@ -389,4 +389,61 @@ fn plans_are_printed_line_by_line() {
     let look = Look { plain_lines: true, ..Look::default() };
     let shown = String::from_utf8(bytes(Format::Table, look, &[plan])).unwrap();
     assert_eq!(shown, "Sort\n└─ lake.sales.orders  (hive)\n");
+}
+
+fn shown(format: Format, look: Look) -> String {
+    let batch = batch(vec![
+        ("name", Arc::new(StringArray::from(vec![Some("a|b\n<c>"), None, Some("")])) as ArrayRef),
+        ("n", Arc::new(Int32Array::from(vec![Some(1), Some(20), None]))),
+    ]);
+    String::from_utf8(bytes(format, look, &[batch])).unwrap()
+}
+
+#[test]
+fn borders_are_those_of_psql() {
+    let look = |border| Look { border, ..Look::default() };
+    assert_eq!(
+        shown(Format::Table, look(Border::None)),
+        "name n\n---- ----\na|b +   1\n<c>\nNULL   20\n     NULL\n(3 rows)\n\n".replace("name n\n", "name  n\n")
+    );
+    assert_eq!(
+        shown(Format::Table, look(Border::Outer)),
+        "+------+------+\n| name |  n   |\n+------+------+\n| a|b +|    1 |\n| <c>  |      |\n| NULL |   20 |\n\
+         |      | NULL |\n+------+------+\n(3 rows)\n\n"
+    );
+}
+
+#[test]
+fn header_and_footer_can_be_left_out() {
+    let only = Look { tuples_only: true, ..Look::default() };
+    assert_eq!(shown(Format::Table, only.clone()), " a|b +|    1\n <c>  |\n NULL |   20\n      | NULL\n\n");
+    assert_eq!(shown(Format::Unaligned, only.clone()), "a|b\n<c>|1\n|20\n|\n");
+    assert_eq!(shown(Format::Csv, only.clone()), "\"a|b\n<c>\",1\n,20\n\"\",\n");
+    let expanded = Look { expanded: Expanded::On, ..only };
+    assert_eq!(shown(Format::Unaligned, expanded), "a|b\n<c>\n1\n\n\n20\n\n\n\n");
+    let without = Look { footer: false, ..Look::default() };
+    assert!(shown(Format::Table, without).ends_with("      | NULL\n\n"));
+}
+
+#[test]
+fn what_stands_for_null_can_be_chosen() {
+    let look = Look { null: Some("<->".to_owned()), separator: ";".to_owned(), ..Look::default() };
+    assert_eq!(shown(Format::Unaligned, look.clone()), "name;n\na|b\n<c>;1\n<->;20\n;<->\n(3 rows)\n");
+    assert!(shown(Format::Csv, look.clone()).ends_with("\n<->,20\n\"\",<->\n"));
+    assert!(shown(Format::Table, look.clone()).contains("\n <->  |  20\n"));
+    assert!(shown(Format::Html, look).contains("<td>&lt;-&gt;</td>"));
+}
+
+#[test]
+fn markup_keeps_values_in_their_cells() {
+    assert_eq!(
+        shown(Format::Markdown, Look::default()),
+        "| name | n |\n|---|---:|\n| a\\|b<br>&lt;c> | 1 |\n|  | 20 |\n|  |  |\n"
+    );
+    assert_eq!(
+        shown(Format::Html, Look::default()),
+        "<table>\n<tr><th>name</th><th>n</th></tr>\n<tr><td>a|b<br>&lt;c&gt;</td><td align=\"right\">1</td></tr>\n\
+         <tr><td></td><td align=\"right\">20</td></tr>\n<tr><td></td><td align=\"right\"></td></tr>\n</table>\n"
+    );
+    assert_eq!(shown(Format::Null, Look::default()), "");
 }

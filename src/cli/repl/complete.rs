@@ -1,15 +1,14 @@
 //! Completion of commands, keywords, functions and names.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::mention::{Cursor, Mention, Place, cursor};
 use super::names::{List, Names};
+use crate::cli::client::{LastStanding, SharedClient};
 use crate::cli::shell::command::{Argument, COMMANDS};
 use crate::cli::shell::lex::{self, Piece};
-use crate::cli::shell::{pattern, words};
-use crate::session::Session;
+use crate::cli::shell::{listing, pattern, words};
 
 /// How long a press of the Tab key waits for sources.
 const WAIT_MAX: Duration = Duration::from_millis(900);
@@ -21,23 +20,13 @@ const CANDIDATES_MAX: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct Completions {
     names: Names,
-    functions: Vec<String>,
+    standing: LastStanding,
 }
 
 impl Completions {
     /// Completions for a session. Must be called in a runtime.
-    pub(crate) fn new(session: Arc<Session>) -> Self {
-        let state = session.engine().base_state();
-        let mut functions: Vec<String> = state
-            .scalar_functions()
-            .keys()
-            .chain(state.aggregate_functions().keys())
-            .chain(state.window_functions().keys())
-            .cloned()
-            .collect();
-        functions.sort();
-        functions.dedup();
-        Self { functions, names: Names::new(session) }
+    pub(crate) fn new(client: SharedClient, standing: LastStanding) -> Self {
+        Self { names: Names::new(client), standing }
     }
 
     /// Where the unfinished word starts, in bytes, and what it may become.
@@ -93,6 +82,7 @@ impl Completions {
         let deadline = Instant::now() + WAIT_MAX;
         match (cursor.place, cursor.path.as_slice()) {
             (Place::Nothing, _) => {}
+            (Place::Setting, _) => found.list(&self.names.get(List::Settings, deadline)),
             (Place::Table, []) => self.tables_from_here(&mut found, deadline),
             (Place::Expression, []) => self.expression(&cursor, &mut found, deadline),
             (place, path) => {
@@ -107,9 +97,10 @@ impl Completions {
 
     /// Catalogs, and schemas and tables of where the session stands.
     fn tables_from_here(&self, found: &mut Found, deadline: Instant) {
-        found.names(self.names.session.engine().catalogs().iter().map(|catalog| catalog.name.as_str()));
-        if let (Some(catalog), schema) = self.names.session.current() {
-            if let Some(schema) = schema {
+        found.list(&self.names.get(List::Catalogs, deadline));
+        let here = self.standing.get();
+        if let Some(catalog) = here.catalog {
+            if let Some(schema) = here.schema {
                 found.list(&self.names.get(List::Tables { catalog: catalog.clone(), schema }, deadline));
             }
             found.list(&self.names.get(List::Schemas { catalog }, deadline));
@@ -124,7 +115,7 @@ impl Completions {
         }
         found.words(words::all());
         if !found.partial.is_empty() {
-            found.words(self.functions.iter().map(String::as_str));
+            found.words(self.names.get(List::Functions, deadline).iter().map(String::as_str));
         }
     }
 
@@ -143,8 +134,8 @@ impl Completions {
     }
 
     fn columns(&self, mention: &Mention, found: &mut Found, deadline: Instant) {
-        let (current_catalog, current_schema) = self.names.session.current();
-        let full = match (mention.path.as_slice(), current_catalog, current_schema) {
+        let here = self.standing.get();
+        let full = match (mention.path.as_slice(), here.catalog, here.schema) {
             ([catalog, schema, table], ..) => Some((catalog.clone(), schema.clone(), table.clone())),
             ([schema, table], Some(catalog), _) => Some((catalog, schema.clone(), table.clone())),
             ([table], Some(catalog), Some(schema)) => Some((catalog, schema, table.clone())),
@@ -157,24 +148,27 @@ impl Completions {
 
     /// Schemas behind a catalog, tables behind a schema.
     fn names_behind(&self, path: &[String], found: &mut Found, deadline: Instant) {
-        let catalogs = self.names.session.engine().catalogs();
         match path {
             [name] => {
-                if let Some(catalog) = catalogs.find(name) {
-                    found.list(&self.names.get(List::Schemas { catalog: catalog.name.clone() }, deadline));
+                if let Some(catalog) = self.catalog(name, deadline) {
+                    found.list(&self.names.get(List::Schemas { catalog }, deadline));
                 }
-                if let (Some(catalog), _) = self.names.session.current() {
+                if let Some(catalog) = self.standing.get().catalog {
                     found.list(&self.names.get(List::Tables { catalog, schema: name.clone() }, deadline));
                 }
             }
             [catalog, schema] => {
-                if let Some(catalog) = catalogs.find(catalog) {
-                    let list = List::Tables { catalog: catalog.name.clone(), schema: schema.clone() };
-                    found.list(&self.names.get(list, deadline));
+                if let Some(catalog) = self.catalog(catalog, deadline) {
+                    found.list(&self.names.get(List::Tables { catalog, schema: schema.clone() }, deadline));
                 }
             }
             _ => {}
         }
+    }
+
+    /// A catalog's name as it is configured.
+    fn catalog(&self, name: &str, deadline: Instant) -> Option<String> {
+        listing::find(&self.names.get(List::Catalogs, deadline), name)
     }
 }
 
@@ -249,20 +243,24 @@ fn files(typed: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::cli::client::LocalClient;
     use crate::{Engine, EngineOptions};
 
     fn complete(text: &str) -> (usize, Vec<String>) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let _guard = runtime.enter();
-        let session = Arc::new(Engine::start(EngineOptions::default()).unwrap().session());
-        Completions::new(session).complete(text, text.len())
+        let session = Engine::start(EngineOptions::default()).unwrap().session();
+        let client = Arc::new(LocalClient::new(session, None));
+        Completions::new(client, LastStanding::default()).complete(text, text.len())
     }
 
     #[test]
     fn commands_and_their_words() {
         assert_eq!(complete("\\ti"), (1, vec!["timing".to_owned()]));
-        assert_eq!(complete("select 1 \\g"), (10, vec!["g".to_owned(), "gx".to_owned()]));
+        assert_eq!(complete("select 1 \\g"), (10, ["g", "gx", "gdesc", "gset"].map(str::to_owned).to_vec()));
         assert_eq!(complete("\\x a"), (3, vec!["auto".to_owned()]));
         assert_eq!(complete("\\timing\nsel"), (8, vec!["select".to_owned()]));
     }
@@ -273,6 +271,7 @@ mod tests {
         assert_eq!(complete("sel").1, ["select"]);
         assert_eq!(complete("select regexp_co").1, ["regexp_count"]);
         assert_eq!(complete("select 'sel").1, Vec::<String>::new());
+        assert_eq!(complete("SET SESSION push").1, ["pushdown"]);
     }
 
     #[test]

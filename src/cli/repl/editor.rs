@@ -15,7 +15,7 @@ use rustyline::{Context, Editor, Helper};
 
 use super::complete::Completions;
 use super::{highlight, history};
-use crate::cli::shell::{Input, LineSource, lex};
+use crate::cli::shell::{History, Input, LineSource, Screen, lex};
 
 /// Candidates that are listed without asking first.
 const CANDIDATES_WITHOUT_ASKING: usize = 100;
@@ -24,11 +24,12 @@ const CANDIDATES_WITHOUT_ASKING: usize = 100;
 pub(crate) struct TerminalLines {
     editor: Editor<Typing, DefaultHistory>,
     history: Option<PathBuf>,
+    inputs: History,
 }
 
 impl TerminalLines {
-    /// Takes over the terminal. `colour` says whether what is typed is highlighted.
-    pub(crate) fn new(completions: Completions, colour: bool) -> io::Result<Self> {
+    /// Takes over the terminal. `colour` says whether what is typed is highlighted; what was typed is added to `inputs`.
+    pub(crate) fn new(completions: Completions, colour: bool, inputs: History) -> io::Result<Self> {
         let config = Config::builder()
             .max_history_size(history::ENTRIES_MAX)
             .and_then(|config| config.history_ignore_dups(true))
@@ -47,7 +48,10 @@ impl TerminalLines {
             // A first session has no file yet; one that cannot be read is not worth a word.
             let _ = editor.load_history(file);
         }
-        Ok(Self { editor, history })
+        for input in editor.history() {
+            inputs.add(input);
+        }
+        Ok(Self { editor, history, inputs })
     }
 }
 
@@ -66,15 +70,18 @@ impl LineSource for TerminalLines {
             return;
         }
         let added = self.editor.add_history_entry(text.trim_end());
+        if let Ok(true) = added {
+            self.inputs.add(text.trim_end());
+        }
         if let (Ok(true), Some(file)) = (added, &self.history) {
             // Written at once, so that a killed session and one beside this one lose nothing.
             let _ = self.editor.append_history(file);
         }
     }
 
-    fn width(&mut self) -> Option<usize> {
-        let (columns, _) = self.editor.dimensions()?;
-        Some(usize::from(columns)).filter(|columns| *columns > 0)
+    fn screen(&mut self) -> Option<Screen> {
+        let (columns, rows) = self.editor.dimensions()?;
+        Some(Screen { width: usize::from(columns), height: usize::from(rows) }).filter(|screen| screen.width > 0)
     }
 }
 

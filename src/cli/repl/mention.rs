@@ -12,6 +12,8 @@ pub(super) enum Place {
     Table,
     /// A column, a function or a keyword.
     Expression,
+    /// A setting of the session.
+    Setting,
 }
 
 /// A table that a statement reads, as it is written there.
@@ -88,7 +90,12 @@ fn place(before: &[Token<'_>]) -> Place {
     let names_table = |word: &str| {
         ["FROM", "JOIN", "TABLE", "DESCRIBE", "DESC", "USE"].iter().any(|known| known.eq_ignore_ascii_case(word))
     };
+    let is = |token: &Token<'_>, known: &[&str]| known.iter().any(|word| word.eq_ignore_ascii_case(token.text));
     match last.kind {
+        Kind::Word if is(last, &["SET", "RESET"]) => Place::Setting,
+        Kind::Word if is(last, &["SESSION"]) && words.next().is_some_and(|word| is(word, &["SET", "RESET"])) => {
+            Place::Setting
+        }
         Kind::Word if names_table(last.text) => Place::Table,
         // SHOW TABLES IN place, and IN elsewhere.
         Kind::Word if last.text.eq_ignore_ascii_case("IN") => {
@@ -218,6 +225,9 @@ mod tests {
             ("select a from t where x in (|", Place::Expression),
             ("show tables in |", Place::Table),
             ("use |", Place::Table),
+            ("set session |", Place::Setting),
+            ("reset |", Place::Setting),
+            ("set session x = |", Place::Expression),
             ("select 'from |", Place::Nothing),
             ("select 1; select a from |", Place::Table),
             ("-- from |", Place::Nothing),

@@ -16,7 +16,7 @@ use super::shell::{Input, LineSource, Shell, Stop, lex};
 pub(crate) async fn run(shell: &mut Shell, lines: &mut dyn LineSource) -> Result<(), Stop> {
     let mut pending = String::new();
     loop {
-        shell.set_width(lines.width());
+        shell.set_screen(lines.screen());
         match lines.read(&shell.prompt(), &pending) {
             Ok(Input::Text { text, .. }) => {
                 // What was asked of an earlier statement does not end this one.

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use datafusion::common::TableReference;
 use tokio::runtime::Handle;
 
-use crate::catalog::Resolved;
-use crate::error::Result;
-use crate::session::Session;
+use crate::cli::client::{Client, Failure, SharedClient, ask};
+use crate::cli::shell::listing::{catalog_names, first_column, schema_names};
+use crate::cli::shell::pattern::quoted;
 
 /// How long fetched names are taken for true.
 const FRESH_FOR: Duration = Duration::from_secs(30);
@@ -29,6 +28,11 @@ const NAMES_MAX: usize = 10_000;
 /// A list of names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum List {
+    Catalogs,
+    /// The engine's functions.
+    Functions,
+    /// The session's settings.
+    Settings,
     Schemas {
         catalog: String,
     },
@@ -55,7 +59,7 @@ struct Entry {
 /// The names that are known.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    pub(super) session: Arc<Session>,
+    client: SharedClient,
     runtime: Handle,
     shared: Arc<Shared>,
 }
@@ -75,8 +79,8 @@ impl Shared {
 
 impl Names {
     /// Names as a session sees them. Must be called in a runtime.
-    pub(super) fn new(session: Arc<Session>) -> Self {
-        Self { session, runtime: Handle::current(), shared: Arc::default() }
+    pub(super) fn new(client: SharedClient) -> Self {
+        Self { client, runtime: Handle::current(), shared: Arc::default() }
     }
 
     /// The names of a list. Waits for the source until the deadline, then gives what was known before.
@@ -103,9 +107,9 @@ impl Names {
     }
 
     fn fetch(&self, list: List) {
-        let (session, shared) = (Arc::clone(&self.session), Arc::clone(&self.shared));
+        let (client, shared) = (Arc::clone(&self.client), Arc::clone(&self.shared));
         self.runtime.spawn(async move {
-            let fetched = tokio::time::timeout(FETCH_MAX, fetch(&session, &list)).await;
+            let fetched = tokio::time::timeout(FETCH_MAX, fetch(client.as_ref(), &list)).await;
             let mut lists = shared.lists();
             if let Some(entry) = lists.get_mut(&list) {
                 entry.fetching = false;
@@ -122,22 +126,23 @@ impl Names {
     }
 }
 
-async fn fetch(session: &Session, list: &List) -> Result<Vec<String>> {
-    let resolver = session.resolver();
+async fn fetch(client: &dyn Client, list: &List) -> Result<Vec<String>, Failure> {
     match list {
-        List::Schemas { catalog } => Ok(resolver.catalog(Some(catalog))?.connector()?.list_schemas().await?),
+        List::Catalogs => catalog_names(client).await,
+        List::Functions => first_column(client, "SHOW FUNCTIONS").await,
+        List::Settings => first_column(client, "SHOW SESSION").await,
+        List::Schemas { catalog } => schema_names(client, catalog).await,
         List::Tables { catalog, schema } => {
-            let catalog = resolver.catalog(Some(catalog))?;
-            let schema = resolver.schema(catalog, schema).await?;
-            let entries = catalog.connector()?.list_tables(&schema).await?;
-            Ok(entries.into_iter().map(|entry| entry.name).collect())
+            let sql = format!("SHOW TABLES FROM {}.{}", quoted(catalog), quoted(schema));
+            let rows = ask(client, &sql).await?;
+            Ok(rows.into_iter().filter_map(|row| row.into_iter().nth(1).flatten()).collect())
         }
         List::Columns { catalog, schema, table } => {
-            let reference = TableReference::full(catalog.as_str(), schema.as_str(), table.as_str());
-            Ok(match resolver.resolve(&reference).await? {
-                Resolved::Source(table) => table.columns().iter().map(|column| column.name().to_owned()).collect(),
-                Resolved::Own(table) => table.schema().fields().iter().map(|field| field.name().clone()).collect(),
-            })
+            let sql = format!("DESCRIBE {}.{}.{}", quoted(catalog), quoted(schema), quoted(table));
+            let rows = ask(client, &sql).await?;
+            // A column that cannot be read has no type.
+            let readable = rows.into_iter().filter(|row| row.get(1).is_some_and(Option::is_some));
+            Ok(readable.filter_map(|row| row.into_iter().next().flatten()).collect())
         }
     }
 }

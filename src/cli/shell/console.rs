@@ -1,50 +1,8 @@
 //! What the program writes to.
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
-/// Bytes of results that are collected before they are written out.
-const BUFFER_BYTES: usize = 64 << 10;
-
-/// Where results go.
-pub(crate) struct Sink {
-    writer: Box<dyn Write + Send>,
-    /// Whether a person looks at it.
-    pub(crate) terminal: bool,
-    /// Whether it shows colours.
-    pub(crate) colour: bool,
-    /// Answers that were written to it.
-    pub(crate) answers: u64,
-}
-
-impl Sink {
-    /// Standard output.
-    pub(crate) fn standard_output() -> Self {
-        let terminal = io::stdout().is_terminal();
-        let writer = Box::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout()));
-        Self { writer, terminal, colour: terminal && wants_colour(), answers: 0 }
-    }
-
-    /// A file.
-    pub(crate) fn file(file: File) -> Self {
-        Self::other(BufWriter::with_capacity(BUFFER_BYTES, file))
-    }
-
-    /// Anything else that takes bytes.
-    pub(crate) fn other(writer: impl Write + Send + 'static) -> Self {
-        Self { writer: Box::new(writer), terminal: false, colour: false, answers: 0 }
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
-}
+use super::sink::{Sink, wants_colour};
 
 /// Results, and beside them what is said to the person.
 pub(crate) struct Console {
@@ -52,22 +10,32 @@ pub(crate) struct Console {
     pub(crate) out: Sink,
     /// Where results go instead, after `\o`.
     pub(crate) redirected: Option<Sink>,
+    /// Where the answer goes that is being written to the screen, if a pager may have to show it.
+    pub(super) paged: Option<Sink>,
     /// Errors and warnings.
     pub(crate) err: Sink,
 }
 
 impl Console {
+    pub(crate) fn new(out: Sink, err: Sink) -> Self {
+        Self { out, redirected: None, paged: None, err }
+    }
+
     /// The process's own standard output and standard error.
     pub(crate) fn standard() -> Self {
-        let terminal = io::stderr().is_terminal();
         let mut err = Sink::other(io::stderr());
-        err.colour = terminal && wants_colour();
-        Self { out: Sink::standard_output(), redirected: None, err }
+        err.terminal = io::stderr().is_terminal();
+        err.colour = err.terminal && wants_colour();
+        Self::new(Sink::standard_output(), err)
     }
 
     /// Where results go now.
     pub(crate) fn results(&mut self) -> &mut Sink {
-        self.redirected.as_mut().unwrap_or(&mut self.out)
+        match (&mut self.redirected, &mut self.paged) {
+            (Some(redirected), _) => redirected,
+            (None, Some(paged)) => paged,
+            (None, None) => &mut self.out,
+        }
     }
 
     /// Says something to the person beside the results.
@@ -95,10 +63,4 @@ impl Console {
         };
         let _ = self.err.flush();
     }
-}
-
-/// Whether colours are wanted where a terminal shows them: see <https://no-color.org>.
-fn wants_colour() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The editor when neither `$VISUAL` nor `$EDITOR` names one.
@@ -12,14 +12,19 @@ const EDITOR: &str = "vi";
 /// Opens an editor on a text and returns what it was changed to.
 pub(super) fn edit(text: &str) -> io::Result<String> {
     let file = Scratch::with(text)?;
+    edit_file(&file.0)
+}
+
+/// Opens an editor on a file and returns what it holds then.
+pub(super) fn edit_file(path: &Path) -> io::Result<String> {
     let editor = ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok().filter(|it| !it.is_empty()));
     let editor = editor.unwrap_or_else(|| EDITOR.to_owned());
     // A shell reads the variable, because it may hold arguments; the file's name is never part of its text.
-    let status = Command::new("/bin/sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(&file.0).status()?;
+    let status = Command::new("/bin/sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(path).status()?;
     if !status.success() {
         return Err(io::Error::other(format!("the editor {editor} ended with {status}")));
     }
-    fs::read_to_string(&file.0)
+    fs::read_to_string(path)
 }
 
 /// A file that only this person can read and that goes away by itself.

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use super::lex;
+use super::{Screen, lex};
 
 /// The longest input that is read before something ends it, in bytes.
 const INPUT_BYTES_MAX: usize = 16 << 20;
@@ -30,8 +30,8 @@ pub(crate) trait LineSource {
     /// Keeps an input for the person's history.
     fn remember(&mut self, _text: &str) {}
 
-    /// Columns of the screen, when there is one.
-    fn width(&mut self) -> Option<usize> {
+    /// The size of the screen, when there is one.
+    fn screen(&mut self) -> Option<Screen> {
         None
     }
 }

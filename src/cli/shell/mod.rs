@@ -1,33 +1,43 @@
 //! What `portolan sql` does with its input, whoever types it: statements and backslash commands, one after another.
 
 pub(crate) mod command;
-mod commands;
 mod console;
 mod edit;
+mod history;
 mod interrupt;
 pub(crate) mod lex;
 mod lines;
-mod listing;
+pub(crate) mod listing;
+mod obey;
+mod pager;
 pub(crate) mod pattern;
+mod progress;
 mod running;
+mod sink;
 mod statement;
+pub(crate) mod variables;
+mod view;
 pub(crate) mod words;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 pub(crate) use console::Console;
+pub(crate) use history::History;
 pub(crate) use interrupt::Interrupt;
 #[cfg(test)]
 pub(crate) use lines::Scripted;
 pub(crate) use lines::{Input, LineSource, ScriptLines};
+pub(crate) use pager::Screen;
+pub(crate) use sink::Sink;
+pub(crate) use variables::Variables;
+pub(crate) use view::{OPTIONS, View};
 
 use self::command::Command;
 use self::lex::Piece;
 use self::statement::Presentation;
+use super::client::{LastStanding, SharedClient, standing};
 use super::output::{Expanded, Format};
-use crate::session::Session;
 
 /// Why the rest of an input is not run. What went wrong is reported already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +52,6 @@ pub(crate) enum Stop {
     Quit,
 }
 
-/// How results are shown.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct View {
-    pub(crate) format: Format,
-    pub(crate) expanded: Expanded,
-    pub(crate) timing: bool,
-}
-
 /// Where a statement was read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -61,57 +63,73 @@ pub(crate) struct Place<'a> {
 
 /// Runs statements and commands of one session.
 pub(crate) struct Shell {
-    session: Arc<Session>,
+    client: SharedClient,
+    pub(crate) standing: LastStanding,
     pub(crate) console: Console,
     pub(crate) interrupt: Interrupt,
     pub(crate) view: View,
+    pub(crate) variables: Variables,
+    pub(crate) history: History,
     /// Whether a person is told what happened beside the results.
+    pub(crate) talks: bool,
+    /// Whether a person types.
     interactive: bool,
-    /// Columns of the screen.
-    width: Option<usize>,
+    screen: Option<Screen>,
     /// The statement that was run last.
     last: Option<String>,
-    /// Files that are being included.
-    depth: usize,
-    /// Where the catalogs come from.
-    catalogs_file: Option<PathBuf>,
+    /// The files that are being read, the innermost last.
+    files: Vec<PathBuf>,
+    /// Failures that a script went on after.
+    pub(crate) forgiven: u64,
 }
 
 impl Shell {
     /// A shell for scripts: results and errors, nothing else.
-    pub(crate) fn new(session: Arc<Session>, console: Console, interrupt: Interrupt, view: View) -> Self {
+    pub(crate) fn new(client: SharedClient, console: Console, interrupt: Interrupt, view: View) -> Self {
         Self {
-            session,
+            client,
+            standing: LastStanding::default(),
             console,
             interrupt,
             view,
+            variables: Variables::default(),
+            history: History::default(),
+            talks: false,
             interactive: false,
-            width: None,
+            screen: None,
             last: None,
-            depth: 0,
-            catalogs_file: None,
+            files: Vec::new(),
+            forgiven: 0,
         }
     }
 
     /// The same shell with a person before it.
     #[must_use]
-    pub(crate) fn interactive(mut self, catalogs_file: Option<PathBuf>) -> Self {
+    pub(crate) fn interactive(mut self) -> Self {
         self.interactive = true;
-        self.catalogs_file = catalogs_file;
+        self.talks = true;
         self
     }
 
-    /// Tells how wide the screen is now, in columns.
-    pub(crate) fn set_width(&mut self, width: Option<usize>) {
-        self.width = width;
+    /// Tells how large the screen is now.
+    pub(crate) fn set_screen(&mut self, screen: Option<Screen>) {
+        self.screen = screen;
     }
 
     /// What a person is asked with: the place in which names are looked up.
     pub(crate) fn prompt(&self) -> String {
-        match self.session.current() {
+        let here = self.standing.get();
+        match (here.catalog, here.schema) {
             (Some(catalog), Some(schema)) => format!("portolan:{catalog}.{schema}> "),
             (Some(catalog), None) => format!("portolan:{catalog}> "),
             (None, _) => "portolan> ".to_owned(),
+        }
+    }
+
+    /// Looks again where the session stands, for the prompt. A session that cannot tell keeps the prompt that it has.
+    pub(crate) async fn look_where(&mut self) {
+        if let Ok(standing) = standing(self.client.as_ref()).await {
+            self.standing.set(standing);
         }
     }
 
@@ -130,7 +148,7 @@ impl Shell {
                     });
                 }
                 Ok(Input::Interrupted) => return Err(Stop::Interrupted),
-                Ok(Input::End) => return self.run_one(&pending, pending_place).await,
+                Ok(Input::End) => return self.run_statements(&pending, pending_place).await,
                 Err(error) => {
                     self.console.error(&format!("cannot read {origin}: {error}"));
                     return Err(Stop::Failed);
@@ -142,7 +160,7 @@ impl Shell {
     /// Runs a text, up to the first failure. A last statement needs no semicolon.
     pub(crate) async fn run_text(&mut self, text: &str) -> Result<(), Stop> {
         let rest = self.run_input(text, None).await?;
-        self.run_one(&rest, None).await
+        self.run_statements(&rest, None).await
     }
 
     /// Runs what is complete of an input. Returns the statement that it leaves unfinished, for the person to go on with.
@@ -164,14 +182,14 @@ impl Shell {
                     let consumed = text.strip_suffix(rest).unwrap_or_default();
                     let place = place.map(|place| place.after(consumed, rest));
                     let sql = format!("{}{sql}", std::mem::take(&mut pending));
-                    self.run_one(&sql, place).await?;
+                    self.run_statements(&sql, place).await?;
                 }
                 Piece::Command { before, line } => {
                     if !lex::is_blank(before) {
                         pending.push_str(before);
                         pending.push('\n');
                     }
-                    self.run_command(line, &mut pending).await?;
+                    self.run_commands(line, &mut pending).await?;
                 }
                 Piece::Rest(sql) => {
                     if !lex::is_blank(sql) {
@@ -184,6 +202,18 @@ impl Shell {
         }
     }
 
+    /// Runs a statement, or those that it becomes when its variables have their values.
+    async fn run_statements(&mut self, sql: &str, place: Option<Place<'_>>) -> Result<(), Stop> {
+        let text = self.variables.interpolated(sql);
+        let mut rest = text.as_str();
+        // Only a variable brings in a semicolon that has not cut the input already.
+        while let (Piece::Statement(sql), after) = lex::first_piece(rest) {
+            self.run_one(sql, place).await?;
+            rest = after;
+        }
+        self.run_one(rest, place).await
+    }
+
     /// Runs one statement, unless it is blank.
     async fn run_one(&mut self, sql: &str, place: Option<Place<'_>>) -> Result<(), Stop> {
         if lex::is_blank(sql) {
@@ -193,13 +223,35 @@ impl Shell {
         let sql = sql.get(lex::start_of_statement(sql)..).unwrap_or(sql).trim_end().to_owned();
         let outcome = Box::pin(self.run_statement(&sql, place, Presentation::default())).await;
         self.last = Some(sql);
-        outcome
+        self.forgive(outcome)
     }
 
-    async fn run_command(&mut self, line: &str, pending: &mut String) -> Result<(), Stop> {
-        match Command::parse(line) {
-            Ok(command) => Box::pin(self.obey(command, pending)).await,
-            Err(message) => Err(self.failed(&message)),
+    /// Runs the commands of a line.
+    async fn run_commands(&mut self, line: &str, pending: &mut String) -> Result<(), Stop> {
+        let mut next = Some(line);
+        while let Some(line) = next {
+            let (first, rest) = match Command::takes_whole_line(line) {
+                true => (line, None),
+                false => command::split(line),
+            };
+            next = rest;
+            let outcome = match Command::parse(first, &self.variables) {
+                Ok(command) => Box::pin(self.obey(command, pending)).await,
+                Err(message) => Err(self.failed(&message)),
+            };
+            self.forgive(outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on after a failure, if that is wanted.
+    fn forgive(&mut self, outcome: Result<(), Stop>) -> Result<(), Stop> {
+        match outcome {
+            Err(Stop::Failed) if self.variables.keeps_going() => {
+                self.forgiven += 1;
+                Ok(())
+            }
+            outcome => outcome,
         }
     }
 
@@ -217,7 +269,7 @@ impl Shell {
 
     /// Says something that matters only to a person.
     fn tell(&mut self, text: &str) -> Result<(), Stop> {
-        if self.interactive { self.say(text) } else { Ok(()) }
+        if self.talks { self.say(text) } else { Ok(()) }
     }
 
     fn cannot_write(&mut self, error: &io::Error) -> Stop {

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use futures::StreamExt;
+use futures::TryStreamExt;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result};
-use crate::session::{AnswerKind, Session};
+use crate::cli::client::{Client, Failure, Head, SharedClient};
 
 /// Batches that wait to be printed. A slow reader of the output slows the query down.
 const BATCHES_AHEAD: usize = 2;
@@ -18,7 +16,7 @@ const BATCHES_AHEAD: usize = 2;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The answer begins.
-    Started(AnswerKind, SchemaRef),
+    Started(Head),
     /// Rows.
     Rows(RecordBatch),
     /// The answer is whole.
@@ -31,30 +29,30 @@ pub(crate) enum Event {
 /// then ends the statement and not the program, and because the next rows are made while these are printed.
 #[derive(Debug)]
 pub(crate) struct Running {
-    events: Receiver<Result<Event>>,
+    events: Receiver<Result<Event, Failure>>,
     task: JoinHandle<()>,
 }
 
 impl Running {
     /// Starts a statement.
-    pub(crate) fn start(session: &Arc<Session>, sql: &str) -> Self {
+    pub(crate) fn start(client: &SharedClient, sql: &str) -> Self {
         let (sender, events) = mpsc::channel(BATCHES_AHEAD);
-        let (session, sql) = (Arc::clone(session), sql.to_owned());
+        let (client, sql) = (Arc::clone(client), sql.to_owned());
         let task = tokio::spawn(async move {
-            if let Err(error) = run(&session, &sql, &sender).await {
+            if let Err(failure) = run(client.as_ref(), &sql, &sender).await {
                 // Nobody is there to hear it: the statement was cancelled.
-                let _ = sender.send(Err(error)).await;
+                let _ = sender.send(Err(failure)).await;
             }
         });
         Self { events, task }
     }
 
-    /// What comes next. After `Ended` or an error nothing does.
-    pub(crate) async fn next(&mut self) -> Result<Event> {
+    /// What comes next. After `Ended` or a failure nothing does.
+    pub(crate) async fn next(&mut self) -> Result<Event, Failure> {
         match self.events.recv().await {
             Some(event) => event,
             // The task ended without a last word.
-            None => Err(Error::internal("the query ended by a mistake in Portolan")),
+            None => Err(Failure::new("the query ended by a mistake in Portolan")),
         }
     }
 }
@@ -65,13 +63,13 @@ impl Drop for Running {
     }
 }
 
-async fn run(session: &Session, sql: &str, events: &Sender<Result<Event>>) -> Result<()> {
-    let mut answer = session.execute(sql).await?;
-    if events.send(Ok(Event::Started(answer.kind, SchemaRef::clone(&answer.schema)))).await.is_err() {
+async fn run(client: &dyn Client, sql: &str, events: &Sender<Result<Event, Failure>>) -> Result<(), Failure> {
+    let mut answer = client.run(sql).await?;
+    if events.send(Ok(Event::Started(answer.head))).await.is_err() {
         return Ok(());
     }
-    while let Some(batch) = answer.rows.next().await {
-        if events.send(Ok(Event::Rows(batch?))).await.is_err() {
+    while let Some(batch) = answer.batches.try_next().await? {
+        if events.send(Ok(Event::Rows(batch))).await.is_err() {
             return Ok(());
         }
     }

@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::console::Sink;
+use super::pager::{self, Paged};
+use super::progress::{Drawn, Progress};
 use super::running::{Event, Running};
-use super::{Place, Shell, Stop, lex};
-use crate::cli::output::{self, Expanded, Format, Look, OutputError, ResultWriter};
+use super::sink::Sink;
+use super::variables::{ERROR, LAST_ERROR_MESSAGE, QUERY_ID, ROW_COUNT};
+use super::view::PagerUse;
+use super::{Expanded, Format, Place, Shell, Stop, lex};
+use crate::cli::client::{AnswerKind, Failure};
+use crate::cli::output::{self, Look, OutputError, ResultWriter};
 use crate::error::{Error, Result};
-use crate::session::AnswerKind;
 
 /// How one answer is shown, where that differs from the session's way.
 #[derive(Clone, Debug, Default)]
@@ -21,11 +25,15 @@ pub(super) struct Presentation {
     pub(super) title: Option<String>,
     /// Whether the rows say what is there rather than what is in it. They are read side by side, however wide.
     pub(super) metadata: bool,
+    /// Whether no pager may stop the output.
+    pub(super) unpaged: bool,
+    /// Whether the answer belongs to another statement, and nothing is said beside it.
+    pub(super) quiet: bool,
 }
 
 /// Why an answer is not whole.
 enum Trouble {
-    Query(Error),
+    Query(Failure),
     Output(io::Error),
     Interrupted,
 }
@@ -34,7 +42,7 @@ impl From<OutputError> for Trouble {
     fn from(error: OutputError) -> Self {
         match error {
             OutputError::Io(error) => Self::Output(error),
-            OutputError::Result(error) => Self::Query(error),
+            OutputError::Result(error) => Self::Query(error.into()),
         }
     }
 }
@@ -47,14 +55,14 @@ impl From<io::Error> for Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
-        Self::Query(error)
+        Self::Query(error.into())
     }
 }
 
 /// What an answer was.
 enum Outcome {
     Rows(u64),
-    Done(&'static str),
+    Done(String),
 }
 
 impl Shell {
@@ -66,15 +74,33 @@ impl Shell {
         presentation: Presentation,
     ) -> Result<(), Stop> {
         let started = Instant::now();
-        let outcome = self.answer(sql, presentation).await;
+        let (metadata, quiet) = (presentation.metadata, presentation.quiet);
+        let outcome = self.paged_answer(sql, presentation).await;
         let elapsed = started.elapsed();
         match outcome {
             Ok(Outcome::Done(words)) => {
-                self.tell(words)?;
+                self.note(Ok(0));
+                self.tell(&words)?;
+                if self.interactive {
+                    self.look_where().await;
+                }
                 self.show_time(elapsed, None)
             }
-            Ok(Outcome::Rows(rows)) => self.show_time(elapsed, Some(rows)),
-            Err(Trouble::Query(error)) => Err(self.failed(&located(&error, sql, place))),
+            Ok(Outcome::Rows(_)) if quiet => Ok(()),
+            Ok(Outcome::Rows(rows)) => {
+                self.note(Ok(rows));
+                self.show_time(elapsed, Some(rows))?;
+                if self.view.explain && !metadata && is_query(sql) {
+                    return self.explain(sql).await;
+                }
+                Ok(())
+            }
+            Err(Trouble::Query(failure)) => {
+                self.note(Err(&failure.text));
+                Err(self.failed(&located(&failure, place)))
+            }
+            // A command that results go to has what it wants. How it ended is seen when it is closed.
+            Err(Trouble::Output(error)) if is_left(&error) && self.console.redirected.is_some() => Ok(()),
             Err(Trouble::Output(error)) => Err(self.cannot_write(&error)),
             Err(Trouble::Interrupted) => {
                 if self.console.out.terminal {
@@ -87,31 +113,97 @@ impl Shell {
         }
     }
 
+    /// Keeps in variables how a statement ended: its rows, or the failure's message.
+    fn note(&mut self, outcome: Result<u64, &str>) {
+        self.variables.set(ERROR, outcome.is_err().to_string());
+        self.variables.set(ROW_COUNT, outcome.unwrap_or(0).to_string());
+        if let Err(message) = outcome {
+            self.variables.set(LAST_ERROR_MESSAGE, message);
+        }
+    }
+
+    /// The answer, in a pager where that is wanted and the screen has no room for it.
+    async fn paged_answer(&mut self, sql: &str, presentation: Presentation) -> Result<Outcome, Trouble> {
+        let pages = !presentation.unpaged && self.view.format.is_for_people() && self.begin_paging();
+        let outcome = self.answer(sql, presentation).await;
+        if !pages {
+            return outcome;
+        }
+        match (outcome, self.end_paging()) {
+            // The person has seen enough and left the pager.
+            (Err(Trouble::Output(error)), _) if is_left(&error) => Ok(Outcome::Rows(0)),
+            (Ok(_), Err(error)) => Err(Trouble::Output(error)),
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Collects what is written from now on until the screen is full. Returns whether it does.
+    fn begin_paging(&mut self) -> bool {
+        let (Some(screen), true) = (self.screen, self.interactive && self.console.results().terminal) else {
+            return false;
+        };
+        if self.view.pager == PagerUse::Off {
+            return false;
+        }
+        let Some(command) = pager::command() else { return false };
+        let mut paged = Sink::target(Paged::new(command, screen, self.view.pager == PagerUse::Always));
+        paged.terminal = true;
+        paged.colour = self.console.out.colour;
+        self.console.paged = Some(paged);
+        true
+    }
+
+    /// Shows what was collected, and waits until the person leaves the pager.
+    fn end_paging(&mut self) -> io::Result<()> {
+        match self.console.paged.take().map_or(Ok(()), Sink::close) {
+            Err(error) if is_left(&error) => Ok(()),
+            closed => closed,
+        }
+    }
+
     async fn answer(&mut self, sql: &str, presentation: Presentation) -> Result<Outcome, Trouble> {
-        let mut running = Running::start(&self.session, sql);
+        let mut running = Running::start(&self.client, sql);
         let interrupt = self.interrupt.clone();
         let mut writer: Option<Box<dyn ResultWriter>> = None;
+        let mut progress: Option<Progress> = None;
+        let mut drawn = Drawn::default();
         let mut outcome = Outcome::Rows(0);
         loop {
             let event = tokio::select! {
                 biased;
                 () = interrupt.raised() => Err(Trouble::Interrupted),
                 event = running.next() => event.map_err(Trouble::Query),
-            };
-            let written = match event {
-                Ok(Event::Started(AnswerKind::Done(words), _)) => {
-                    outcome = Outcome::Done(words);
-                    Ok(())
+                lines = reported(&mut progress) => {
+                    if let Some(screen) = self.screen {
+                        drawn.draw(&lines, screen, &mut self.console.err);
+                    }
+                    continue;
                 }
-                Ok(Event::Started(AnswerKind::Rows, schema)) => {
-                    writer = Some(self.begin(sql, &schema, &presentation)?);
+            };
+            drawn.wipe(&mut self.console.err);
+            let written = match event {
+                Ok(Event::Started(head)) => {
+                    progress = head.query_id.as_deref().and_then(|id| self.progress_of(id));
+                    if let Some(id) = head.query_id {
+                        self.variables.set(QUERY_ID, id);
+                    }
+                    match head.kind {
+                        AnswerKind::Done(words) => outcome = Outcome::Done(words),
+                        AnswerKind::Rows => writer = Some(self.begin(sql, &head.schema, &presentation)?),
+                    }
                     Ok(())
                 }
                 Ok(Event::Rows(batch)) => {
                     if let Outcome::Rows(rows) = &mut outcome {
                         *rows += batch.num_rows() as u64;
                     }
-                    self.write(&mut writer, &batch)
+                    let seen = self.console.results().seen();
+                    let written = self.write(&mut writer, &batch);
+                    if self.console.results().seen() > seen {
+                        // Rows are what the person looks at from now on.
+                        progress = None;
+                    }
+                    written
                 }
                 Ok(Event::Ended) => {
                     let out = self.console.results();
@@ -130,6 +222,12 @@ impl Shell {
         }
     }
 
+    /// What a query does, for a person who waits for it.
+    fn progress_of(&self, query_id: &str) -> Option<Progress> {
+        let watched = self.interactive && self.console.err.terminal && self.screen.is_some();
+        watched.then(|| Progress::of(&self.client, query_id))
+    }
+
     /// A writer for an answer that begins.
     fn begin(
         &mut self,
@@ -137,23 +235,30 @@ impl Shell {
         schema: &SchemaRef,
         presentation: &Presentation,
     ) -> Result<Box<dyn ResultWriter>, Trouble> {
-        let format = self.view.format;
-        let expanded = match self.view.expanded {
+        let view = &self.view;
+        let format = view.format;
+        let expanded = match view.expanded {
             Expanded::Auto if presentation.metadata => Expanded::Off,
             other => other,
         };
+        let null = view.null.clone();
         let look = Look {
             expanded: presentation.expanded.unwrap_or(expanded),
-            width: self.width,
+            width: self.screen.map(|screen| screen.width),
+            // In lists of what is there NULL says nothing.
+            null: if presentation.metadata { Some(null.unwrap_or_default()) } else { null },
+            border: view.border,
+            tuples_only: view.tuples_only,
+            footer: view.footer,
+            separator: view.separator.clone(),
             colour: self.console.results().colour,
-            blank_null: presentation.metadata,
             plain_lines: answers_in_lines(sql),
         };
         let out = self.console.results();
         check_sink(format, out)?;
         out.answers += 1;
         let writer = output::writer(format, schema, look)?;
-        if let (Format::Table, Some(title)) = (format, &presentation.title) {
+        if let (true, Some(title)) = (format.is_for_people(), &presentation.title) {
             writeln!(out, "{title}")?;
         }
         Ok(writer)
@@ -180,6 +285,7 @@ impl Shell {
 
     /// Writes rows that the shell made itself.
     pub(super) fn show(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
+        let pages = self.view.format.is_for_people() && self.begin_paging();
         let presentation = Presentation { metadata: true, ..Presentation::default() };
         let written = self.begin("", &batch.schema(), &presentation).and_then(|mut writer| {
             let out = self.console.results();
@@ -187,12 +293,24 @@ impl Shell {
             writer.finish(out)?;
             Ok(out.flush()?)
         });
+        let closed = if pages { self.end_paging() } else { Ok(()) };
         match written {
-            Ok(()) => Ok(()),
+            Ok(()) => closed.map_err(|error| self.cannot_write(&error)),
+            Err(Trouble::Output(error)) if is_left(&error) && (pages || self.console.redirected.is_some()) => Ok(()),
             Err(Trouble::Output(error)) => Err(self.cannot_write(&error)),
-            Err(Trouble::Query(error)) => Err(self.failed(&error.to_string())),
+            Err(Trouble::Query(failure)) => Err(self.failed(&failure.text)),
             Err(Trouble::Interrupted) => Err(Stop::Interrupted),
         }
+    }
+
+    /// Shows a text to the person, in a pager where it is higher than the screen.
+    pub(super) fn show_text(&mut self, text: &str) -> Result<(), Stop> {
+        if self.console.redirected.is_some() || !self.begin_paging() {
+            return self.say(text);
+        }
+        // A pager that is left early has shown enough.
+        let _ = writeln!(self.console.results(), "{text}");
+        self.end_paging().map_err(|error| self.cannot_write(&error))
     }
 
     fn show_time(&mut self, elapsed: Duration, rows: Option<u64>) -> Result<(), Stop> {
@@ -206,6 +324,22 @@ impl Shell {
             None => self.tell(&format!("Time: {time}")),
         }
     }
+}
+
+/// The next lines of a progress report; waits for ever when there are none.
+async fn reported(progress: &mut Option<Progress>) -> Vec<String> {
+    if let Some(asked) = progress
+        && let Some(lines) = asked.next().await
+    {
+        return lines;
+    }
+    *progress = None;
+    std::future::pending().await
+}
+
+/// Whether whoever read the output has left.
+fn is_left(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// Refuses bytes on a screen, and a second answer where a file holds one.
@@ -228,15 +362,20 @@ fn answers_in_lines(sql: &str) -> bool {
     first == "EXPLAIN" || (first == "SHOW" && second == "CREATE")
 }
 
-/// The message of an error in a statement, with the file and line where it was read.
-fn located(error: &Error, sql: &str, place: Option<Place<'_>>) -> String {
-    let message = error.render(sql);
+/// Whether a statement is a query, which has a chart.
+fn is_query(sql: &str) -> bool {
+    let [first] = lex::first_words(sql);
+    matches!(first.as_str(), "SELECT" | "WITH" | "VALUES" | "TABLE") || sql.starts_with('(')
+}
+
+/// The message of a failure of a statement, with the file and line where it was read.
+fn located(failure: &Failure, place: Option<Place<'_>>) -> String {
     match place {
         Some(place) => {
-            let line = error.message().position.map_or(0, |position| position.line.saturating_sub(1));
-            format!("{}:{}: {message}", place.origin, place.line + line)
+            let line = failure.line.map_or(0, |line| line.saturating_sub(1));
+            format!("{}:{}: {failure}", place.origin, place.line + line)
         }
-        None => message,
+        None => failure.text.clone(),
     }
 }
 
@@ -267,5 +406,11 @@ mod tests {
         assert!(answers_in_lines("-- why\nSHOW CREATE TABLE t"));
         assert!(!answers_in_lines("select plan from subscriptions"));
         assert!(!answers_in_lines("show catalogs"));
+    }
+
+    #[test]
+    fn only_queries_have_a_chart() {
+        assert!(is_query("select 1") && is_query("(select 1)"));
+        assert!(!is_query("EXPLAIN SELECT 1") && !is_query("SHOW CATALOGS"));
     }
 }
