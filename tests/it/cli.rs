@@ -161,7 +161,7 @@ fn the_display_is_chosen_by_options() {
         (&["-xAt", "-P", "null=?"], "1\n?\n\n2\nx\n"),
         (&["--markdown"], "| a | b |\n|---:|---|\n| 1 |  |\n| 2 | x |\n"),
         (&["--format", "null"], ""),
-        (&["-P", "footer=off", "-P", "border=0"], "a   b\n- ----\n1 NULL\n2 x\n\n"),
+        (&["-P", "footer=off", "-P", "border=0"], "a  b\n- ----\n1 NULL\n2 x\n\n"),
     ] {
         let output = sql(&[&["-X", "-c", query], options].concat());
         assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (expected, ""), "{options:?}");

@@ -10,6 +10,7 @@ mod lines;
 pub(crate) mod listing;
 mod obey;
 mod pager;
+mod paging;
 pub(crate) mod pattern;
 mod progress;
 mod running;

@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::pager::{self, Paged};
+use super::paging::is_left;
 use super::progress::{Drawn, Progress};
 use super::running::{Event, Running};
 use super::sink::Sink;
 use super::variables::{ERROR, LAST_ERROR_MESSAGE, QUERY_ID, ROW_COUNT};
-use super::view::PagerUse;
 use super::{Expanded, Format, Place, Shell, Stop, lex};
 use crate::cli::client::{AnswerKind, Failure};
 use crate::cli::output::{self, Look, OutputError, ResultWriter};
@@ -134,30 +133,6 @@ impl Shell {
             (Err(Trouble::Output(error)), _) if is_left(&error) => Ok(Outcome::Rows(0)),
             (Ok(_), Err(error)) => Err(Trouble::Output(error)),
             (outcome, _) => outcome,
-        }
-    }
-
-    /// Collects what is written from now on until the screen is full. Returns whether it does.
-    fn begin_paging(&mut self) -> bool {
-        let (Some(screen), true) = (self.screen, self.interactive && self.console.results().terminal) else {
-            return false;
-        };
-        if self.view.pager == PagerUse::Off {
-            return false;
-        }
-        let Some(command) = pager::command() else { return false };
-        let mut paged = Sink::target(Paged::new(command, screen, self.view.pager == PagerUse::Always));
-        paged.terminal = true;
-        paged.colour = self.console.out.colour;
-        self.console.paged = Some(paged);
-        true
-    }
-
-    /// Shows what was collected, and waits until the person leaves the pager.
-    fn end_paging(&mut self) -> io::Result<()> {
-        match self.console.paged.take().map_or(Ok(()), Sink::close) {
-            Err(error) if is_left(&error) => Ok(()),
-            closed => closed,
         }
     }
 
@@ -303,16 +278,6 @@ impl Shell {
         }
     }
 
-    /// Shows a text to the person, in a pager where it is higher than the screen.
-    pub(super) fn show_text(&mut self, text: &str) -> Result<(), Stop> {
-        if self.console.redirected.is_some() || !self.begin_paging() {
-            return self.say(text);
-        }
-        // A pager that is left early has shown enough.
-        let _ = writeln!(self.console.results(), "{text}");
-        self.end_paging().map_err(|error| self.cannot_write(&error))
-    }
-
     fn show_time(&mut self, elapsed: Duration, rows: Option<u64>) -> Result<(), Stop> {
         if !self.view.timing {
             return Ok(());
@@ -335,11 +300,6 @@ async fn reported(progress: &mut Option<Progress>) -> Vec<String> {
     }
     *progress = None;
     std::future::pending().await
-}
-
-/// Whether whoever read the output has left.
-fn is_left(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// Refuses bytes on a screen, and a second answer where a file holds one.

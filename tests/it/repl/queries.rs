@@ -1,6 +1,6 @@
 //! Queries that take long: what is told of them, and how they end.
 
-use super::terminal::Setting;
+use super::terminal::{Setting, Terminal};
 
 /// More work than any machine does while a test runs.
 const ENDLESS: &str = "SELECT count(*) AS n FROM generate_series(1, 100000000000) WHERE value % 7 = 3;";
@@ -30,6 +30,11 @@ fn a_watched_query_ends_with_ctrl_c() {
 #[test]
 fn sources_are_shown_while_a_query_runs_and_not_after() {
     let terminal = Setting::shop().start();
+    shows_its_sources(&terminal);
+}
+
+/// A query of the shop's lake that runs until it is cancelled.
+pub(super) fn shows_its_sources(terminal: &Terminal) {
     // The lake is read, and joined with far more rows than can be counted.
     terminal.line(
         "SELECT count(*) AS n FROM lake.sales.orders o, generate_series(1, 100000000) g \

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 
+use super::queries::shows_its_sources;
 use super::terminal::{CTRL_D, Setting, TAB};
 
 /// `portolan serve` on a free port. It is killed when it is dropped.
@@ -107,10 +108,7 @@ fn a_session_at_a_server_is_like_any_other() {
     terminal.line("SELECT nothing FROM products;");
     terminal.wait_for("LINE 1: SELECT nothing FROM products");
 
-    terminal.line("SELECT count(*) AS n FROM generate_series(1, 100000000000) WHERE value % 7 = 3;");
-    terminal.wait_for("= 3;");
-    terminal.cancel();
-    terminal.wait_for("the query was cancelled");
+    shows_its_sources(&terminal);
 
     let address = served.url.trim_start_matches("grpc://").to_owned();
     served.stop();
