@@ -2,7 +2,6 @@
 //! client reads them.
 
 use std::sync::Arc;
-use std::task::Poll;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -11,7 +10,6 @@ use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::encode::FlightDataEncoderBuilder;
-use arrow_flight::utils::batches_to_flight_data;
 use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
@@ -61,38 +59,12 @@ pub(super) fn messages(
         .flat_map(parts)
         .map_err(Into::into);
     let messages = FlightDataEncoderBuilder::new()
-        .with_schema(Arc::clone(&schema))
+        .with_schema(schema)
         .with_options(options)
         .with_max_flight_data_size(usize::MAX)
         .build(batches)
         .map_err(encoder_status);
-    Ok(at_least_a_batch(messages, schema).boxed())
-}
-
-/// The messages of a result, and if it has no rows, a batch without any: some clients take a result that has only a schema
-/// for one without columns. The encoder leaves such batches out.
-fn at_least_a_batch(
-    messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
-    schema: SchemaRef,
-) -> impl Stream<Item = Result<FlightData, Status>> + Send + 'static {
-    let mut messages = Box::pin(messages);
-    let mut sent = 0_u64;
-    stream::poll_fn(move |context| {
-        let next = futures::ready!(messages.as_mut().poll_next(context));
-        sent += 1;
-        Poll::Ready(match next {
-            // The first message is the schema.
-            None if sent == 2 => no_rows(&schema).transpose(),
-            next => next,
-        })
-    })
-}
-
-/// The message of a batch without rows.
-fn no_rows(schema: &SchemaRef) -> Result<Option<FlightData>, Status> {
-    let batch = RecordBatch::new_empty(Arc::clone(schema));
-    let messages = batches_to_flight_data(schema, vec![batch]);
-    Ok(messages.map_err(|error| internal("cannot encode the rows", error))?.pop())
+    Ok(messages.boxed())
 }
 
 fn parts(batch: Result<RecordBatch, Status>) -> impl Stream<Item = Result<RecordBatch, Status>> {
@@ -290,7 +262,6 @@ mod tests {
         let messages: Vec<_> =
             messages(Arc::clone(&schema), None, stream::empty()).unwrap().try_collect().await.unwrap();
         let mut decoded = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(Ok)));
-        assert_eq!(decoded.next().await.unwrap().unwrap().num_rows(), 0);
         assert!(decoded.next().await.is_none());
         assert_eq!(decoded.schema(), Some(&schema));
     }
