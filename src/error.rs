@@ -234,6 +234,10 @@ fn classify(error: &DataFusionError) -> Error {
         DataFusionError::SQL(parse, _) => syntax_error(&parse.to_string()),
         DataFusionError::Plan(text) => plan_error(text),
         DataFusionError::Configuration(text) => Error::user(lead(text)),
+        // DataFusion prints the whole expression as its own code has it.
+        DataFusionError::NotImplemented(text) if text.contains("does not support logical expression") => {
+            Error::unsupported("not supported: a subquery in this place").hint("move it to WHERE, or join its table")
+        }
         DataFusionError::NotImplemented(text) => Error::unsupported(format!("not supported: {}", lead(text))),
         DataFusionError::ResourcesExhausted(text) => {
             Error::resource_exhausted(lead(text)).hint("raise --memory-limit, or make the query smaller")

@@ -23,8 +23,9 @@ use crate::error::log_tail;
 /// Arguments: the directory to remove at the end, the signal that stops the server, the server and its arguments.
 ///
 /// The server is in the supervisor's process group, which `kill 0` reaches with all that the server started; the
-/// supervisor ignores the stop signals itself, and that nobody reads its standard output any more. A server that does not stop in `STOP_SECONDS` is killed. The last
-/// command ends whatever is left in the group, the supervisor included.
+/// supervisor ignores the stop signals itself, and that nobody reads its standard output any more. A server that does not
+/// stop in `STOP_SECONDS` is killed. What the server started may write for a moment longer, so that the directory may
+/// need to be removed again. The last command ends whatever is left in the group, the supervisor included.
 const SCRIPT: &str = r#"
 directory=$1 signal=$2 seconds=$3
 shift 3
@@ -45,7 +46,14 @@ status=$?
 kill -s KILL "$watcher"
 echo "exited $status" 2>/dev/null
 read -r line <&3
-rm -rf "$directory"
+tries=5
+while
+    rm -rf "$directory"
+    [ -e "$directory" ] && [ "$tries" -gt 0 ]
+do
+    tries=$((tries - 1))
+    sleep 1
+done
 kill -s KILL 0
 "#;
 

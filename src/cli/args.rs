@@ -59,7 +59,7 @@ pub(crate) enum LogFormat {
 }
 
 /// Where the catalogs come from.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct CatalogArguments {
     /// The catalog file; ./catalogs.toml if it is there
     #[arg(long, value_name = "FILE", env = "PORTOLAN_CATALOGS", hide_env_values = true)]
@@ -74,13 +74,15 @@ pub(crate) enum Command {
     Serve(Box<ServeArguments>),
     /// Print a line for serve's --users-file. The password is asked for, or read from standard input
     Password(PasswordArguments),
+    /// Ask a running server, by default that of this machine, to read its catalog file again
+    Reload(Box<ServerArguments>),
     /// Check a catalog file: connect to each catalog and say what is there
     Check(CheckArguments),
     /// Start a small shop of a lake, PostgreSQL and Kafka, and query all three at once
     Demo,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct SqlArguments {
     #[command(flatten)]
     pub(crate) catalogs: CatalogArguments,

@@ -104,6 +104,7 @@ async fn run(arguments: Arguments, console: Console) -> Ending {
         Command::Sql(arguments) => sql::run(&process, &arguments, console).await,
         Command::Serve(arguments) => serve::run(&process, *arguments, console).await,
         Command::Password(arguments) => password::run(&arguments, console),
+        Command::Reload(server) => sql::reload(&process, *server, console).await,
         Command::Check(arguments) => check::run(&arguments.file, console).await,
         Command::Demo => run_demo::run(&process, console).await,
     }

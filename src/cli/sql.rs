@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use super::args::{ProcessArguments, SqlArguments};
+use super::args::{ProcessArguments, ServerArguments, SqlArguments};
 use super::client::{Client, SharedClient};
 use super::output::Expanded;
 use super::repl::{self, Completions, TerminalLines};
@@ -26,6 +26,16 @@ impl From<Stop> for Ending {
             Stop::OutputClosed => Self::OutputClosed,
         }
     }
+}
+
+/// The server that is asked to reload when none is named: where `serve` listens if it is told nothing else.
+const RELOADED: &str = "grpc://127.0.0.1:32010";
+
+/// Runs `portolan reload`: one statement at a server.
+pub(super) async fn reload(process: &ProcessArguments, mut server: ServerArguments, console: Console) -> Ending {
+    server.server = server.server.or_else(|| RELOADED.parse().ok());
+    let command = vec!["CALL system.reload_catalogs()".to_owned()];
+    run(process, &SqlArguments { server, command, no_rc: true, ..SqlArguments::default() }, console).await
 }
 
 /// Runs the subcommand.

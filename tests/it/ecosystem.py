@@ -1,8 +1,10 @@
 """Drives a Flight SQL server with clients of other makers: python ecosystem.py URI PART. Prints `PART: ok`, or fails."""
 
+import contextlib
 import csv
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -157,7 +159,19 @@ def usql_part(uri):
         wait_until_none_runs(count)
 
 
+def snippets_part(uri):
+    page = os.path.join(os.path.dirname(__file__), "../../docs/clients.md")
+    with open(page, encoding="utf-8") as file:
+        programs = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
+    assert len(programs) == 3, programs
+    for program in programs:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(program.replace("127.0.0.1:32010", uri.split("//")[1]), {})
+        assert "value" in printed.getvalue(), (program, printed.getvalue())
+
+
 if __name__ == "__main__":
     uri, part = sys.argv[1:]
-    {"pyarrow": pyarrow_part, "polars": polars_part, "usql": usql_part}[part](uri)
+    {"pyarrow": pyarrow_part, "polars": polars_part, "snippets": snippets_part, "usql": usql_part}[part](uri)
     print(f"{part}: ok")

@@ -141,6 +141,14 @@ fn the_catalog_file_is_read_again_when_asked() {
         let second = &lines(&mut client, catalogs).await[1];
         assert!(second[2].starts_with("as before, not reloaded: "), "{second:?}");
 
+        // The program itself can ask too, and shows the answer.
+        server.define(&(hive("lake", "/tmp") + &hive("second", "/")));
+        let address = format!("grpc://{}", server.flight);
+        let reload =
+            Command::new(env!("CARGO_BIN_EXE_portolan")).args(["reload", "--server", &address]).output().unwrap();
+        let printed = String::from_utf8(reload.stdout).unwrap();
+        assert!(reload.status.success() && printed.contains(" second  | changed"), "{printed}");
+
         // A file that is no TOML changes nothing.
         server.define("[lake\n");
         server.signal("-HUP");

@@ -19,6 +19,12 @@ fn polars() {
     run("polars");
 }
 
+/// The programs of docs/clients.md, as they stand but for the address.
+#[test]
+fn snippets() {
+    run("snippets");
+}
+
 #[test]
 fn usql() {
     run("usql");

@@ -92,7 +92,8 @@ fn the_persons_own_file_is_run_first() {
 fn a_variable_is_asked_for() {
     let terminal = Setting::new(&[]).start();
     terminal.line("\\prompt 'Which number? ' n");
-    terminal.wait_for("Which number? ");
+    // On a line of its own: what was typed has the words too.
+    terminal.wait_for("\nWhich number?");
     terminal.run("41");
     let shown = terminal.run("SELECT :n + 1 AS next;");
     assert!(shown.contains("   42\n"), "{shown}");
