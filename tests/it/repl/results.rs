@@ -52,7 +52,8 @@ fn what_does_not_fit_the_screen_goes_to_the_pager() {
     assert!(shown.contains("> (50 rows)\n> \nthe pager ends"), "{shown}");
     terminal.run("\\pset pager off");
     let shown = terminal.run("SELECT value FROM generate_series(1, 50);");
-    assert!(shown.contains("\n(50 rows)\n"), "{shown}");
+    // The prompt below it may not be drawn yet.
+    assert!(shown.contains("\n(50 rows)"), "{shown}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn earlier_inputs_come_back_also_in_the_next_session() {
     let shown = terminal.run("");
     assert!(shown.contains("portolan> EXPLAIN SELECT 11 AS eleven;"), "{shown}");
     let shown = terminal.run("\\s");
-    assert!(shown.contains("\nSELECT 12 AS twelve;\nSELECT 11 AS eleven;\n\\q\n"), "{shown}");
+    assert!(shown.contains("\nSELECT 12 AS twelve;\nSELECT 11 AS eleven;\n\\q"), "{shown}");
 }
 
 #[test]
