@@ -153,7 +153,7 @@ impl Sessions {
     }
 
     /// A session that a handle names.
-    pub(super) fn find(&self, id: &str) -> Option<ClientSession> {
+    fn find(&self, id: &str) -> Option<ClientSession> {
         find(&mut self.known(), id)
     }
 

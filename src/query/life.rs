@@ -1,6 +1,6 @@
 //! One query: who asked what, how far it is, and how it is told to end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -46,6 +46,8 @@ pub struct Query {
     memory: Arc<QueryMemory>,
     rows: AtomicU64,
     bytes: AtomicU64,
+    /// Whether the query only looks at other queries.
+    watches: AtomicBool,
     stop: watch::Sender<Option<Error>>,
     course: Mutex<Course>,
 }
@@ -95,6 +97,7 @@ impl Query {
             memory,
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            watches: AtomicBool::new(false),
             stop: watch::Sender::new(None),
             course: Mutex::new(Course {
                 state: QueryState::Queued,
@@ -247,6 +250,17 @@ impl Query {
             _ => {}
         }
         course.state = state;
+    }
+
+    /// Notes that the query only looks at other queries.
+    pub(crate) fn watches_others(&self) {
+        self.watches.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the query is worth remembering once it has ended. Programs that watch others ask several times a second,
+    /// and what they watch would soon be forgotten for it; only a failure of theirs is of interest.
+    pub(super) fn is_memorable(&self) -> bool {
+        !self.watches.load(Ordering::Relaxed) || self.state() == QueryState::Failed
     }
 
     /// Follows the sources of a plan that begins to run.

@@ -153,7 +153,9 @@ impl Queries {
         self.count_sources(query);
         let mut known = self.known();
         known.live.remove(query.id());
-        known.ended.push_back(Arc::clone(query));
+        if query.is_memorable() {
+            known.ended.push_back(Arc::clone(query));
+        }
         if known.ended.len() > ENDED_MAX {
             known.ended.pop_front();
         }

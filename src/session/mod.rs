@@ -280,6 +280,9 @@ impl Session {
         let scope = self.new_scope(run.query().id().to_owned());
         let planner = self.planner(request, &scope, Arc::new(runtime));
         let queues = !reads_only(&query, SYSTEM_CATALOG);
+        if !queues {
+            run.query().watches_others();
+        }
         // On the heap: planning is a large future, and every step that it passes through would copy it on the stack.
         let plan = run.plan(queues, Box::pin(planner.plan(query))).await?;
         run.query().follow(Arc::clone(&plan.physical));

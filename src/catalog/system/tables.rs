@@ -123,7 +123,8 @@ pub fn system_tables() -> &'static [SystemTable] {
             schema: "runtime",
             name: "queries",
             help: "The queries that wait or run, and the last ones that ended, the newest first. Users see their own \
-                   queries; administrators see all.",
+                   queries; administrators see all. Those that only read this catalog are forgotten when they end, \
+                   unless they failed.",
             columns: &[
                 text("query_id", "the query's id; `CALL system.kill_query('id')` ends it"),
                 text("state", "queued, planning, running, finishing, finished, failed or cancelled"),
