@@ -4,7 +4,7 @@ use std::fmt;
 
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
-use portolan_connector::{ConnectorError, ErrorClass};
+use portolan_connector::{ConnectorError, ErrorClass, ErrorKind};
 
 use crate::semantics::ArithmeticError;
 
@@ -48,6 +48,8 @@ pub enum Kind {
     Plain,
     /// What the statement names does not exist.
     NotFound,
+    /// What the statement makes is there already.
+    Exists,
     /// What the statement asks for exists in SQL and not here.
     Unsupported,
     /// The time that the query may take is over.
@@ -98,6 +100,11 @@ impl Error {
     /// What the statement names does not exist.
     pub fn not_found(text: impl Into<String>) -> Self {
         Self::User(Message { kind: Kind::NotFound, text: text.into(), ..Message::default() })
+    }
+
+    /// What the statement makes is there already.
+    pub fn exists(text: impl Into<String>) -> Self {
+        Self::User(Message { kind: Kind::Exists, text: text.into(), ..Message::default() })
     }
 
     /// What the statement asks for exists in SQL and not here.
@@ -199,7 +206,11 @@ impl From<ConnectorError> for Error {
     fn from(error: ConnectorError) -> Self {
         let mut detail = error.detail().clone();
         let hint = detail.hint.take();
-        Self::of(error.class(), Message { text: detail.to_string(), hint, ..Message::default() })
+        let kind = match detail.kind {
+            ErrorKind::Plain => Kind::Plain,
+            ErrorKind::Exists => Kind::Exists,
+        };
+        Self::of(error.class(), Message { kind, text: detail.to_string(), hint, ..Message::default() })
     }
 }
 

@@ -194,7 +194,7 @@ mod tests {
     fn mistakes_come_with_their_line() {
         assert_eq!(
             errors("[a]\nlocation = '/x'\n"),
-            ["c.toml:1: catalog a: `connector` is missing: it is one of hive, postgres, kafka"]
+            ["c.toml:1: catalog a: `connector` is missing: it is one of hive, postgres, kafka, memory"]
         );
         assert_eq!(
             errors("[a]\n\nconnector = 'postgre'\n"),

@@ -3,8 +3,13 @@
 use portolan_connector::ConnectorFactory;
 
 /// All factories, in the order in which messages and documentation list them.
-pub fn factories() -> [&'static dyn ConnectorFactory; 3] {
-    [&portolan_hive::HiveFactory, &portolan_postgres::PostgresFactory, &portolan_kafka::KafkaFactory]
+pub fn factories() -> [&'static dyn ConnectorFactory; 4] {
+    [
+        &portolan_hive::HiveFactory,
+        &portolan_postgres::PostgresFactory,
+        &portolan_kafka::KafkaFactory,
+        &portolan_memory::MemoryFactory,
+    ]
 }
 
 /// The factory for `connector = "name"`.

@@ -1,5 +1,8 @@
 //! The actions: declared once, from which ListActions and the dispatch come.
 
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
 use arrow_flight::sql::{
     ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, ProstMessageExt,
@@ -12,13 +15,14 @@ use bytes::Bytes;
 use prost::Message;
 use tonic::Status;
 
-use super::encode::schema_bytes;
+use super::encode::{schema_bytes, wire_schema};
 use super::errors::unsupported;
 use super::service::{FlightSql, no_transaction};
 use super::session_options::{self, CloseResult, SetRequest};
 use super::sessions::Caller;
 use super::ticket::{self, Handle};
 use super::{parameters, statements};
+use crate::session::WRITTEN_WORDS;
 
 /// An action that the server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,10 +104,12 @@ async fn create_prepared(
     no_transaction(request.transaction_id.as_ref())?;
     let prepared = statements::prepare(&caller.client.session, &request.query).await?;
     let handle = server.new_handle(caller, request.query);
+    // Drivers run what has columns as a query, and what has none as an update.
+    let writes = prepared.schema.metadata().contains_key(WRITTEN_WORDS);
+    let columns = if writes { Arc::new(Schema::empty()) } else { wire_schema(&prepared.schema) };
     let result = ActionCreatePreparedStatementResult {
         prepared_statement_handle: handle.seal(server.key()),
-        // Without fields where the statement returns no rows, which is how clients know that it is an update.
-        dataset_schema: schema_bytes(&super::encode::wire_schema(&prepared.schema))?,
+        dataset_schema: schema_bytes(&columns)?,
         parameter_schema: schema_bytes(&parameters::schema(&prepared.parameters))?,
     };
     Ok(encoded(&result.as_any()))

@@ -54,6 +54,7 @@ fn message(error: &Error, statement: &str) -> String {
 fn code(error: &Error) -> Code {
     match (error.class(), error.message().kind) {
         (_, Kind::NotFound) => Code::NotFound,
+        (_, Kind::Exists) => Code::AlreadyExists,
         (_, Kind::Unsupported) => Code::Unimplemented,
         (_, Kind::TimedOut) => Code::DeadlineExceeded,
         (_, Kind::Denied) => Code::PermissionDenied,

@@ -13,15 +13,16 @@
 //! * `encode` and `size` turn batches into messages that every client reads; `errors` turns errors into statuses.
 
 mod actions;
-mod cancelled;
 mod connection;
 mod encode;
 mod errors;
 mod gate;
+mod ingest;
 mod keys;
 mod metadata;
 mod parameters;
 mod pattern;
+mod runs;
 mod server;
 mod service;
 mod session_options;

@@ -17,15 +17,15 @@ use prost::Message;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::cancelled::Cancelled;
 use super::encode::{messages, schema_bytes};
 use super::errors::unsupported;
 use super::metadata::{Facts, Listing};
+use super::runs::Runs;
 use super::server::Stop;
 use super::sessions::{Caller, Sessions};
 use super::statements::{QUERY_ID, Running, Task};
 use super::ticket::{self, Handle};
-use super::{actions, parameters};
+use super::{actions, ingest, parameters};
 use crate::auth::SigningKey;
 use crate::error::Result as EngineResult;
 use crate::query::Tagged;
@@ -34,7 +34,10 @@ use crate::query::Tagged;
 pub(super) struct FlightSql {
     sessions: Sessions,
     facts: Facts,
-    cancelled: Cancelled,
+    /// Runs whose client has given them up before it asked for the rows.
+    cancelled: Runs,
+    /// Runs of statements that change a source. A ticket of these is good once.
+    spent: Runs,
     stop: Stop,
 }
 
@@ -51,7 +54,7 @@ type Stream<T> = BoxStream<'static, Result<T, Status>>;
 impl FlightSql {
     pub(super) fn new(sessions: Sessions, stop: Stop) -> EngineResult<Self> {
         let facts = Facts::of(sessions.engine())?;
-        Ok(Self { sessions, facts, cancelled: Cancelled::default(), stop })
+        Ok(Self { sessions, facts, cancelled: Runs::default(), spent: Runs::default(), stop })
     }
 
     fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
@@ -134,7 +137,14 @@ impl FlightSql {
         if self.cancelled.has(&handle.run) {
             return Err(Status::cancelled("the query was cancelled by its client"));
         }
-        Ok(Wanted::Statement(Box::new(Task::of(handle, &caller.client)?)))
+        let run = handle.run.clone();
+        let task = Task::of(handle, &caller.client)?;
+        if task.changes_source() && !run.is_empty() && !self.spent.add(&run) {
+            return Err(Status::failed_precondition(
+                "the statement has been run: the ticket of a statement that changes something is good once",
+            ));
+        }
+        Ok(Wanted::Statement(Box::new(task)))
     }
 
     /// The schema of what is wanted.
@@ -190,6 +200,10 @@ impl FlightSql {
                 handle.parameters = batches.map(|batches| parameters::to_bytes(&batches)).transpose()?;
                 let prepared_statement_handle = Some(handle.seal(self.key()));
                 Ok(put_result(&DoPutPreparedStatementResult { prepared_statement_handle }))
+            }
+            Command::CommandStatementIngest(request) => {
+                let record_count = ingest::ingest(&caller.client.session, request, stream).await?;
+                Ok(put_result(&DoPutUpdateResult { record_count }))
             }
             other => Err(unsupported(ticket::name(&other))),
         }

@@ -44,12 +44,12 @@ fn server(builder: &mut SqlInfoDataBuilder) {
     builder.append(SqlInfo::FlightSqlServerName, "portolan");
     builder.append(SqlInfo::FlightSqlServerVersion, env!("CARGO_PKG_VERSION"));
     builder.append(SqlInfo::FlightSqlServerArrowVersion, arrow::ARROW_VERSION);
-    builder.append(SqlInfo::FlightSqlServerReadOnly, true);
+    builder.append(SqlInfo::FlightSqlServerReadOnly, false);
     builder.append(SqlInfo::FlightSqlServerSql, true);
     builder.append(SqlInfo::FlightSqlServerSubstrait, false);
     builder.append(SqlInfo::FlightSqlServerTransaction, SqlSupportedTransaction::None as i32);
     builder.append(SqlInfo::FlightSqlServerCancel, true);
-    builder.append(SqlInfo::FlightSqlServerBulkIngestion, false);
+    builder.append(SqlInfo::FlightSqlServerBulkIngestion, true);
     builder.append(SqlInfo::FlightSqlServerIngestTransactionsSupported, false);
     // In milliseconds; 0 is no limit. Handles of prepared statements do not run out.
     builder.append(SqlInfo::FlightSqlServerStatementTimeout, 0);
@@ -155,8 +155,8 @@ fn results(builder: &mut SqlInfoDataBuilder) {
 
 fn changes(builder: &mut SqlInfoDataBuilder) {
     builder.append(SqlInfo::SqlDdlCatalog, false);
-    builder.append(SqlInfo::SqlDdlSchema, false);
-    builder.append(SqlInfo::SqlDdlTable, false);
+    builder.append(SqlInfo::SqlDdlSchema, true);
+    builder.append(SqlInfo::SqlDdlTable, true);
     builder.append(SqlInfo::SqlSupportedPositionedCommands, 0);
     builder.append(SqlInfo::SqlSelectForUpdateSupported, false);
     builder.append(SqlInfo::SqlDefaultTransactionIsolation, SqlTransactionIsolationLevel::SqlTransactionNone as i32);

@@ -16,7 +16,7 @@ use super::errors::{status, stream_status};
 use super::parameters;
 use super::sessions::ClientSession;
 use super::ticket::Handle;
-use crate::session::{AnswerKind, Prepared, Request, Script};
+use crate::session::{AnswerKind, Prepared, Request, Script, Statement};
 use crate::{Error, Session};
 
 /// What protocol and clients call an unknown number of rows.
@@ -45,6 +45,8 @@ pub(super) struct Task {
     /// Where the asking session stood when the statement's handle was made: there everything else runs.
     standing: Arc<Session>,
     sql: String,
+    /// The statement; not yet parsed where the text may be several.
+    parsed: Option<Arc<Statement>>,
     /// What the client calls this run.
     tag: Option<Arc<str>>,
     /// Rows of values for the parameters; `None` where none were bound.
@@ -57,18 +59,32 @@ impl Task {
         let standing = Arc::new(client.session.standing_at(handle.standing()));
         let rows = handle.parameters.as_deref().map(|bytes| parameters::rows(&parameters::from_bytes(bytes)?));
         let tag = Some(handle.run).filter(|run| !run.is_empty()).map(Arc::from);
-        Ok(Self { asking: Arc::clone(&client.session), standing, sql: handle.sql, tag, rows: rows.transpose()? })
+        let parsed = Statement::parse(&handle.sql).map_err(|error| status(&error, &handle.sql))?;
+        Ok(Self {
+            asking: Arc::clone(&client.session),
+            standing,
+            sql: handle.sql,
+            parsed: Some(Arc::new(parsed)),
+            tag,
+            rows: rows.transpose()?,
+        })
     }
 
     /// A statement, or several, of the client itself.
     pub(super) fn here(client: &ClientSession, sql: String) -> Self {
         let session = || Arc::clone(&client.session);
-        Self { asking: session(), standing: session(), sql, tag: None, rows: None }
+        Self { asking: session(), standing: session(), sql, parsed: None, tag: None, rows: None }
     }
 
-    /// The session in which a statement runs.
-    fn session(&self, sql: &str) -> &Arc<Session> {
-        if Session::changes_session(sql) { &self.asking } else { &self.standing }
+    /// The session in which the statement runs. A statement that is not yet parsed stands where its session does.
+    fn session(&self) -> &Arc<Session> {
+        let changes = self.parsed.as_ref().is_some_and(|parsed| parsed.changes_session());
+        if changes { &self.asking } else { &self.standing }
+    }
+
+    /// Whether running the statement twice is not the same as running it once.
+    pub(super) fn changes_source(&self) -> bool {
+        self.parsed.as_ref().is_some_and(|parsed| parsed.changes_source())
     }
 
     /// The same statement with these values.
@@ -89,7 +105,7 @@ impl Task {
     }
 
     async fn announce(&self, parameters: Vec<ScalarValue>) -> Result<SchemaRef, Status> {
-        let announced = self.session(&self.sql).announce(&self.request(parameters, None)).await;
+        let announced = self.session().announce(&self.request(parameters, None)).await;
         announced.map_err(|error| status(&error, &self.sql))
     }
 
@@ -123,7 +139,7 @@ impl Task {
         parameters: Vec<ScalarValue>,
         id: String,
     ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, Status>>), Status> {
-        let session = Arc::clone(self.session(&self.sql));
+        let session = Arc::clone(self.session());
         let answer = session.answer(&self.request(parameters, Some(id.clone()))).await;
         let answer = answer.map_err(|error| with_query_id(status(&error, &self.sql), &id))?;
         let (session, sql) = (Arc::clone(&self.asking), self.sql.clone());
@@ -138,7 +154,7 @@ impl Task {
     /// Runs the statement, or several with semicolons between, for what it changes. Rows are read and thrown away, so
     /// that an error among them is not missed.
     ///
-    /// Returns the number of changed rows: none, or unknown where a statement was a query.
+    /// Returns the number of written rows, or unknown where a statement was a query.
     pub(super) async fn update(self) -> Result<i64, Status> {
         let parts = Script::split(&self.sql);
         let several = parts.len() > 1;
@@ -156,17 +172,22 @@ impl Task {
                 None => vec![Vec::new()],
             };
             for row in rows {
-                let request = Request { sql: part.sql.to_owned(), parameters: row, ..Request::default() };
-                if self.change(&request).await? == AnswerKind::Rows {
-                    changed = ROWS_UNKNOWN;
-                }
+                let parsed = self.parsed.clone();
+                let request = Request { sql: part.sql.to_owned(), parameters: row, parsed, ..Request::default() };
+                changed = match self.change(&request).await? {
+                    AnswerKind::Written(rows) if changed != ROWS_UNKNOWN => {
+                        i64::try_from(rows).unwrap_or(i64::MAX).saturating_add(changed)
+                    }
+                    AnswerKind::Rows => ROWS_UNKNOWN,
+                    AnswerKind::Written(_) | AnswerKind::Done(_) => changed,
+                };
             }
         }
         Ok(changed)
     }
 
     async fn change(&self, request: &Request) -> Result<AnswerKind, Status> {
-        let answer = self.session(&request.sql).answer(request).await;
+        let answer = self.session().answer(request).await;
         let mut answer = answer.map_err(|error| status(&error, &request.sql))?;
         while let Some(batch) = answer.rows.next().await {
             batch.map_err(|error| stream_status(error, &request.sql))?;
@@ -175,7 +196,7 @@ impl Task {
     }
 
     fn request(&self, parameters: Vec<ScalarValue>, id: Option<String>) -> Request {
-        Request { sql: self.sql.clone(), parameters, tag: self.tag.clone(), id }
+        Request { sql: self.sql.clone(), parameters, tag: self.tag.clone(), id, parsed: self.parsed.clone() }
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn named_columns(statement: &Statement) -> HashSet<String> {
 }
 
 /// An identifier as the engine reads it.
-pub(super) fn normalized(ident: &Ident) -> String {
+pub(crate) fn normalized(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),

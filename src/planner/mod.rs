@@ -3,6 +3,7 @@
 //! The negotiation: [`table::FederatedTable`] hands each conjunct to the source's table and passes its verdict on to
 //! DataFusion; [`refusals`] then notes on each scan what was refused, so that the leaf can tell its whole story.
 
+mod assign;
 mod hidden;
 mod naming;
 mod parameters;
@@ -12,8 +13,10 @@ mod session_values;
 mod spelling;
 mod table;
 
+pub(crate) use assign::{Assignment, assignable, new_columns};
+pub(crate) use hidden::normalized;
 pub use parameters::Parameter;
-pub(crate) use plan::reads_only;
 pub use plan::{Plan, Planner, Prepared};
+pub(crate) use plan::{reads_only, reference_of};
 pub use session_values::SessionValues;
 pub use table::FederatedTable;

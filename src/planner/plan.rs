@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::ast::{ObjectName, Statement, TableFactor};
 use futures::{StreamExt, TryStreamExt};
 use portolan_connector::ConnectorTable;
 
+use super::assign::Assignment;
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::naming::name_columns;
 use super::parameters::{self, Parameter};
@@ -72,6 +73,8 @@ pub struct Planner {
     pub parameters: Vec<ScalarValue>,
     /// What the query runs in: its share of the memory, the disk.
     pub runtime: Arc<RuntimeEnv>,
+    /// The columns that the rows are put into, where a statement writes them.
+    pub(crate) assignment: Option<Assignment>,
 }
 
 /// What is known of a statement before its parameters have values.
@@ -131,6 +134,10 @@ impl Planner {
         self.adapt_names(&mut statement, &tables, &named);
         let state = self.state(&tables, &named)?;
         let plan = state.statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
+        let plan = match &self.assignment {
+            Some(assignment) => assignment.apply(plan)?,
+            None => plan,
+        };
         Ok((plan, state, parameters))
     }
 
@@ -261,7 +268,7 @@ impl Table {
 }
 
 /// A name in a statement as the reference that DataFusion makes of it.
-fn reference_of(name: &ObjectName) -> TableReference {
+pub(crate) fn reference_of(name: &ObjectName) -> TableReference {
     let mut parts: Vec<String> =
         name.0.iter().map(|part| part.as_ident().map(normalized).unwrap_or_default()).collect();
     let table = parts.pop().unwrap_or_default();

@@ -9,6 +9,7 @@ mod run;
 mod scope;
 mod state;
 mod usage;
+mod write;
 
 pub use admission::QueryLimits;
 pub use life::{Query, Times};
@@ -19,3 +20,4 @@ pub(crate) use registry::{Tagged, Wishes};
 pub(crate) use run::QueryRun;
 pub use scope::QueryScope;
 pub use state::QueryState;
+pub(crate) use write::fill;

@@ -47,6 +47,10 @@ impl QueryRun {
         &self.query
     }
 
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// The query's share of memory.
     pub(crate) fn memory(&self) -> Arc<QueryMemory> {
         Arc::clone(&self.memory)
@@ -98,7 +102,7 @@ impl QueryRun {
         }))
     }
 
-    fn checked<T>(&mut self, result: Result<T>) -> Result<T> {
+    pub(super) fn checked<T>(&mut self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
             self.end(Err(error.clone()));
         }
@@ -106,7 +110,7 @@ impl QueryRun {
     }
 
     /// Ends the query, once.
-    fn end(&mut self, result: Result<()>) {
+    pub(super) fn end(&mut self, result: Result<()>) {
         let Some(state) = self.query.end(result) else { return };
         self.slot = None;
         self.queries.ended(&self.query, state);
@@ -133,12 +137,12 @@ impl Drop for QueryRun {
 
 /// Does work on a task of its own: an order to end is then heard even while it computes for long, a panic ends the query
 /// and nothing else, and the runtime's threads have the stack that deep plans need.
-async fn on_its_own<T: Send + 'static>(work: BoxFuture<'static, Result<T>>, span: &Span) -> Result<T> {
+pub(super) async fn on_its_own<T: Send + 'static>(work: BoxFuture<'static, Result<T>>, span: &Span) -> Result<T> {
     SpawnedTask::spawn(work.instrument(span.clone())).await.map_err(|_| mistake())?
 }
 
 /// The error of a query whose task broke.
-fn mistake() -> Error {
+pub(super) fn mistake() -> Error {
     Error::internal("the query ended by a mistake in Portolan")
 }
 
@@ -219,7 +223,7 @@ impl RecordBatchStream for Rows {
 
 /// A batch under the schema that was announced. Plans may know more of their columns than was said, such as that one
 /// has no NULL, and some of DataFusion's rules give a decimal more digits than the query's own type has.
-fn announced(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn announced(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
         match column.data_type() == field.data_type() {

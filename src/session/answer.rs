@@ -1,8 +1,9 @@
 //! What a statement answers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -16,7 +17,12 @@ pub enum AnswerKind {
     Rows,
     /// A change without rows, with the words that say so: `SET SESSION`.
     Done(&'static str),
+    /// Rows were written, so many. The answer's one row says the same.
+    Written(u64),
 }
+
+/// The entry of a schema's metadata that says how an answer of one number is told to a person: `INSERT 0`, and the number.
+pub(crate) const WRITTEN_WORDS: &str = "portolan.written";
 
 /// The answer of one statement.
 pub struct Answer {
@@ -65,6 +71,20 @@ impl Answer {
         let stream = futures::stream::empty();
         let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream));
         Ok(Self { query_id: String::new(), kind: AnswerKind::Done(words), schema, rows })
+    }
+
+    /// The answer of a statement that wrote rows, with a schema of [`Answer::written_schema`].
+    pub(crate) fn written(query_id: &str, schema: SchemaRef, rows: u64) -> Result<Self> {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![i64::try_from(rows).unwrap_or(i64::MAX)]));
+        let batch = RecordBatch::try_new(schema, vec![column])
+            .map_err(|error| Error::internal(format!("cannot build the answer: {error}")))?;
+        Ok(Self { query_id: query_id.to_owned(), kind: AnswerKind::Written(rows), ..Self::batch(batch) })
+    }
+
+    /// One column, the number of written rows, with the words that a person is told before the number.
+    pub(crate) fn written_schema(words: &str) -> SchemaRef {
+        let metadata = HashMap::from([(WRITTEN_WORDS.to_owned(), words.to_owned())]);
+        Arc::new(Schema::new_with_metadata(vec![Field::new("rows", DataType::Int64, false)], metadata))
     }
 
     pub(crate) fn empty_schema() -> SchemaRef {

@@ -1,6 +1,7 @@
 //! One client's session: where it stands, its settings, and its statements.
 
 mod answer;
+mod change;
 mod describe;
 mod principal;
 mod reload;
@@ -18,7 +19,10 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
+pub(crate) use answer::WRITTEN_WORDS;
 pub use answer::{Answer, AnswerKind};
+pub use change::Change;
+pub(crate) use change::{IfMissing, IfThere, Ingest};
 pub use principal::Principal;
 pub use script::{Script, ScriptPart};
 pub use settings::{Settings, setting_specs};
@@ -52,9 +56,19 @@ pub(crate) struct Request {
     pub(crate) tag: Option<Arc<str>>,
     /// The query's id, if the client has been told of it already.
     pub(crate) id: Option<String>,
+    /// The statement as it was parsed before, if it was.
+    pub(crate) parsed: Option<Arc<Statement>>,
 }
 
 impl Request {
+    /// The parsed statement.
+    fn statement(&self) -> Result<Statement> {
+        match &self.parsed {
+            Some(parsed) => Ok(Statement::clone(parsed)),
+            None => Statement::parse(&self.sql),
+        }
+    }
+
     /// A statement alone.
     pub(crate) fn of(sql: &str) -> Self {
         Self { sql: sql.to_owned(), ..Self::default() }
@@ -103,10 +117,10 @@ impl Session {
 
     /// Runs one statement with what belongs to it.
     pub(crate) async fn answer(&self, request: &Request) -> Result<Answer> {
-        let statement = Statement::parse(&request.sql)?;
-        match statement {
+        match request.statement()? {
             Statement::Query(query) => Box::pin(self.run(*query, request)).await,
             Statement::Explain(explained) => Box::pin(self.explain(explained, request)).await,
+            Statement::Change(change) => Box::pin(self.make_change(*change, request)).await,
             _ if !request.parameters.is_empty() => {
                 let given = request.parameters.len();
                 Err(Error::user(format!("the statement has no parameters, and values for {given} were given")))
@@ -131,7 +145,7 @@ impl Session {
 
     /// The schema of the answer to a statement with what belongs to it.
     pub(crate) async fn announce(&self, request: &Request) -> Result<SchemaRef> {
-        match Statement::parse(&request.sql)? {
+        match request.statement()? {
             Statement::Query(query) => self.planning(request).schema(*query).await,
             other => self.schema_without_parameters(other, &request.sql).await,
         }
@@ -146,6 +160,7 @@ impl Session {
                 let Prepared { parameters, .. } = planner().prepare(*explained.query).await?;
                 Ok(Prepared { schema: explain::schema(), parameters })
             }
+            Statement::Change(change) => self.prepare_change(*change).await,
             other => Ok(Prepared { schema: self.schema_without_parameters(other, sql).await?, parameters: Vec::new() }),
         }
     }
@@ -155,6 +170,7 @@ impl Session {
             Statement::Explain(_) => Ok(explain::schema()),
             Statement::KillQuery { .. } => Ok(Answer::empty_schema()),
             Statement::ReloadCatalogs => Ok(reload::schema()),
+            Statement::Change(change) => Ok(self.prepare_change(*change).await?.schema),
             Statement::Use { catalog, schema } => self.place(catalog, schema).await.map(|_| Answer::empty_schema()),
             Statement::Set { name, value } => self.settings().set(&name, &value).map(|()| Answer::empty_schema()),
             Statement::Reset { name } => {
@@ -188,11 +204,6 @@ impl Session {
     /// Another session of the same user that stands elsewhere.
     pub(crate) fn standing_at(&self, standing: Standing) -> Self {
         Self { engine: Arc::clone(&self.engine), principal: self.principal.clone(), standing: Mutex::new(standing) }
-    }
-
-    /// Whether a statement changes where a session stands, rather than asks something from there.
-    pub(crate) fn changes_session(sql: &str) -> bool {
-        matches!(Statement::parse(sql), Ok(Statement::Use { .. } | Statement::Set { .. } | Statement::Reset { .. }))
     }
 
     /// Stands in a catalog, or nowhere.
@@ -242,6 +253,12 @@ impl Session {
         self.planner(request, &scope, Arc::clone(self.engine.base_state().runtime_env()))
     }
 
+    /// What a query runs in: the engine's own, with the query's share of the memory.
+    fn runtime_of(&self, run: &QueryRun) -> Arc<RuntimeEnv> {
+        let shared = self.engine.base_state().runtime_env();
+        Arc::new(RuntimeEnv { memory_pool: run.memory(), ..RuntimeEnv::clone(shared) })
+    }
+
     fn planner(&self, request: &Request, scope: &Arc<QueryScope>, runtime: Arc<RuntimeEnv>) -> Planner {
         let Standing { catalog, schema, settings } = self.standing();
         Planner {
@@ -253,6 +270,7 @@ impl Session {
             values: SessionValues { catalog, schema, user: self.principal.name.to_string() },
             parameters: request.parameters.clone(),
             runtime,
+            assignment: None,
         }
     }
 
@@ -275,10 +293,8 @@ impl Session {
         query: SqlStatement,
         request: &Request,
     ) -> Result<(Plan, Arc<QueryScope>)> {
-        let shared = self.engine.base_state().runtime_env();
-        let runtime = RuntimeEnv { memory_pool: run.memory(), ..RuntimeEnv::clone(shared) };
         let scope = self.new_scope(run.query().id().to_owned());
-        let planner = self.planner(request, &scope, Arc::new(runtime));
+        let planner = self.planner(request, &scope, self.runtime_of(run));
         let queues = !reads_only(&query, SYSTEM_CATALOG);
         if !queues {
             run.query().watches_others();
@@ -355,14 +371,4 @@ impl Session {
         })?;
         Answer::done("RESET SESSION")
     }
-}
-
-/// Refuses what is not a query, by name.
-pub(crate) fn only_queries(statement: &SqlStatement) -> Result<()> {
-    if matches!(statement, SqlStatement::Query(_)) {
-        return Ok(());
-    }
-    let text = statement.to_string();
-    let verb: Vec<&str> = text.split_whitespace().take(2).collect();
-    Err(Error::unsupported(format!("{} is not supported: catalogs are read only", verb.join(" "))))
 }

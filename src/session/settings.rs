@@ -16,6 +16,7 @@ const QUERY_MAX_MEMORY: &str = "query_max_memory";
 const QUERY_MAX_RUN_TIME: &str = "query_max_run_time";
 const RESULT_COMPRESSION: &str = "result_compression";
 const TARGET_PARTITIONS: &str = "target_partitions";
+const WRITE_TOKEN: &str = "write_token";
 
 /// All settings.
 pub fn setting_specs() -> &'static [PropertySpec] {
@@ -53,6 +54,11 @@ pub fn setting_specs() -> &'static [PropertySpec] {
             PropertyKind::Integer { min: 1, max: 1024 },
             "parts of a query that run at the same time; without a value, one for each processor",
         ),
+        PropertySpec::new(
+            WRITE_TOKEN,
+            PropertyKind::Text,
+            "a name for the next statement that writes: run again under the same name, it writes nothing and says what it wrote",
+        ),
     ];
     SPECS
 }
@@ -81,7 +87,8 @@ impl Settings {
                 spec.kind.describe()
             )));
         }
-        self.changed.insert(spec.name, value.to_lowercase());
+        let value = if matches!(spec.kind, PropertyKind::Text) { value.to_owned() } else { value.to_lowercase() };
+        self.changed.insert(spec.name, value);
         Ok(())
     }
 
@@ -119,6 +126,11 @@ impl Settings {
             Some("zstd") => Some(CompressionType::ZSTD),
             _ => None,
         }
+    }
+
+    /// What tells a write that is tried again from a new one.
+    pub(crate) fn write_token(&self) -> Option<&str> {
+        self.changed.get(WRITE_TOKEN).map(String::as_str).filter(|token| !token.is_empty())
     }
 
     /// The settings that were changed, with their values.

@@ -73,7 +73,7 @@ fn the_reference_of_capabilities_is_up_to_date() {
     );
     shop::block_on(async {
         let session = shop::session();
-        for (catalog, connector) in [("lake", "hive"), ("pg", "postgres"), ("events", "kafka")] {
+        for (catalog, connector) in [("lake", "hive"), ("pg", "postgres"), ("events", "kafka"), ("mem", "memory")] {
             let _ = write!(
                 text,
                 "\n## {connector}\n\n| operation | operands | verdict | condition or reason |\n|---|---|---|---|\n"

@@ -160,9 +160,10 @@ def usql_part(uri):
 
 
 def snippets_part(uri):
-    page = os.path.join(os.path.dirname(__file__), "../../docs/clients.md")
-    with open(page, encoding="utf-8") as file:
-        programs = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
+    programs = []
+    for page in ["README.md", "docs/clients.md"]:
+        with open(os.path.join(os.path.dirname(__file__), "../..", page), encoding="utf-8") as file:
+            programs += re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
     assert len(programs) == 3, programs
     for program in programs:
         printed = io.StringIO()

@@ -15,3 +15,4 @@ mod statements;
 mod stopping;
 mod streaming;
 mod tls;
+mod writing;

@@ -20,6 +20,15 @@ pub(crate) fn engine() -> Arc<Engine> {
     Engine::start(EngineOptions { catalogs: catalogs(), ..EngineOptions::default() }).unwrap()
 }
 
+/// An engine with a catalog in memory, and no other.
+pub(crate) fn memory_engine() -> Arc<Engine> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("catalogs.toml");
+    std::fs::write(&file, "[mem]\nconnector = 'memory'\n").unwrap();
+    let catalogs = CatalogSet::open(CatalogFile::read(&file).unwrap());
+    Engine::start(EngineOptions { catalogs, ..EngineOptions::default() }).unwrap()
+}
+
 /// A session over the shop.
 pub(crate) fn session() -> Session {
     engine().session()

@@ -1,4 +1,5 @@
-//! Runs every `.slt` file below tests/slt. Files that start with `shop` see the demo's sources, the others none.
+//! Runs every `.slt` file below tests/slt. Files that start with `shop` see the demo's sources, those that
+//! start with `write` a catalog in memory, the others none.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -90,9 +91,10 @@ fn every_file_passes() {
     shop::block_on(async {
         for file in files {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            let engine = match name.starts_with("shop") {
-                true => shop::engine(),
-                false => Engine::start(EngineOptions::default()).unwrap(),
+            let engine = match name.as_str() {
+                name if name.starts_with("shop") => shop::engine(),
+                name if name.starts_with("write") => shop::memory_engine(),
+                _ => Engine::start(EngineOptions::default()).unwrap(),
             };
             let mut runner = sqllogictest::Runner::new(|| {
                 let session = engine.session();

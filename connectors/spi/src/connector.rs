@@ -12,7 +12,7 @@ use datafusion::logical_expr::Expr;
 
 use crate::{
     Capabilities, CatalogEntry, Column, Fold, PropertySpec, Reason, Result, ScanRequest, Snapshot, SourceMetrics,
-    SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn, Verdict,
+    SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
 };
 
 /// How to make a connector from a catalog entry. One per kind of source.
@@ -78,6 +78,11 @@ pub trait Connector: Debug + Send + Sync {
     /// Reads one split. Returns at once: work starts when the stream is first polled and ends, on the source too,
     /// when the stream is dropped. Batches have exactly `context.schema` and at most `context.batch_rows` rows.
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream>;
+
+    /// How statements change the source; `None` where they cannot.
+    fn writable(&self) -> Option<&dyn WritableCatalog> {
+        None
+    }
 }
 
 /// What a plan may use besides the request.

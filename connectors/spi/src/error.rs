@@ -24,9 +24,21 @@ pub enum ErrorClass {
     Internal,
 }
 
+/// What clients want to tell apart within a class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Nothing more than the class says.
+    #[default]
+    Plain,
+    /// What the statement makes is there already.
+    Exists,
+}
+
 /// The parts of a message: what was tried, where, what the source said, what to do next.
 #[derive(Clone, Debug, Default)]
 pub struct Detail {
+    /// What clients want to tell apart within the class.
+    pub kind: ErrorKind,
     /// The catalog, when known.
     pub catalog: Option<String>,
     /// `schema.table` or the full name, when known.
@@ -82,6 +94,11 @@ impl ConnectorError {
     /// A mistake in the statement or the catalog file.
     pub fn user(tried: impl Into<String>) -> Self {
         Self::User(detail(tried))
+    }
+
+    /// What the statement makes is there already.
+    pub fn exists(tried: impl Into<String>) -> Self {
+        Self::User(Box::new(Detail { kind: ErrorKind::Exists, ..*detail(tried) }))
     }
 
     /// The source refused or failed.

@@ -17,6 +17,11 @@
 //!    anywhere, or a native DataFusion leaf, together with what EXPLAIN has to know.
 //! 6. [`SourceExec`] is the leaf that runs either of them.
 //!
+//! # The life of a write
+//!
+//! A connector whose source can be changed has a [`WritableCatalog`]. The engine plans the rows, gives them to a
+//! [`TableWriter`] and commits it: all rows are visible from then on, or none ever is.
+//!
 //! # Deny by default
 //!
 //! A source gets a predicate only when a declared [`Rule`] says that its meaning there equals the engine's for
@@ -44,6 +49,7 @@ mod statistics;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod verdict;
+mod write;
 
 pub use capability::{Capabilities, Domain, Operation, Rule};
 pub use column::{Column, HiddenColumn, UnsupportedColumn};
@@ -51,7 +57,7 @@ pub use connector::{
     Connector, ConnectorFactory, ConnectorTable, Connectors, PlanContext, QueryContext, ReadContext, TableEntry,
     TableKind,
 };
-pub use error::{ConnectorError, Detail, ErrorClass, Result};
+pub use error::{ConnectorError, Detail, ErrorClass, ErrorKind, Result};
 pub use float::{canonical_float_array, canonical_floats, has_floats, schema_has_floats};
 pub use leaf::{SourceExec, SourceMetrics};
 pub use name::TableName;
@@ -61,3 +67,4 @@ pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};
 pub use verdict::{Reason, Verdict};
+pub use write::{Begun, NewTable, OnExisting, TableWriter, WritableCatalog, WriteContext, WriteToken};

@@ -4,9 +4,10 @@
 //! extremes, empty and padded texts, unicode. For every rule that the connector declares and every probe it builds
 //! the conjunct, asks the table's judgement, reads the source with the conjunct pushed down, and compares the rows
 //! with what DataFusion itself finds among all rows. [`check_contract`] checks what holds for every connector,
-//! whatever its rules: projections, empty projections, batch sizes, limits, splits.
+//! whatever its rules: projections, empty projections, batch sizes, limits, splits. [`check_writes`] checks those whose
+//! source can be changed.
 //!
-//! Both end in a report whose `assert_clean` fails a test with every violation described.
+//! All end in a report whose `assert_clean` fails a test with every violation described.
 //!
 //! ```ignore
 //! let subject = Subject::new(connector, table);
@@ -28,9 +29,11 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod writes;
 
 pub use contract::{ContractReport, check_contract};
 pub use probe::Probe;
 pub use report::{RuleReport, Violation, WalkReport};
 pub use subject::{MAX_ROWS, Subject};
 pub use walk::{MAX_PAIRS, Walk};
+pub use writes::check_writes;

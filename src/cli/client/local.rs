@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Answer, AnswerKind, Client, Failure, Head};
+use super::{Answer, AnswerKind, Client, Failure, Head, written};
 use crate::error::Error;
 use crate::session::{self, Session};
 
@@ -33,10 +33,16 @@ impl Client for LocalClient {
         let kind = match answer.kind {
             session::AnswerKind::Rows => AnswerKind::Rows,
             session::AnswerKind::Done(words) => AnswerKind::Done(words.to_owned()),
+            session::AnswerKind::Written(rows) => AnswerKind::Done(written(&answer.schema, rows)),
+        };
+        let rows = match kind {
+            AnswerKind::Rows => answer.rows.boxed(),
+            // What the rows say is in the words.
+            AnswerKind::Done(_) => stream::empty().boxed(),
         };
         let query_id = Some(answer.query_id).filter(|id| !id.is_empty());
         let sql = sql.to_owned();
-        let batches = answer.rows.map_err(move |error| Failure::in_statement(&Error::from(error), &sql)).boxed();
+        let batches = rows.map_err(move |error| Failure::in_statement(&Error::from(error), &sql)).boxed();
         Ok(Answer { head: Head { kind, schema: answer.schema, query_id }, batches })
     }
 

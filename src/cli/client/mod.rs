@@ -13,9 +13,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+
+use crate::session::WRITTEN_WORDS;
 
 pub(crate) use ask::{ask, literal};
 pub(crate) use failure::Failure;
@@ -30,6 +32,12 @@ pub(crate) enum AnswerKind {
     Rows,
     /// A change without rows, with the words that say so: `SET SESSION`.
     Done(String),
+}
+
+/// What a statement that wrote rows has done, in psql's words: `INSERT 0 5`.
+fn written(schema: &Schema, rows: u64) -> String {
+    let words = schema.metadata().get(WRITTEN_WORDS).map_or("", String::as_str);
+    format!("{words} {rows}")
 }
 
 /// How an answer begins.

@@ -100,7 +100,8 @@ pub struct DemoSources {
 }
 
 impl DemoSources {
-    /// Starts the servers, makes the data and writes the catalog file with the catalogs `lake`, `pg` and `events`.
+    /// Starts the servers, makes the data and writes the catalog file with the catalogs `lake`, `pg`, `events` and
+    /// `mem`.
     /// Says on `progress`, a line for each source, what was made and how long it took.
     pub fn start(progress: &mut dyn Write) -> Result<Self, DemoError> {
         let start = Instant::now();
@@ -195,6 +196,10 @@ topic = "{topic}"
 [events.tables.{topic}.value]
 format  = "json"
 columns = {{ customer_id = "bigint", product_id = "bigint", action = "varchar", url = "varchar", referrer = "varchar", at = "timestamp" }}
+
+# Tables of your own: CREATE TABLE mem.default.t AS SELECT ... They are gone when the demo ends.
+[mem]
+connector = "memory"
 "#
     )
 }

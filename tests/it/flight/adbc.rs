@@ -43,6 +43,11 @@ fn sessions() {
 }
 
 #[test]
+fn writing() {
+    run(&Server::over("adbc-writing", shop::memory_engine()), "writing");
+}
+
+#[test]
 fn errors() {
     run(&Server::start("adbc-errors"), "errors");
 }

@@ -19,7 +19,7 @@ fn polars() {
     run("polars");
 }
 
-/// The programs of docs/clients.md, as they stand but for the address.
+/// The programs of the README and of docs/clients.md, as they stand but for the address.
 #[test]
 fn snippets() {
     run("snippets");

@@ -61,6 +61,18 @@ fn the_tab_key_completes_names_that_are_there() {
 }
 
 #[test]
+fn what_is_typed_ahead_is_not_lost() {
+    let terminal = Setting::new(&[]).start();
+    // Pasted into a terminal that does not tell pasted text from typed text.
+    terminal.keys("SELECT 1 AS first;\rSELECT 2 AS second;\rSELECT 3 AS third;\r");
+    terminal.wait_until("three answers", |shown| {
+        ["first\n-------\n     1", "second\n--------\n      2", "third\n-------\n     3"]
+            .iter()
+            .all(|answer| shown.contains(answer))
+    });
+}
+
+#[test]
 fn ctrl_c_drops_what_is_typed_and_ctrl_d_leaves() {
     let mut terminal = Setting::new(&[]).start();
     terminal.line("SELECT 1 AS never,");

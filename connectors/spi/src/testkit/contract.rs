@@ -31,7 +31,7 @@ pub struct ContractReport {
 }
 
 impl ContractReport {
-    fn check(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+    pub(super) fn check(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
         self.checks += 1;
         if !holds {
             self.violations.push(otherwise());

@@ -9,7 +9,8 @@ mod session;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt};
@@ -25,8 +26,9 @@ pub(crate) use self::address::ServerAddress;
 pub(crate) use self::connect::TlsFiles;
 pub(crate) use self::login::Login;
 use self::session::Session;
-use super::{Answer, AnswerKind, Client, Failure, Head};
+use super::{Answer, AnswerKind, Client, Failure, Head, written};
 use crate::cli::shell::lex;
+use crate::session::WRITTEN_WORDS;
 
 /// The header in which the server says which query an answer is of.
 const QUERY_ID: &str = "portolan-query-id";
@@ -139,7 +141,8 @@ impl Client for RemoteClient {
     async fn run(&self, sql: &str) -> Result<Answer, Failure> {
         let info = self.info(sql).await?;
         let schema = schema_of(info.clone())?;
-        let kind = match schema.fields().is_empty() {
+        let writes = schema.metadata().contains_key(WRITTEN_WORDS);
+        let mut kind = match schema.fields().is_empty() || writes {
             true => AnswerKind::Done(done_words(sql)),
             false => AnswerKind::Rows,
         };
@@ -153,9 +156,15 @@ impl Client for RemoteClient {
         }
         if let AnswerKind::Done(_) = kind {
             // The change is made when the answer has ended.
-            while batches.try_next().await?.is_some() {}
+            let mut rows = 0;
+            while let Some(batch) = batches.try_next().await? {
+                rows = written_rows(&batch).unwrap_or(rows);
+            }
             self.session.changed(sql);
             batches = stream::empty().boxed();
+            if writes {
+                kind = AnswerKind::Done(written(&schema, rows));
+            }
         }
         Ok(Answer { head: Head { kind, schema, query_id }, batches })
     }
@@ -186,11 +195,18 @@ fn unreadable(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(format!("the server's answer cannot be read: {error}"))
 }
 
+/// The number that the answer of a statement that wrote rows consists of.
+fn written_rows(batch: &RecordBatch) -> Option<u64> {
+    let column = batch.columns().first()?.as_primitive_opt::<Int64Type>()?;
+    (!column.is_empty()).then(|| u64::try_from(column.value(0)).unwrap_or(0))
+}
+
 /// What a statement without rows has done: the protocol says only that it has.
 fn done_words(sql: &str) -> String {
-    let [first] = lex::first_words(sql);
+    let [first, second] = lex::first_words(sql);
     match first.as_str() {
         "SET" | "RESET" => format!("{first} SESSION"),
+        "CREATE" | "DROP" => format!("{first} {}", if second == "OR" { "TABLE" } else { &second }),
         _ => first,
     }
 }

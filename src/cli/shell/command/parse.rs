@@ -241,7 +241,7 @@ fn copy(text: &str) -> Result<CopyTo, String> {
                 break;
             }
             word if depth == 0 && token.kind == Kind::Word && word.eq_ignore_ascii_case("from") => {
-                return Err("\\copy writes files, and reads none: catalogs are read only".to_owned());
+                return Err("\\copy writes files, and reads none".to_owned());
             }
             _ => {}
         }

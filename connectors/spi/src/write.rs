@@ -1,0 +1,101 @@
+//! What a connector implements whose source can be changed by statements.
+//!
+//! All of a statement or nothing: rows are given to a [`TableWriter`] and seen by nobody until [`TableWriter::commit`].
+//! A writer that is dropped before leaves nothing behind.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+
+use crate::{ConnectorTable, QueryContext, Result, TableName};
+
+/// Tells a statement that is tried again from one that is new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteToken {
+    /// The name that the client chose for the write.
+    pub token: String,
+    /// The statement with the values of its parameters. A token that comes again with another statement is a mistake.
+    pub statement: String,
+}
+
+/// What belongs to every write.
+#[derive(Clone, Debug)]
+pub struct WriteContext {
+    /// The query that writes.
+    pub query: QueryContext,
+    /// With it, a write that was committed before is not made again: [`Begun::Already`] says what it wrote then.
+    pub token: Option<WriteToken>,
+}
+
+/// What to do when the table that a statement makes is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnExisting {
+    /// The statement fails: `CREATE TABLE`.
+    Fail,
+    /// Nothing is done: `CREATE TABLE IF NOT EXISTS`.
+    Skip,
+    /// The new table takes the place of the old one: `CREATE OR REPLACE TABLE`.
+    Replace,
+}
+
+/// A table to make.
+#[derive(Clone, Debug)]
+pub struct NewTable {
+    /// Its name. The schema is spelled as the source spells it, if the source has it.
+    pub name: TableName,
+    /// Its columns, in order; their names differ in more than case.
+    pub columns: SchemaRef,
+    /// What to do when it is there.
+    pub on_existing: OnExisting,
+}
+
+/// How a write begins.
+pub enum Begun {
+    /// It takes rows.
+    Writer(Box<dyn TableWriter>),
+    /// There is nothing to do: the table exists and may, or the same write was committed before and wrote this many rows.
+    Already(u64),
+}
+
+impl Debug for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Writer(_) => f.write_str("Writer"),
+            Self::Already(rows) => f.debug_tuple("Already").field(rows).finish(),
+        }
+    }
+}
+
+/// Takes the rows of one statement.
+#[async_trait]
+pub trait TableWriter: Send {
+    /// Takes rows, in the order of the columns that were announced. Waits while the source is slower than the query.
+    async fn write(&mut self, batch: RecordBatch) -> Result<()>;
+
+    /// Makes all rows visible at once, or none of them. Returns how many there are. Runs to its end, whether or not
+    /// somebody still waits for the statement.
+    async fn commit(self: Box<Self>) -> Result<u64>;
+}
+
+/// A source that statements can change.
+#[async_trait]
+pub trait WritableCatalog: Debug + Send + Sync {
+    /// Makes a schema. Returns false when it is there already.
+    async fn create_schema(&self, schema: &str) -> Result<bool>;
+
+    /// Removes a schema, whose tables go only where `cascade` says so. Returns false when there is none.
+    async fn drop_schema(&self, schema: &str, cascade: bool) -> Result<bool>;
+
+    /// Begins to make a table with rows. The table is there from the writer's commit on.
+    async fn create_table(&self, table: NewTable, context: WriteContext) -> Result<Begun>;
+
+    /// Begins to add rows to a table. Batches have the columns at these indexes of the table's, in this order and with
+    /// the table's types; the source gives the others what they have by default.
+    async fn insert(&self, table: &Arc<dyn ConnectorTable>, columns: &[usize], context: WriteContext) -> Result<Begun>;
+
+    /// Removes a table. Returns false when there is none.
+    async fn drop_table(&self, table: &TableName) -> Result<bool>;
+}
