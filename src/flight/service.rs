@@ -114,7 +114,7 @@ impl FlightSql {
             expiration_time: run.expiration(),
             ..FlightEndpoint::new().with_ticket(run.ticket(self.key()))
         };
-        Ok((Wanted::Statement(Box::new(Task::of(handle, &caller.client)?)), endpoint))
+        Ok((Wanted::Statement(Box::new(Task::of(handle, caller)?)), endpoint))
     }
 
     /// What a ticket asks for.
@@ -134,7 +134,7 @@ impl FlightSql {
         if self.cancelled.has(&handle.run) {
             return Err(Status::cancelled("the query was cancelled by its client"));
         }
-        Ok(Wanted::Statement(Box::new(Task::of(handle, &caller.client)?)))
+        Ok(Wanted::Statement(Box::new(Task::of(handle, caller)?)))
     }
 
     /// The schema of what is wanted.
@@ -173,11 +173,11 @@ impl FlightSql {
         match command {
             Command::CommandStatementUpdate(request) => {
                 no_transaction(request.transaction_id.as_ref())?;
-                updated(Task::here(&caller.client, request.query)).await
+                updated(Task::here(caller, request.query)).await
             }
             Command::CommandPreparedStatementUpdate(request) => {
                 let handle = self.handle(caller, &request.prepared_statement_handle)?;
-                let task = Task::of(handle, &caller.client)?;
+                let task = Task::of(handle, caller)?;
                 // Some clients bind before, by a call of its own, and some with this one.
                 match parameters::receive(stream).await? {
                     Some(batches) => updated(task.with_rows(parameters::rows(&batches)?)).await,

@@ -14,8 +14,9 @@ use tonic::{Code, Status};
 use super::encode::wire_schema;
 use super::errors::{status, stream_status};
 use super::parameters;
-use super::sessions::ClientSession;
+use super::sessions::Caller;
 use super::ticket::Handle;
+use crate::query::TraceHeaders;
 use crate::session::{AnswerKind, Prepared, Request, Script};
 use crate::{Error, Session};
 
@@ -47,23 +48,27 @@ pub(super) struct Task {
     sql: String,
     /// What the client calls this run.
     tag: Option<Arc<str>>,
+    /// The client's place in a trace.
+    trace: Option<TraceHeaders>,
     /// Rows of values for the parameters; `None` where none were bound.
     rows: Option<Vec<Vec<ScalarValue>>>,
 }
 
 impl Task {
     /// What a handle of the client stands for.
-    pub(super) fn of(handle: Handle, client: &ClientSession) -> Result<Self, Status> {
+    pub(super) fn of(handle: Handle, caller: &Caller) -> Result<Self, Status> {
+        let Caller { client, trace, .. } = caller;
         let standing = Arc::new(client.session.standing_at(handle.standing()));
         let rows = handle.parameters.as_deref().map(|bytes| parameters::rows(&parameters::from_bytes(bytes)?));
         let tag = Some(handle.run).filter(|run| !run.is_empty()).map(Arc::from);
-        Ok(Self { asking: Arc::clone(&client.session), standing, sql: handle.sql, tag, rows: rows.transpose()? })
+        let (asking, trace) = (Arc::clone(&client.session), trace.clone());
+        Ok(Self { asking, standing, sql: handle.sql, tag, trace, rows: rows.transpose()? })
     }
 
     /// A statement, or several, of the client itself.
-    pub(super) fn here(client: &ClientSession, sql: String) -> Self {
-        let session = || Arc::clone(&client.session);
-        Self { asking: session(), standing: session(), sql, tag: None, rows: None }
+    pub(super) fn here(caller: &Caller, sql: String) -> Self {
+        let session = || Arc::clone(&caller.client.session);
+        Self { asking: session(), standing: session(), sql, tag: None, trace: caller.trace.clone(), rows: None }
     }
 
     /// The session in which a statement runs.
@@ -156,7 +161,8 @@ impl Task {
                 None => vec![Vec::new()],
             };
             for row in rows {
-                let request = Request { sql: part.sql.to_owned(), parameters: row, ..Request::default() };
+                let trace = self.trace.clone();
+                let request = Request { sql: part.sql.to_owned(), parameters: row, trace, ..Request::default() };
                 if self.change(&request).await? == AnswerKind::Rows {
                     changed = ROWS_UNKNOWN;
                 }
@@ -175,7 +181,7 @@ impl Task {
     }
 
     fn request(&self, parameters: Vec<ScalarValue>, id: Option<String>) -> Request {
-        Request { sql: self.sql.clone(), parameters, tag: self.tag.clone(), id }
+        Request { sql: self.sql.clone(), parameters, tag: self.tag.clone(), id, trace: self.trace.clone() }
     }
 }
 

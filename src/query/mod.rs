@@ -8,6 +8,7 @@ mod registry;
 mod run;
 mod scope;
 mod state;
+mod trace;
 mod usage;
 
 pub use admission::QueryLimits;
@@ -19,3 +20,4 @@ pub(crate) use registry::{Tagged, Wishes};
 pub(crate) use run::QueryRun;
 pub use scope::QueryScope;
 pub use state::QueryState;
+pub use trace::{QueryTrace, QueryTracer, TraceHeaders};

@@ -38,7 +38,11 @@ pub(crate) struct QueryRun {
 
 impl QueryRun {
     pub(super) fn new(query: Arc<Query>, memory: Arc<QueryMemory>, queries: Arc<Queries>) -> Self {
-        let span = tracing::info_span!("query", query_id = query.id(), user = &**query.user());
+        let trace_id = tracing::field::Empty;
+        let span = tracing::info_span!("query", query_id = query.id(), user = &**query.user(), trace_id);
+        if let Some(trace) = query.trace() {
+            span.record("trace_id", trace.id());
+        }
         Self { query, memory, queries, slot: None, span }
     }
 
@@ -52,14 +56,10 @@ impl QueryRun {
         Arc::clone(&self.memory)
     }
 
-    /// Waits for the query's turn, then plans it. `queues` is false for queries that must work when nothing else does.
-    pub(crate) async fn plan<T: Send + 'static>(
-        &mut self,
-        queues: bool,
-        planning: BoxFuture<'static, Result<T>>,
-    ) -> Result<T> {
+    /// Waits for the query's turn, then plans it. Queries that look at others must work when nothing else does.
+    pub(crate) async fn plan<T: Send + 'static>(&mut self, planning: BoxFuture<'static, Result<T>>) -> Result<T> {
         let query = Arc::clone(&self.query);
-        if queues {
+        if !query.watches_others() {
             let turn = query.unless_stopped(self.queries.admission.enter(query.user())).await;
             self.slot = Some(self.checked(turn)?);
         }

@@ -8,6 +8,7 @@
     reason = "a test that fails should stop"
 )]
 
+mod certificates;
 mod cli;
 mod differential;
 mod docs;
@@ -15,6 +16,7 @@ mod examples;
 mod explain;
 mod federated;
 mod flight;
+mod process;
 mod queries;
 mod repl;
 mod robustness;
@@ -22,4 +24,5 @@ mod serve;
 mod shop;
 mod slt;
 mod table;
+mod traces;
 mod workspace;
