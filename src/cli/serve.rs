@@ -101,8 +101,8 @@ async fn serve(
     }
     let served = server.serve(listener, async move {
         asked.raised().await;
-        say("stopping: no new queries; those that run may end");
         stopping.send_replace(true);
+        say("stopping: no new queries; those that run may end");
     });
     let served = served.await;
     ended.send_replace(true);

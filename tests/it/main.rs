@@ -24,5 +24,6 @@ mod serve;
 mod shop;
 mod slt;
 mod table;
+mod tokens;
 mod traces;
 mod workspace;
