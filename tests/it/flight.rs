@@ -4,6 +4,7 @@ mod actions;
 mod adbc;
 mod ecosystem;
 mod errors;
+mod flight_sql_client;
 mod hostile;
 mod limits;
 mod metadata;
