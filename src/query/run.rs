@@ -1,7 +1,7 @@
 //! A query under way, seen from the one who runs it.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -32,7 +32,7 @@ pub(crate) struct QueryRun {
     query: Arc<Query>,
     memory: Arc<QueryMemory>,
     queries: Arc<Queries>,
-    slot: Option<Slot>,
+    slot: Mutex<Option<Slot>>,
     span: Span,
 }
 
@@ -43,7 +43,7 @@ impl QueryRun {
         if let Some(trace) = query.trace() {
             span.record("trace_id", trace.id());
         }
-        Self { query, memory, queries, slot: None, span }
+        Self { query, memory, queries, slot: Mutex::new(None), span }
     }
 
     /// The query.
@@ -61,7 +61,8 @@ impl QueryRun {
         let query = Arc::clone(&self.query);
         if !query.watches_others() {
             let turn = query.unless_stopped(self.queries.admission.enter(query.user())).await;
-            self.slot = Some(self.checked(turn)?);
+            let slot = self.checked(turn)?;
+            self.keep(Some(slot));
         }
         query.enter(QueryState::Planning);
         let planned = query.unless_stopped(on_its_own(planning, &self.span)).await;
@@ -69,7 +70,7 @@ impl QueryRun {
     }
 
     /// Does work that makes the whole answer, and ends the query.
-    pub(crate) async fn complete<T: Send + 'static>(mut self, work: BoxFuture<'static, Result<T>>) -> Result<T> {
+    pub(crate) async fn complete<T: Send + 'static>(self, work: BoxFuture<'static, Result<T>>) -> Result<T> {
         self.query.enter(QueryState::Running);
         let query = Arc::clone(&self.query);
         let done = query.unless_stopped(on_its_own(work, &self.span)).await;
@@ -80,7 +81,7 @@ impl QueryRun {
 
     /// The rows of a plan that `start` begins to run, with the schema that was announced for them.
     pub(crate) fn rows(
-        mut self,
+        self,
         schema: SchemaRef,
         start: impl FnOnce() -> Result<SendableRecordBatchStream>,
     ) -> Result<SendableRecordBatchStream> {
@@ -88,27 +89,28 @@ impl QueryRun {
         let started = start();
         let rows = self.checked(started)?;
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-        let driven = drive(Arc::clone(&self.query), rows, sender).instrument(self.span.clone());
-        Ok(Box::pin(Rows {
-            schema,
-            receiver,
-            task: Some(SpawnedTask::spawn(driven)),
-            stopped: Arc::clone(&self.query).stopped().boxed(),
-            run: self,
-        }))
+        let stopped = Arc::clone(&self.query).stopped().boxed();
+        let run = Arc::new(self);
+        let driven = drive(Arc::clone(&run), rows, sender).instrument(run.span.clone());
+        Ok(Box::pin(Rows { schema, receiver, task: Some(SpawnedTask::spawn(driven)), stopped, is_over: false, run }))
     }
 
-    fn checked<T>(&mut self, result: Result<T>) -> Result<T> {
+    fn checked<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
             self.end(Err(error.clone()));
         }
         result
     }
 
+    fn keep(&self, slot: Option<Slot>) {
+        // A poisoned lock means that another thread panicked; the slot itself is still whole.
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = slot;
+    }
+
     /// Ends the query, once.
-    fn end(&mut self, result: Result<()>) {
+    fn end(&self, result: Result<()>) {
         let Some(state) = self.query.end(result) else { return };
-        self.slot = None;
+        self.keep(None);
         self.queries.ended(&self.query, state);
         self.span.in_scope(|| {
             let milliseconds = self.query.times().total.as_secs_f64() * 1e3;
@@ -127,8 +129,13 @@ impl QueryRun {
 
 impl Drop for QueryRun {
     fn drop(&mut self) {
-        self.end(Err(Error::cancelled("the client left before the last row")));
+        self.end(Err(left()));
     }
+}
+
+/// The error of a query that nobody waits for.
+fn left() -> Error {
+    Error::cancelled("the client left before the last row")
 }
 
 /// Does work on a task of its own: an order to end is then heard even while it computes for long, a panic ends the query
@@ -142,8 +149,18 @@ fn mistake() -> Error {
     Error::internal("the query ended by a mistake in Portolan")
 }
 
+/// Makes rows until the query has to end. An order to end is heard here too: a client that has stopped reading does not
+/// ask for the next row, and the sources must not work for it, nor others wait.
+async fn drive(run: Arc<QueryRun>, rows: SendableRecordBatchStream, sender: Sender<DataFusionResult<RecordBatch>>) {
+    tokio::select! {
+        biased;
+        why = Arc::clone(&run.query).stopped() => run.end(Err(why)),
+        () = make(&run.query, rows, sender) => {}
+    }
+}
+
 /// Makes rows for as long as somebody takes them.
-async fn drive(query: Arc<Query>, mut rows: SendableRecordBatchStream, sender: Sender<DataFusionResult<RecordBatch>>) {
+async fn make(query: &Query, mut rows: SendableRecordBatchStream, sender: Sender<DataFusionResult<RecordBatch>>) {
     while let Some(batch) = rows.next().await {
         let failed = batch.is_err();
         if sender.send(batch).await.is_err() || failed {
@@ -159,16 +176,15 @@ struct Rows {
     receiver: Receiver<DataFusionResult<RecordBatch>>,
     task: Option<SpawnedTask<()>>,
     stopped: BoxFuture<'static, Error>,
-    run: QueryRun,
+    /// Whether the client has been told the end.
+    is_over: bool,
+    run: Arc<QueryRun>,
 }
 
 impl Rows {
-    fn is_over(&self) -> bool {
-        self.run.query.state().is_final()
-    }
-
     fn fail(&mut self, error: Error) -> Poll<Option<DataFusionResult<RecordBatch>>> {
         self.task = None;
+        self.is_over = true;
         self.run.end(Err(error.clone()));
         Poll::Ready(Some(Err(DataFusionError::External(Box::new(error)))))
     }
@@ -182,8 +198,19 @@ impl Rows {
                 return self.fail(mistake());
             }
         }
+        // The order to end may have come since it was looked for.
+        if let Some(why) = self.run.query.error() {
+            return self.fail(why);
+        }
+        self.is_over = true;
         self.run.end(Ok(()));
         Poll::Ready(None)
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.run.end(Err(left()));
     }
 }
 
@@ -191,7 +218,7 @@ impl Stream for Rows {
     type Item = DataFusionResult<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.is_over() {
+        if self.is_over {
             return Poll::Ready(None);
         }
         if let Poll::Ready(why) = self.stopped.poll_unpin(context) {

@@ -6,6 +6,7 @@ mod ecosystem;
 mod errors;
 mod flight_sql_client;
 mod hostile;
+mod leaving;
 mod limits;
 mod metadata;
 mod parameters;

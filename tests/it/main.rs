@@ -23,6 +23,7 @@ mod robustness;
 mod serve;
 mod shop;
 mod slt;
+mod store;
 mod table;
 mod tokens;
 mod traces;
