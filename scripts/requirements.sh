@@ -2,8 +2,11 @@
 # What ./demo and ./test need on this machine: looks for it, says what is missing, installs only that.
 # To be sourced. Uses apt-get where there is one; elsewhere it names what to install by hand.
 
+# What is installed here outlives a checkout.
+PORTOLAN_CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/portolan"
+
 # The Python environment with the stand-in for a Kafka broker, and with the clients that the tests drive.
-PORTOLAN_ENVIRONMENT="${XDG_CACHE_HOME:-$HOME/.cache}/portolan/broker"
+PORTOLAN_ENVIRONMENT="$PORTOLAN_CACHE/broker"
 
 say() {
     printf '==> %s\n' "$*"
@@ -109,4 +112,18 @@ require_broker() {
     [ -z "${PORTOLAN_NOIDA_DB:-}" ] || return 0
     require_python requirements-broker.txt
     export PORTOLAN_NOIDA_DB="$PORTOLAN_ENVIRONMENT/bin/noida-db"
+}
+
+# The command line client of the crate arrow-flight, of the version that Cargo.lock has, unless the caller has one.
+require_flight_sql_client() {
+    [ -z "${PORTOLAN_TEST_FLIGHT_SQL_CLIENT:-}" ] || return 0
+    version=$(sed -n '/^name = "arrow-flight"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
+    directory="$PORTOLAN_CACHE/flight_sql_client-$version"
+    export PORTOLAN_TEST_FLIGHT_SQL_CLIENT="$directory/bin/flight_sql_client"
+    [ -x "$PORTOLAN_TEST_FLIGHT_SQL_CLIENT" ] && return
+    say "Installing flight_sql_client $version into $directory; this takes a minute or two"
+    rm -rf "$PORTOLAN_CACHE"/flight_sql_client-*
+    # Built in a temporary directory: what it is made of is not what this project is built with.
+    env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 cargo install arrow-flight --version "=$version" --locked --quiet --debug \
+        --features cli,flight-sql,tls-ring --bin flight_sql_client --root "$directory"
 }

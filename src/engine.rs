@@ -13,7 +13,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::catalog::{CatalogFile, CatalogSet, Change};
 use crate::error::{Error, Result};
-use crate::query::{HeadroomPool, Queries, QueryLimits};
+use crate::query::{HeadroomPool, Queries, QueryLimits, QueryTracer};
 use crate::session::Principal;
 use crate::{Session, semantics};
 
@@ -36,6 +36,8 @@ pub struct EngineOptions {
     pub spill_directory: Option<PathBuf>,
     /// How many queries run at the same time.
     pub limits: QueryLimits,
+    /// Who traces queries, if anybody does.
+    pub tracer: Option<Arc<dyn QueryTracer>>,
 }
 
 /// The engine. One per process; sessions share it.
@@ -68,7 +70,7 @@ impl Engine {
             .with_config(semantics::configure(configuration(memory).map_err(cannot_start)?))
             .with_runtime_env(runtime)
             .with_default_features();
-        let queries = Queries::new(options.limits, pool);
+        let queries = Queries::new(options.limits, pool, options.tracer);
         Ok(Arc::new(Self {
             catalogs: RwLock::new(Arc::new(options.catalogs.with_system(&queries))),
             catalogs_file: options.catalogs_file,

@@ -16,6 +16,7 @@ pub mod query;
 pub mod semantics;
 pub mod session;
 mod syntax;
+pub mod telemetry;
 
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Result};

@@ -216,6 +216,10 @@ pub(crate) struct ServeArguments {
     /// Serve /healthz, /readyz and /metrics (Prometheus) over HTTP at this address; without it, nothing
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) http: Option<String>,
+    /// Send a trace of each query to an OpenTelemetry collector, by OTLP over gRPC: http://HOST:PORT, or
+    /// https://HOST:PORT with TLS
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
+    pub(crate) otlp_endpoint: Option<String>,
     #[command(flatten)]
     pub(crate) users: UserArguments,
     #[command(flatten)]

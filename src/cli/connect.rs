@@ -91,7 +91,7 @@ fn password(server: &ServerArguments, user: &str, address: &ServerAddress) -> Re
     rpassword::prompt_password(prompt).map(Into::into).map_err(|error| format!("cannot read a password: {error}"))
 }
 
-/// The content of a file without the line feed that ends it.
+/// The content of a file without the line feed that ends it. There must be some.
 fn secret(file: &Path) -> Result<SecretString, String> {
     let cannot = |error: &dyn std::fmt::Display| format!("cannot read {}: {error}", file.display());
     let size = std::fs::metadata(file).map_err(|error| cannot(&error))?.len();
@@ -99,5 +99,8 @@ fn secret(file: &Path) -> Result<SecretString, String> {
         return Err(cannot(&format!("it has {size} bytes, and at most {SECRET_BYTES_MAX} are read")));
     }
     let text = std::fs::read_to_string(file).map_err(|error| cannot(&error))?;
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned().into())
+    match text.trim_end_matches(['\n', '\r']) {
+        "" => Err(cannot(&"it is empty")),
+        secret => Ok(secret.to_owned().into()),
+    }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,8 +16,12 @@ use super::{Ending, sources};
 use crate::auth::{AuthOptions, JwtKeys, JwtOptions};
 use crate::error::Result;
 use crate::flight::{FlightServer, ServerLimits, ServerOptions, TlsOptions};
-use crate::query::QueryLimits;
-use crate::{Engine, Error, http};
+use crate::query::{QueryLimits, QueryTracer};
+use crate::telemetry::{Collector, Traces};
+use crate::{Engine, EngineOptions, Error, http};
+
+/// How long the last traces may take to reach the collector, at most. It may be gone.
+const LAST_TRACES_MAX: Duration = Duration::from_secs(3);
 
 /// Runs the subcommand until the process is asked to end.
 pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, mut console: Console) -> Ending {
@@ -31,12 +36,19 @@ pub(super) async fn run(process: &ProcessArguments, arguments: ServeArguments, m
             return Ending::WrongUsage;
         }
     };
+    let collector = match collector(&arguments) {
+        Ok(collector) => collector,
+        Err(message) => {
+            console.error(&message);
+            return Ending::WrongUsage;
+        }
+    };
     if !is_local(address)
         && let Some((danger, _)) = dangers(&arguments)
     {
         console.warning(&format!("other machines reach {address}, and the server {danger}"));
     }
-    match serve(process, &file, address, arguments, &mut console).await {
+    match serve(process, &file, address, collector, arguments, &mut console).await {
         Ok(()) => Ending::Success,
         Err(error) => {
             console.error(&error.to_string());
@@ -49,14 +61,22 @@ async fn serve(
     process: &ProcessArguments,
     catalogs: &Path,
     address: SocketAddr,
+    collector: Option<Collector>,
     arguments: ServeArguments,
     console: &mut Console,
 ) -> Result<()> {
-    let engine = sources::start_engine_within(query_limits(&arguments.limits), process, Some(catalogs), console)?;
+    let traces = collector.clone().map(Traces::to).transpose()?;
+    let engine_options = EngineOptions {
+        limits: query_limits(&arguments.limits),
+        tracer: traces.clone().map(|traces| Arc::new(traces) as Arc<dyn QueryTracer>),
+        ..EngineOptions::default()
+    };
+    let engine = sources::start_engine_with(engine_options, process, Some(catalogs), console)?;
     let http = match &arguments.http {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
+    let last_traces_max = arguments.limits.shutdown_time.min(LAST_TRACES_MAX);
     let options = options(arguments);
     let scheme = if options.tls.is_some() { "grpc+tls" } else { "grpc" };
     let server = FlightServer::new(Arc::clone(&engine), options)?;
@@ -76,14 +96,20 @@ async fn serve(
         }
         tokio::spawn(http::serve(engine, listener, is_stopping, has_ended))
     });
+    if let Some(collector) = &collector {
+        say(&format!("sending traces to {collector}"));
+    }
     let served = server.serve(listener, async move {
         asked.raised().await;
-        say("stopping: no new queries; those that run may end");
         stopping.send_replace(true);
+        say("stopping: no new queries; those that run may end");
     });
     let served = served.await;
     ended.send_replace(true);
     reloading.abort();
+    if let Some(traces) = traces {
+        traces.finish(last_traces_max).await;
+    }
     if let Some(http) = http
         && let Ok(Err(error)) = http.await
     {
@@ -170,6 +196,15 @@ fn jwt(arguments: &UserArguments) -> Option<JwtOptions> {
     })
 }
 
+/// Where traces are sent. An empty address is none, as OpenTelemetry has it.
+fn collector(arguments: &ServeArguments) -> Result<Option<Collector>, String> {
+    let Some(address) = arguments.otlp_endpoint.as_ref().filter(|address| !address.is_empty()) else {
+        return Ok(None);
+    };
+    // The address is not repeated: it may hold a secret that does not belong there.
+    address.parse().map(Some).map_err(|error| format!("--otlp-endpoint or OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))
+}
+
 /// The address to listen at, if it may be listened at.
 async fn address(arguments: &ServeArguments) -> Result<SocketAddr, String> {
     let listen = &arguments.listen;
@@ -232,6 +267,19 @@ mod tests {
         assert!(checked("portolan serve --listen 0.0.0.0:32010").unwrap_err().contains("--insecure"));
         assert!(checked("portolan serve --listen 0.0.0.0:32010 --insecure").is_ok());
         assert!(checked("portolan serve --listen nonsense").unwrap_err().contains("HOST:PORT"));
+    }
+
+    #[test]
+    fn traces_are_sent_where_it_is_said() {
+        let checked = |address: &str| {
+            let line = ["portolan", "serve", "--otlp-endpoint", address];
+            let Command::Serve(arguments) = Arguments::parse_from(line).command else { panic!("not serve") };
+            collector(&arguments)
+        };
+        assert_eq!(checked("").unwrap(), None);
+        assert_eq!(checked("http://localhost:4317").unwrap().unwrap().to_string(), "http://localhost:4317");
+        let error = checked("localhost:4317").unwrap_err();
+        assert!(error.starts_with("--otlp-endpoint or OTEL_EXPORTER_OTLP_ENDPOINT: write http://HOST:PORT"), "{error}");
     }
 
     #[test]

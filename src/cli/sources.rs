@@ -7,7 +7,6 @@ use super::args::{CatalogArguments, ProcessArguments};
 use super::shell::Console;
 use crate::catalog::{CatalogFile, CatalogSet};
 use crate::error::Result;
-use crate::query::QueryLimits;
 use crate::{Engine, EngineOptions};
 
 /// The catalog file that is read when none is named.
@@ -26,12 +25,12 @@ pub(super) fn start_engine(
     file: Option<&Path>,
     console: &mut Console,
 ) -> Result<Arc<Engine>> {
-    start_engine_within(QueryLimits::default(), process, file, console)
+    start_engine_with(EngineOptions::default(), process, file, console)
 }
 
-/// Starts an engine that runs so many queries at the same time.
-pub(super) fn start_engine_within(
-    limits: QueryLimits,
+/// Starts an engine with options that the command line of all subcommands does not have.
+pub(super) fn start_engine_with(
+    options: EngineOptions,
     process: &ProcessArguments,
     file: Option<&Path>,
     console: &mut Console,
@@ -50,6 +49,6 @@ pub(super) fn start_engine_within(
         catalogs_file: file.map(Path::to_path_buf),
         memory_limit_bytes: process.memory_limit.map(|bytes| bytes.0),
         spill_directory: process.spill_directory.clone(),
-        limits,
+        ..options
     })
 }

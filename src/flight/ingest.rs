@@ -13,12 +13,13 @@ use tonic::Status;
 
 use super::errors::{status, unsupported};
 use super::service::no_transaction;
+use super::sessions::Caller;
 use crate::Error;
-use crate::session::{IfMissing, IfThere, Ingest, Session};
+use crate::session::{IfMissing, IfThere, Ingest};
 
 /// Puts the rows of a stream into the table that the command names. Returns how many there were.
 pub(super) async fn ingest(
-    session: &Session,
+    caller: &Caller,
     command: CommandStatementIngest,
     stream: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<i64, Status> {
@@ -36,7 +37,8 @@ pub(super) async fn ingest(
     let rows = stream::iter(first.map(Ok)).chain(rows);
     let rows = rows.map_err(|error| DataFusionError::External(Box::new(interrupted(&unreadable(error)))));
     let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
-    let count = session.ingest(ingest, rows).await.map_err(|error| status(&error, ""))?;
+    let count =
+        caller.client.session.ingest(ingest, rows, caller.trace.clone()).await.map_err(|error| status(&error, ""))?;
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 

@@ -117,7 +117,7 @@ impl FlightSql {
             expiration_time: run.expiration(),
             ..FlightEndpoint::new().with_ticket(run.ticket(self.key()))
         };
-        Ok((Wanted::Statement(Box::new(Task::of(handle, &caller.client)?)), endpoint))
+        Ok((Wanted::Statement(Box::new(Task::of(handle, caller)?)), endpoint))
     }
 
     /// What a ticket asks for.
@@ -138,7 +138,7 @@ impl FlightSql {
             return Err(Status::cancelled("the query was cancelled by its client"));
         }
         let run = handle.run.clone();
-        let task = Task::of(handle, &caller.client)?;
+        let task = Task::of(handle, caller)?;
         if task.changes_source() && !run.is_empty() && !self.spent.add(&run) {
             return Err(Status::failed_precondition(
                 "the statement has been run: the ticket of a statement that changes something is good once",
@@ -183,11 +183,11 @@ impl FlightSql {
         match command {
             Command::CommandStatementUpdate(request) => {
                 no_transaction(request.transaction_id.as_ref())?;
-                updated(Task::here(&caller.client, request.query)).await
+                updated(Task::here(caller, request.query)).await
             }
             Command::CommandPreparedStatementUpdate(request) => {
                 let handle = self.handle(caller, &request.prepared_statement_handle)?;
-                let task = Task::of(handle, &caller.client)?;
+                let task = Task::of(handle, caller)?;
                 // Some clients bind before, by a call of its own, and some with this one.
                 match parameters::receive(stream).await? {
                     Some(batches) => updated(task.with_rows(parameters::rows(&batches)?)).await,
@@ -202,7 +202,7 @@ impl FlightSql {
                 Ok(put_result(&DoPutPreparedStatementResult { prepared_statement_handle }))
             }
             Command::CommandStatementIngest(request) => {
-                let record_count = ingest::ingest(&caller.client.session, request, stream).await?;
+                let record_count = ingest::ingest(caller, request, stream).await?;
                 Ok(put_result(&DoPutUpdateResult { record_count }))
             }
             other => Err(unsupported(ticket::name(&other))),

@@ -14,6 +14,7 @@ use tonic::{Extensions, Response, Status};
 
 use super::connection::ConnectionInfo;
 use crate::auth::{Authenticator, Identity, SigningKey};
+use crate::query::TraceHeaders;
 use crate::session::Principal;
 use crate::{Engine, Session};
 
@@ -68,10 +69,11 @@ pub(super) struct SessionLimits {
     pub(super) idle: Duration,
 }
 
-/// A call's session, and whether its answer offers the cookie.
+/// A call's session, its place in a trace, and whether its answer offers the cookie.
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) client: ClientSession,
+    pub(super) trace: Option<TraceHeaders>,
     offers_cookie: bool,
 }
 
@@ -171,18 +173,16 @@ impl Sessions {
     /// The session that a call belongs to.
     pub(super) fn caller(&self, metadata: &MetadataMap, extensions: &Extensions) -> Result<Caller, Status> {
         let Identity { principal, session, .. } = identity(extensions)?;
-        if let Some(id) = session {
-            return Ok(Caller { client: self.of_token(id, principal)?, offers_cookie: false });
-        }
-        if let Some(id) = cookie(metadata) {
-            let client = self.find_of(id, principal).ok_or_else(ended)?;
-            return Ok(Caller { client, offers_cookie: false });
-        }
-        let client = match extensions.get::<ConnectionInfo>() {
-            Some(connection) => connection.sessions.of(principal, || self.open(principal))?,
-            None => self.open(principal)?,
+        let (client, offers_cookie) = if let Some(id) = session {
+            (self.of_token(id, principal)?, false)
+        } else if let Some(id) = cookie(metadata) {
+            (self.find_of(id, principal).ok_or_else(ended)?, false)
+        } else if let Some(connection) = extensions.get::<ConnectionInfo>() {
+            (connection.sessions.of(principal, || self.open(principal))?, true)
+        } else {
+            (self.open(principal)?, true)
         };
-        Ok(Caller { client, offers_cookie: true })
+        Ok(Caller { client, trace: trace_headers(metadata), offers_cookie })
     }
 
     /// The session that a signed token names. Another server may have opened it, or this one before it was started
@@ -261,6 +261,14 @@ fn cookie(metadata: &MetadataMap) -> Option<&str> {
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find_map(|(name, value)| (name == COOKIE).then_some(value.trim_matches('"')))
+}
+
+/// The client's place in a trace. Who says two places says none.
+fn trace_headers(metadata: &MetadataMap) -> Option<TraceHeaders> {
+    let values = |name| metadata.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let mut parents = values("traceparent");
+    let parent = parents.next().filter(|_| parents.next().is_none())?.to_owned();
+    Some(TraceHeaders { parent, state: values("tracestate").collect::<Vec<_>>().join(",") })
 }
 
 /// The answer to a cookie whose session is gone. It takes the cookie back, so that the next call starts anew instead

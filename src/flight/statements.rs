@@ -14,8 +14,9 @@ use tonic::{Code, Status};
 use super::encode::wire_schema;
 use super::errors::{status, stream_status};
 use super::parameters;
-use super::sessions::ClientSession;
+use super::sessions::Caller;
 use super::ticket::Handle;
+use crate::query::TraceHeaders;
 use crate::session::{AnswerKind, Prepared, Request, Script, Statement};
 use crate::{Error, Session};
 
@@ -49,31 +50,30 @@ pub(super) struct Task {
     parsed: Option<Arc<Statement>>,
     /// What the client calls this run.
     tag: Option<Arc<str>>,
+    /// The client's place in a trace.
+    trace: Option<TraceHeaders>,
     /// Rows of values for the parameters; `None` where none were bound.
     rows: Option<Vec<Vec<ScalarValue>>>,
 }
 
 impl Task {
     /// What a handle of the client stands for.
-    pub(super) fn of(handle: Handle, client: &ClientSession) -> Result<Self, Status> {
+    pub(super) fn of(handle: Handle, caller: &Caller) -> Result<Self, Status> {
+        let Caller { client, trace, .. } = caller;
         let standing = Arc::new(client.session.standing_at(handle.standing()));
         let rows = handle.parameters.as_deref().map(|bytes| parameters::rows(&parameters::from_bytes(bytes)?));
         let tag = Some(handle.run).filter(|run| !run.is_empty()).map(Arc::from);
+        let (asking, trace) = (Arc::clone(&client.session), trace.clone());
         let parsed = Statement::parse(&handle.sql).map_err(|error| status(&error, &handle.sql))?;
-        Ok(Self {
-            asking: Arc::clone(&client.session),
-            standing,
-            sql: handle.sql,
-            parsed: Some(Arc::new(parsed)),
-            tag,
-            rows: rows.transpose()?,
-        })
+        let parsed = Some(Arc::new(parsed));
+        Ok(Self { asking, standing, sql: handle.sql, parsed, tag, trace, rows: rows.transpose()? })
     }
 
     /// A statement, or several, of the client itself.
-    pub(super) fn here(client: &ClientSession, sql: String) -> Self {
-        let session = || Arc::clone(&client.session);
-        Self { asking: session(), standing: session(), sql, parsed: None, tag: None, rows: None }
+    pub(super) fn here(caller: &Caller, sql: String) -> Self {
+        let session = || Arc::clone(&caller.client.session);
+        let trace = caller.trace.clone();
+        Self { asking: session(), standing: session(), sql, parsed: None, tag: None, trace, rows: None }
     }
 
     /// The session in which the statement runs. A statement that is not yet parsed stands where its session does.
@@ -172,8 +172,13 @@ impl Task {
                 None => vec![Vec::new()],
             };
             for row in rows {
-                let parsed = self.parsed.clone();
-                let request = Request { sql: part.sql.to_owned(), parameters: row, parsed, ..Request::default() };
+                let request = Request {
+                    sql: part.sql.to_owned(),
+                    parameters: row,
+                    trace: self.trace.clone(),
+                    parsed: self.parsed.clone(),
+                    ..Request::default()
+                };
                 changed = match self.change(&request).await? {
                     AnswerKind::Written(rows) if changed != ROWS_UNKNOWN => {
                         i64::try_from(rows).unwrap_or(i64::MAX).saturating_add(changed)
@@ -196,7 +201,14 @@ impl Task {
     }
 
     fn request(&self, parameters: Vec<ScalarValue>, id: Option<String>) -> Request {
-        Request { sql: self.sql.clone(), parameters, tag: self.tag.clone(), id, parsed: self.parsed.clone() }
+        Request {
+            sql: self.sql.clone(),
+            parameters,
+            tag: self.tag.clone(),
+            id,
+            trace: self.trace.clone(),
+            parsed: self.parsed.clone(),
+        }
     }
 }
 

@@ -3,12 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -17,6 +20,9 @@ use crate::error::{Error, Result};
 
 /// What gRPC speaks inside TLS.
 const ALPN: &[u8] = b"h2";
+
+/// How long a client that is refused may take to read why.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// The files of TLS, all in PEM. They are read again when they change.
 #[derive(Clone, Debug)]
@@ -47,12 +53,28 @@ impl Tls {
     /// Greets a client. Returns the encrypted connection, and the user whom the client's certificate names.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Option<Arc<str>>)> {
         let config = Arc::clone(&*self.config.current());
-        let stream = TlsAcceptor::from(config).accept(stream).await?;
+        let stream = match TlsAcceptor::from(config).accept(stream).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, stream)) => {
+                // The handshake failed with an alert that says why.
+                let _ = timeout(FAREWELL_MAX, close(stream)).await;
+                return Err(error);
+            }
+        };
         let (_, connection) = stream.get_ref();
         let certificate = connection.peer_certificates().and_then(<[_]>::first);
         let user = certificate.and_then(|certificate| certificate_user(certificate)).map(Arc::from);
         Ok((stream, user))
     }
+}
+
+/// Closes a connection whose client may still be sending. One that is closed with something unread is reset, and what the
+/// client has not read yet is lost on it.
+async fn close(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut unread = [0; 1024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
 }
 
 fn configuration(options: &TlsOptions) -> Result<Arc<ServerConfig>, String> {

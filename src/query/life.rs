@@ -1,6 +1,6 @@
 //! One query: who asked what, how far it is, and how it is told to end.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::progress::{self, SourceProgress};
 use super::state::QueryState;
+use super::trace::QueryTrace;
 use super::usage::QueryMemory;
 use crate::error::{Error, Result};
 use crate::session::Principal;
@@ -31,6 +32,10 @@ pub(crate) struct Birth {
     pub(crate) tag: Option<Arc<str>>,
     /// How long it may take from now on.
     pub(crate) run_time_max: Option<Duration>,
+    /// Whether it only looks at other queries.
+    pub(crate) watches_others: bool,
+    /// Its place in a trace, if queries are traced.
+    pub(crate) trace: Option<Arc<dyn QueryTrace>>,
 }
 
 /// A query.
@@ -46,8 +51,8 @@ pub struct Query {
     memory: Arc<QueryMemory>,
     rows: AtomicU64,
     bytes: AtomicU64,
-    /// Whether the query only looks at other queries.
-    watches: AtomicBool,
+    watches_others: bool,
+    trace: Option<Arc<dyn QueryTrace>>,
     stop: watch::Sender<Option<Error>>,
     course: Mutex<Course>,
 }
@@ -97,7 +102,8 @@ impl Query {
             memory,
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            watches: AtomicBool::new(false),
+            watches_others: birth.watches_others,
+            trace: birth.trace,
             stop: watch::Sender::new(None),
             course: Mutex::new(Course {
                 state: QueryState::Queued,
@@ -252,15 +258,20 @@ impl Query {
         course.state = state;
     }
 
-    /// Notes that the query only looks at other queries.
-    pub(crate) fn watches_others(&self) {
-        self.watches.store(true, Ordering::Relaxed);
+    /// Whether the query only looks at other queries.
+    pub(super) fn watches_others(&self) -> bool {
+        self.watches_others
+    }
+
+    /// The query's place in a trace.
+    pub(super) fn trace(&self) -> Option<&dyn QueryTrace> {
+        self.trace.as_deref()
     }
 
     /// Whether the query is worth remembering once it has ended. Programs that watch others ask several times a second,
     /// and what they watch would soon be forgotten for it; only a failure of theirs is of interest.
     pub(super) fn is_memorable(&self) -> bool {
-        !self.watches.load(Ordering::Relaxed) || self.state() == QueryState::Failed
+        !self.watches_others || self.state() == QueryState::Failed
     }
 
     /// Follows the sources of a plan that begins to run.

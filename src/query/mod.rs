@@ -8,6 +8,7 @@ mod registry;
 mod run;
 mod scope;
 mod state;
+mod trace;
 mod usage;
 mod write;
 
@@ -20,4 +21,5 @@ pub(crate) use registry::{Tagged, Wishes};
 pub(crate) use run::QueryRun;
 pub use scope::QueryScope;
 pub use state::QueryState;
+pub use trace::{QueryTrace, QueryTracer, TraceHeaders};
 pub(crate) use write::fill;

@@ -1,7 +1,9 @@
 //! How far the sources of a plan are read.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use chrono::{DateTime, Utc};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
@@ -52,6 +54,10 @@ pub struct SourceProgress {
     pub splits_done: u64,
     /// Splits or files that the plan reads, where that is known.
     pub splits_total: Option<u64>,
+    /// When the first part began to be read.
+    pub started_at: Option<SystemTime>,
+    /// When the last part that has ended did so.
+    pub ended_at: Option<SystemTime>,
 }
 
 /// What was read of each source of a plan, in the plan's order.
@@ -95,7 +101,25 @@ fn source(leaf: &SourceExec) -> SourceProgress {
         waiting_nanoseconds: waiting_nanoseconds(&metrics),
         splits_done: done,
         splits_total: total,
+        started_at: times(&metrics, |value| match value {
+            MetricValue::StartTimestamp(time) => time.value(),
+            _ => None,
+        })
+        .min(),
+        ended_at: times(&metrics, |value| match value {
+            MetricValue::EndTimestamp(time) => time.value(),
+            _ => None,
+        })
+        .max(),
     }
+}
+
+/// The times of all parts that `read` finds.
+fn times(
+    metrics: &MetricsSet,
+    read: fn(&MetricValue) -> Option<DateTime<Utc>>,
+) -> impl Iterator<Item = SystemTime> + '_ {
+    metrics.iter().filter_map(move |metric| read(metric.value())).map(SystemTime::from)
 }
 
 /// Files of a scan, or the parts of files where those are divided between threads.

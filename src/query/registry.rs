@@ -11,6 +11,7 @@ use super::admission::{Admission, QueryLimits};
 use super::life::{Birth, Query};
 use super::run::QueryRun;
 use super::state::QueryState;
+use super::trace::{QueryTracer, TraceHeaders};
 use super::usage::QueryMemory;
 use crate::error::{Error, Result};
 use crate::session::Principal;
@@ -29,6 +30,10 @@ pub(crate) struct Wishes {
     pub(crate) run_time_max: Option<Duration>,
     /// The most memory that the query may have, in bytes.
     pub(crate) memory_max: Option<usize>,
+    /// Whether the query only looks at other queries. Then it does not wait for its turn, and is soon forgotten.
+    pub(crate) watches_others: bool,
+    /// The client's place in a trace.
+    pub(crate) trace: Option<TraceHeaders>,
 }
 
 /// What became of the queries that a client calls by one name.
@@ -50,6 +55,7 @@ pub struct Queries {
     next: AtomicU64,
     memory: Arc<dyn MemoryPool>,
     pub(super) admission: Arc<Admission>,
+    tracer: Option<Arc<dyn QueryTracer>>,
     known: Mutex<Known>,
     totals: Totals,
 }
@@ -108,12 +114,17 @@ pub struct QueryTotals {
 }
 
 impl Queries {
-    pub(crate) fn new(limits: QueryLimits, memory: Arc<dyn MemoryPool>) -> Arc<Self> {
+    pub(crate) fn new(
+        limits: QueryLimits,
+        memory: Arc<dyn MemoryPool>,
+        tracer: Option<Arc<dyn QueryTracer>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             instance: uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect(),
             next: AtomicU64::new(1),
             admission: Admission::new(limits, Arc::clone(&memory)),
             memory,
+            tracer,
             known: Mutex::default(),
             totals: Totals::default(),
         })
@@ -132,6 +143,8 @@ impl Queries {
             sql: sql.to_owned(),
             tag: wishes.tag,
             run_time_max: wishes.run_time_max,
+            watches_others: wishes.watches_others,
+            trace: self.tracer.as_ref().map(|tracer| tracer.begun(wishes.trace.as_ref())),
         };
         let memory = QueryMemory::new(Arc::clone(&self.memory), wishes.memory_max.unwrap_or(usize::MAX));
         let memory = Arc::new(memory);
@@ -151,6 +164,11 @@ impl Queries {
         self.totals.rows.fetch_add(query.rows(), Ordering::Relaxed);
         self.count_time(query.times().total);
         self.count_sources(query);
+        if query.is_memorable()
+            && let Some(trace) = query.trace()
+        {
+            trace.ended(query);
+        }
         let mut known = self.known();
         known.live.remove(query.id());
         if query.is_memorable() {

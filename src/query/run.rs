@@ -1,7 +1,7 @@
 //! A query under way, seen from the one who runs it.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -32,14 +32,18 @@ pub(crate) struct QueryRun {
     query: Arc<Query>,
     memory: Arc<QueryMemory>,
     queries: Arc<Queries>,
-    slot: Option<Slot>,
+    slot: Mutex<Option<Slot>>,
     span: Span,
 }
 
 impl QueryRun {
     pub(super) fn new(query: Arc<Query>, memory: Arc<QueryMemory>, queries: Arc<Queries>) -> Self {
-        let span = tracing::info_span!("query", query_id = query.id(), user = &**query.user());
-        Self { query, memory, queries, slot: None, span }
+        let trace_id = tracing::field::Empty;
+        let span = tracing::info_span!("query", query_id = query.id(), user = &**query.user(), trace_id);
+        if let Some(trace) = query.trace() {
+            span.record("trace_id", trace.id());
+        }
+        Self { query, memory, queries, slot: Mutex::new(None), span }
     }
 
     /// The query.
@@ -56,16 +60,13 @@ impl QueryRun {
         Arc::clone(&self.memory)
     }
 
-    /// Waits for the query's turn, then plans it. `queues` is false for queries that must work when nothing else does.
-    pub(crate) async fn plan<T: Send + 'static>(
-        &mut self,
-        queues: bool,
-        planning: BoxFuture<'static, Result<T>>,
-    ) -> Result<T> {
+    /// Waits for the query's turn, then plans it. Queries that look at others must work when nothing else does.
+    pub(crate) async fn plan<T: Send + 'static>(&mut self, planning: BoxFuture<'static, Result<T>>) -> Result<T> {
         let query = Arc::clone(&self.query);
-        if queues {
+        if !query.watches_others() {
             let turn = query.unless_stopped(self.queries.admission.enter(query.user())).await;
-            self.slot = Some(self.checked(turn)?);
+            let slot = self.checked(turn)?;
+            self.keep(Some(slot));
         }
         query.enter(QueryState::Planning);
         let planned = query.unless_stopped(on_its_own(planning, &self.span)).await;
@@ -73,7 +74,7 @@ impl QueryRun {
     }
 
     /// Does work that makes the whole answer, and ends the query.
-    pub(crate) async fn complete<T: Send + 'static>(mut self, work: BoxFuture<'static, Result<T>>) -> Result<T> {
+    pub(crate) async fn complete<T: Send + 'static>(self, work: BoxFuture<'static, Result<T>>) -> Result<T> {
         self.query.enter(QueryState::Running);
         let query = Arc::clone(&self.query);
         let done = query.unless_stopped(on_its_own(work, &self.span)).await;
@@ -84,7 +85,7 @@ impl QueryRun {
 
     /// The rows of a plan that `start` begins to run, with the schema that was announced for them.
     pub(crate) fn rows(
-        mut self,
+        self,
         schema: SchemaRef,
         start: impl FnOnce() -> Result<SendableRecordBatchStream>,
     ) -> Result<SendableRecordBatchStream> {
@@ -92,27 +93,28 @@ impl QueryRun {
         let started = start();
         let rows = self.checked(started)?;
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-        let driven = drive(Arc::clone(&self.query), rows, sender).instrument(self.span.clone());
-        Ok(Box::pin(Rows {
-            schema,
-            receiver,
-            task: Some(SpawnedTask::spawn(driven)),
-            stopped: Arc::clone(&self.query).stopped().boxed(),
-            run: self,
-        }))
+        let stopped = Arc::clone(&self.query).stopped().boxed();
+        let run = Arc::new(self);
+        let driven = drive(Arc::clone(&run), rows, sender).instrument(run.span.clone());
+        Ok(Box::pin(Rows { schema, receiver, task: Some(SpawnedTask::spawn(driven)), stopped, is_over: false, run }))
     }
 
-    pub(super) fn checked<T>(&mut self, result: Result<T>) -> Result<T> {
+    pub(super) fn checked<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
             self.end(Err(error.clone()));
         }
         result
     }
 
+    fn keep(&self, slot: Option<Slot>) {
+        // A poisoned lock means that another thread panicked; the slot itself is still whole.
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = slot;
+    }
+
     /// Ends the query, once.
-    pub(super) fn end(&mut self, result: Result<()>) {
+    pub(super) fn end(&self, result: Result<()>) {
         let Some(state) = self.query.end(result) else { return };
-        self.slot = None;
+        self.keep(None);
         self.queries.ended(&self.query, state);
         self.span.in_scope(|| {
             let milliseconds = self.query.times().total.as_secs_f64() * 1e3;
@@ -131,8 +133,13 @@ impl QueryRun {
 
 impl Drop for QueryRun {
     fn drop(&mut self) {
-        self.end(Err(Error::cancelled("the client left before the last row")));
+        self.end(Err(left()));
     }
+}
+
+/// The error of a query that nobody waits for.
+fn left() -> Error {
+    Error::cancelled("the client left before the last row")
 }
 
 /// Does work on a task of its own: an order to end is then heard even while it computes for long, a panic ends the query
@@ -146,8 +153,18 @@ pub(super) fn mistake() -> Error {
     Error::internal("the query ended by a mistake in Portolan")
 }
 
+/// Makes rows until the query has to end. An order to end is heard here too: a client that has stopped reading does not
+/// ask for the next row, and the sources must not work for it, nor others wait.
+async fn drive(run: Arc<QueryRun>, rows: SendableRecordBatchStream, sender: Sender<DataFusionResult<RecordBatch>>) {
+    tokio::select! {
+        biased;
+        why = Arc::clone(&run.query).stopped() => run.end(Err(why)),
+        () = make(&run.query, rows, sender) => {}
+    }
+}
+
 /// Makes rows for as long as somebody takes them.
-async fn drive(query: Arc<Query>, mut rows: SendableRecordBatchStream, sender: Sender<DataFusionResult<RecordBatch>>) {
+async fn make(query: &Query, mut rows: SendableRecordBatchStream, sender: Sender<DataFusionResult<RecordBatch>>) {
     while let Some(batch) = rows.next().await {
         let failed = batch.is_err();
         if sender.send(batch).await.is_err() || failed {
@@ -163,16 +180,15 @@ struct Rows {
     receiver: Receiver<DataFusionResult<RecordBatch>>,
     task: Option<SpawnedTask<()>>,
     stopped: BoxFuture<'static, Error>,
-    run: QueryRun,
+    /// Whether the client has been told the end.
+    is_over: bool,
+    run: Arc<QueryRun>,
 }
 
 impl Rows {
-    fn is_over(&self) -> bool {
-        self.run.query.state().is_final()
-    }
-
     fn fail(&mut self, error: Error) -> Poll<Option<DataFusionResult<RecordBatch>>> {
         self.task = None;
+        self.is_over = true;
         self.run.end(Err(error.clone()));
         Poll::Ready(Some(Err(DataFusionError::External(Box::new(error)))))
     }
@@ -186,8 +202,19 @@ impl Rows {
                 return self.fail(mistake());
             }
         }
+        // The order to end may have come since it was looked for.
+        if let Some(why) = self.run.query.error() {
+            return self.fail(why);
+        }
+        self.is_over = true;
         self.run.end(Ok(()));
         Poll::Ready(None)
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.run.end(Err(left()));
     }
 }
 
@@ -195,7 +222,7 @@ impl Stream for Rows {
     type Item = DataFusionResult<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.is_over() {
+        if self.is_over {
             return Poll::Ready(None);
         }
         if let Poll::Ready(why) = self.stopped.poll_unpin(context) {

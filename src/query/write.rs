@@ -37,7 +37,7 @@ impl QueryRun {
     ///
     /// Until the commit the query can be told to end like any other, and nothing is left of it. From then on nothing can
     /// end it, not even that its client leaves: what happens at the source is what the query's end says.
-    pub(crate) async fn write(mut self, filled: BoxFuture<'static, Result<Begun>>) -> Result<u64> {
+    pub(crate) async fn write(self, filled: BoxFuture<'static, Result<Begun>>) -> Result<u64> {
         let query = self.query().clone();
         query.enter(QueryState::Running);
         let filled = query.unless_stopped(on_its_own(filled, self.span())).await;

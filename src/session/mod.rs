@@ -35,7 +35,7 @@ use crate::error::{Error, Result};
 use crate::explain;
 pub(crate) use crate::planner::Prepared;
 use crate::planner::{Plan, Planner, SessionValues, reads_only};
-use crate::query::{QueryRun, QueryScope, Wishes};
+use crate::query::{QueryRun, QueryScope, TraceHeaders, Wishes};
 
 /// Where a session stands and how it wants things done.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +58,8 @@ pub(crate) struct Request {
     pub(crate) id: Option<String>,
     /// The statement as it was parsed before, if it was.
     pub(crate) parsed: Option<Arc<Statement>>,
+    /// The client's place in a trace.
+    pub(crate) trace: Option<TraceHeaders>,
 }
 
 impl Request {
@@ -275,13 +277,15 @@ impl Session {
     }
 
     /// A query, from the moment at which it is asked.
-    fn begin(&self, request: &Request) -> QueryRun {
+    fn begin(&self, watches_others: bool, request: &Request) -> QueryRun {
         let settings = self.settings();
         let wishes = Wishes {
             id: request.id.clone(),
             tag: request.tag.clone(),
             run_time_max: settings.query_max_run_time(),
             memory_max: settings.query_max_memory(),
+            watches_others,
+            trace: request.trace.clone(),
         };
         self.engine.queries().begin(&self.principal, &request.sql, wishes)
     }
@@ -295,18 +299,14 @@ impl Session {
     ) -> Result<(Plan, Arc<QueryScope>)> {
         let scope = self.new_scope(run.query().id().to_owned());
         let planner = self.planner(request, &scope, self.runtime_of(run));
-        let queues = !reads_only(&query, SYSTEM_CATALOG);
-        if !queues {
-            run.query().watches_others();
-        }
         // On the heap: planning is a large future, and every step that it passes through would copy it on the stack.
-        let plan = run.plan(queues, Box::pin(planner.plan(query))).await?;
+        let plan = run.plan(Box::pin(planner.plan(query))).await?;
         run.query().follow(Arc::clone(&plan.physical));
         Ok((plan, scope))
     }
 
     async fn run(&self, query: SqlStatement, request: &Request) -> Result<Answer> {
-        let mut run = self.begin(request);
+        let mut run = self.begin(reads_only(&query, SYSTEM_CATALOG), request);
         let (plan, scope) = self.plan(&mut run, query, request).await?;
         let rows = run
             .rows(plan.schema, || Ok(scope.hold(execute_stream(Arc::clone(&plan.physical), plan.state.task_ctx())?)))?;
@@ -314,7 +314,7 @@ impl Session {
     }
 
     async fn explain(&self, explained: ExplainRequest, request: &Request) -> Result<Answer> {
-        let mut run = self.begin(request);
+        let mut run = self.begin(reads_only(&explained.query, SYSTEM_CATALOG), request);
         let (plan, scope) = self.plan(&mut run, *explained.query.clone(), request).await?;
         let text = run.complete(Box::pin(async move { explain::explain(plan, &explained).await })).await?;
         Answer::text(scope.query_id(), explain::schema(), text)

@@ -8,6 +8,7 @@
     reason = "a test that fails should stop"
 )]
 
+mod certificates;
 mod cli;
 mod differential;
 mod docs;
@@ -15,11 +16,15 @@ mod examples;
 mod explain;
 mod federated;
 mod flight;
+mod process;
 mod queries;
 mod repl;
 mod robustness;
 mod serve;
 mod shop;
 mod slt;
+mod store;
 mod table;
+mod tokens;
+mod traces;
 mod workspace;

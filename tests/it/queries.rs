@@ -105,6 +105,30 @@ fn a_query_is_killed_while_it_computes_and_by_nobody_else() {
 }
 
 #[test]
+fn a_query_that_nobody_reads_ends_all_the_same() {
+    shop::block_on(async {
+        let engine = engine(QueryLimits { running: 1, ..QueryLimits::default() });
+        let session = engine.session();
+        let mut answer = session.execute(ENDLESS).await.unwrap();
+        let query = engine.queries().find(&answer.query_id).unwrap();
+        session.execute(&format!("CALL system.kill_query('{}')", answer.query_id)).await.unwrap();
+        // Without a look at the answer: its place is free, and its sources have stopped.
+        until("it ends", || query.state() == QueryState::Cancelled).await;
+        assert_eq!(rows(&session, "SELECT 1").await, [["1"]]);
+        let error = answer.rows.next().await.unwrap().unwrap_err();
+        assert!(portolan::Error::from(error).to_string().contains("was killed by"));
+        assert!(answer.rows.next().await.is_none());
+
+        session.execute("SET SESSION query_max_run_time = '300ms'").await.unwrap();
+        let mut answer = session.execute(ENDLESS).await.unwrap();
+        let query = engine.queries().find(&answer.query_id).unwrap();
+        until("its time is over", || query.state() == QueryState::Cancelled).await;
+        let error = portolan::Error::from(answer.rows.next().await.unwrap().unwrap_err());
+        assert!(error.to_string().contains("longer than query_max_run_time"), "{error}");
+    });
+}
+
+#[test]
 fn sources_tell_how_far_they_are_read() {
     shop::block_on(async {
         let session = shop::session();

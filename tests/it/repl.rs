@@ -1,5 +1,6 @@
 //! `portolan sql` as a person uses it: keys are typed into a terminal, and the screen is read.
 
+mod credentials;
 mod queries;
 mod remote;
 mod results;

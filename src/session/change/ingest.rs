@@ -13,6 +13,7 @@ use super::target::{self, Target};
 use crate::catalog::Resolver;
 use crate::error::{Error, Kind, Result};
 use crate::planner::{assignable, new_columns};
+use crate::query::TraceHeaders;
 use crate::session::{Request, Session};
 
 /// What to do when the table of an ingest is not there.
@@ -48,12 +49,18 @@ pub(crate) struct Ingest {
 
 impl Session {
     /// Puts a client's rows into a table: all of them, or none. Returns how many there were.
-    pub(crate) async fn ingest(&self, ingest: Ingest, rows: SendableRecordBatchStream) -> Result<u64> {
-        let request = Request::of(&format!("INGEST INTO {}", ingest.table.to_quoted_string()));
-        let mut run = self.begin(&request);
+    pub(crate) async fn ingest(
+        &self,
+        ingest: Ingest,
+        rows: SendableRecordBatchStream,
+        trace: Option<TraceHeaders>,
+    ) -> Result<u64> {
+        let sql = format!("INGEST INTO {}", ingest.table.to_quoted_string());
+        let request = Request { sql, trace, ..Request::default() };
+        let mut run = self.begin(false, &request);
         let context = self.write_context(&run, &request);
         let (resolver, columns) = (self.resolver(), rows.schema());
-        let (place, goal) = run.plan(true, Box::pin(async move { goal(&resolver, ingest, &columns).await })).await?;
+        let (place, goal) = run.plan(Box::pin(async move { goal(&resolver, ingest, &columns).await })).await?;
         run.write(Box::pin(begin_and_fill(place, goal, context, rows))).await
     }
 }

@@ -77,7 +77,7 @@ impl Session {
                 self.write(planning, schema, request).await
             }
             other => {
-                let run = self.begin(request);
+                let run = self.begin(false, request);
                 let planner = self.planner_of(&run, request);
                 let context = self.write_context(&run, request);
                 let words = run.complete(Box::pin(define(planner, other, context))).await?;
@@ -127,11 +127,11 @@ impl Session {
         schema: SchemaRef,
         request: &Request,
     ) -> Result<Answer> {
-        let mut run = self.begin(request);
+        let mut run = self.begin(false, request);
         let planner = self.planner_of(&run, request);
         let scope = Arc::clone(&planner.scope);
         let context = self.write_context(&run, request);
-        let Planned { plan, place, goal } = run.plan(true, planning(planner)).await?;
+        let Planned { plan, place, goal } = run.plan(planning(planner)).await?;
         run.query().follow(Arc::clone(&plan.physical));
         let id = run.query().id().to_owned();
         let rows = run.write(Box::pin(write_rows(plan, scope, place, goal, context))).await?;

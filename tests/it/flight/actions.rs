@@ -23,12 +23,12 @@ const ENDLESS: &str = "SELECT value FROM generate_series(1, 100000000000)";
 const CANCELLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The bodies of an action's results.
-async fn act(client: &mut Client, name: &str, body: Vec<u8>) -> Result<Vec<Bytes>, tonic::Status> {
+pub(super) async fn act(client: &mut Client, name: &str, body: Vec<u8>) -> Result<Vec<Bytes>, tonic::Status> {
     let results = client.inner_mut().do_action(Action::new(name, body)).await?.into_inner();
     results.map_ok(|result| result.body).try_collect().await
 }
 
-async fn cancel(client: &mut Client, info: &FlightInfo) -> CancelStatus {
+pub(super) async fn cancel(client: &mut Client, info: &FlightInfo) -> CancelStatus {
     let request = CancelFlightInfoRequest { info: Some(info.clone()) };
     let results = act(client, "CancelFlightInfo", request.encode_to_vec()).await.unwrap();
     CancelFlightInfoResult::decode(results[0].clone()).unwrap().status()

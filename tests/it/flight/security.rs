@@ -7,12 +7,12 @@ use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt};
 use arrow_flight::{Action, Criteria, Empty, FlightData, FlightDescriptor, Ticket};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use portolan::auth::{AuthOptions, JwtKeys, JwtOptions, password_entry};
 use portolan::flight::ServerOptions;
 use portolan::{Engine, EngineOptions};
 use prost::Message;
-use ring::{hmac, rand, signature};
+use ring::{rand, signature};
 use serde_json::{Value, json};
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
@@ -20,6 +20,7 @@ use tonic::{Code, Request, Status};
 
 use super::adbc::script;
 use super::server::{Server, block_on, fetch, lines, printed, status};
+use crate::tokens::{SECRET, claims, web_token, with_secret};
 
 pub(super) const PASSWORD: &str = "open sesame";
 
@@ -49,7 +50,7 @@ impl Users {
         path
     }
 
-    fn options(&self) -> AuthOptions {
+    pub(super) fn options(&self) -> AuthOptions {
         AuthOptions { users_file: Some(self.file.clone()), ..AuthOptions::default() }
     }
 
@@ -296,25 +297,6 @@ fn a_session_is_there_for_its_user_alone() {
         client.set_header("authorization", alice);
         assert_eq!(lines(&mut client, "SHOW pushdown").await, ["none"]);
     });
-}
-
-const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
-
-/// A token of an issuer that we play.
-fn web_token(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(header), part(claims));
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(sign(message.as_bytes())))
-}
-
-fn with_secret(claims: &Value, secret: &[u8]) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-    web_token(&json!({"alg": "HS256"}), claims, |message| hmac::sign(&key, message).as_ref().to_vec())
-}
-
-fn claims(user: &str, seconds: i64) -> Value {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    json!({"sub": user, "exp": i64::try_from(now.as_secs()).unwrap() + seconds})
 }
 
 fn accepting(name: &str, keys: JwtKeys) -> Server {

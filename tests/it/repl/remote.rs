@@ -7,9 +7,9 @@ use super::queries::shows_its_sources;
 use super::terminal::{CTRL_D, Setting, TAB};
 
 /// `portolan serve` on a free port. It is killed when it is dropped.
-struct Served {
+pub(super) struct Served {
     child: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Served {
@@ -17,7 +17,7 @@ impl Served {
         Self::with(&["--listen", "127.0.0.1:0"])
     }
 
-    fn with(arguments: &[&str]) -> Self {
+    pub(super) fn with(arguments: &[&str]) -> Self {
         let catalogs = crate::shop::SHOP.catalogs_file();
         let mut child = Command::new(env!("CARGO_BIN_EXE_portolan"))
             .args(["serve", "--catalogs", catalogs.to_str().unwrap()])
@@ -47,7 +47,7 @@ impl Drop for Served {
     }
 }
 
-fn sql(arguments: &[&str]) -> Output {
+pub(super) fn sql(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_portolan"))
         .args(["sql", "-X"])
         .args(arguments)
@@ -57,7 +57,7 @@ fn sql(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -181,7 +181,7 @@ fn a_user_logs_in_over_an_encrypted_connection() {
 }
 
 /// A line of a users file.
-fn entry(user: &str, password: &str) -> String {
+pub(super) fn entry(user: &str, password: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_portolan"))
         .args(["password", user])
         .stdin(Stdio::piped())

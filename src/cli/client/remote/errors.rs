@@ -6,16 +6,25 @@ use arrow_flight::error::FlightError;
 use tonic::{Code, Status};
 
 use super::address::ServerAddress;
+use super::tls;
 use crate::cli::client::Failure;
 
 /// A status as a failure. The server's own message is kept as it is: it shows the line and the place.
 pub(super) fn failure(status: &Status, address: &ServerAddress) -> Failure {
     // What the server says comes without a source; what went wrong on the way has one.
+    if let Some(disagreement) = tls::disagreement(status) {
+        // A server may say only after the connection is made that it does not want it.
+        return Failure::new(format!("cannot connect to {address}: {disagreement}"));
+    }
     if status.source().is_some() {
-        return Failure::new(format!(
-            "the connection to {address} is lost: {}\nHint: the next statement connects again",
-            cause(status)
-        ));
+        let reason = cause(status);
+        // One that refuses a certificate may be gone before its reason is read.
+        let hint = if address.is_encrypted() {
+            "the next statement connects again; if it is lost each time, see whether the server wants another --client-cert"
+        } else {
+            "the next statement connects again"
+        };
+        return Failure::new(format!("the connection to {address} is lost: {reason}\nHint: {hint}"));
     }
     let text = status.message().to_owned();
     match status.code() {

@@ -6,6 +6,7 @@ mod errors;
 mod login;
 mod replay;
 mod session;
+mod tls;
 
 use std::sync::Arc;
 
@@ -23,9 +24,9 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 pub(crate) use self::address::ServerAddress;
-pub(crate) use self::connect::TlsFiles;
 pub(crate) use self::login::Login;
 use self::session::Session;
+pub(crate) use self::tls::TlsFiles;
 use super::{Answer, AnswerKind, Client, Failure, Head, written};
 use crate::cli::shell::lex;
 use crate::session::WRITTEN_WORDS;
