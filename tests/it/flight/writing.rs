@@ -129,7 +129,7 @@ fn rows_of_a_client_become_a_table() {
         // A client that leaves in the middle leaves nothing behind.
         let mut leaver = server.client().await;
         let endless = stream::repeat_with(|| Ok(numbers(vec![5]))).then(|batch| async {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             batch
         });
         let command = append.clone();
