@@ -88,7 +88,9 @@ fn place(before: &[Token<'_>]) -> Place {
     let mut words = before.iter().rev().filter(|token| !matches!(token.kind, Kind::Space | Kind::Comment));
     let Some(last) = words.next() else { return Place::Expression };
     let names_table = |word: &str| {
-        ["FROM", "JOIN", "TABLE", "DESCRIBE", "DESC", "USE"].iter().any(|known| known.eq_ignore_ascii_case(word))
+        ["FROM", "JOIN", "INTO", "TABLE", "DESCRIBE", "DESC", "USE"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(word))
     };
     let is = |token: &Token<'_>, known: &[&str]| known.iter().any(|word| word.eq_ignore_ascii_case(token.text));
     match last.kind {
@@ -97,6 +99,7 @@ fn place(before: &[Token<'_>]) -> Place {
             Place::Setting
         }
         Kind::Word if names_table(last.text) => Place::Table,
+        Kind::Word if is(last, &["EXISTS"]) && words.next().is_some_and(|word| is(word, &["IF"])) => Place::Table,
         // SHOW TABLES IN place, and IN elsewhere.
         Kind::Word if last.text.eq_ignore_ascii_case("IN") => {
             let shows = before.iter().find(|token| token.kind == Kind::Word);
@@ -124,7 +127,7 @@ fn is_within(token: &Token<'_>) -> bool {
     ["AS", "ASC", "DESC", "AND", "OR", "NOT", "NULL"].iter().any(|word| word.eq_ignore_ascii_case(token.text))
 }
 
-/// The tables behind FROM and JOIN.
+/// The tables behind FROM, JOIN and INTO.
 fn mentions(statement: &[Token<'_>]) -> Vec<Mention> {
     let tokens: Vec<&Token<'_>> =
         statement.iter().filter(|token| !matches!(token.kind, Kind::Space | Kind::Comment)).collect();
@@ -132,7 +135,9 @@ fn mentions(statement: &[Token<'_>]) -> Vec<Mention> {
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         at += 1;
-        if token.kind != Kind::Word || !["FROM", "JOIN"].iter().any(|word| word.eq_ignore_ascii_case(token.text)) {
+        if token.kind != Kind::Word
+            || !["FROM", "JOIN", "INTO"].iter().any(|word| word.eq_ignore_ascii_case(token.text))
+        {
             continue;
         }
         while let Some((mention, next)) = mention(&tokens, at) {
@@ -223,6 +228,9 @@ mod tests {
             ("select a from t where b = 1 group by c, |", Place::Expression),
             ("select a from t join |", Place::Table),
             ("select a from t where x in (|", Place::Expression),
+            ("insert into |", Place::Table),
+            ("insert into t (|", Place::Expression),
+            ("drop table if exists |", Place::Table),
             ("show tables in |", Place::Table),
             ("use |", Place::Table),
             ("set session |", Place::Setting),
@@ -244,6 +252,7 @@ mod tests {
             cursor.mentions,
             [mention(&["pg", "public", "customer"], Some("c")), mention(&["Orders"], Some("o")),]
         );
+        assert_eq!(at("insert into a.b.t (|").mentions, [mention(&["a", "b", "t"], None)]);
         let cursor = at("select | from a, b.c x, d where");
         assert_eq!(cursor.mentions, [mention(&["a"], None), mention(&["b", "c"], Some("x")), mention(&["d"], None)]);
     }

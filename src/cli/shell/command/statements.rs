@@ -25,6 +25,24 @@ pub(crate) const STATEMENTS: &[StatementSpec] = &[
         "EXPLAIN [ANALYZE] [VERBOSE] [(FORMAT TEXT|JSON|GRAPHVIZ, TYPE VALIDATE|DISTRIBUTED)] query",
         "Says what every source is asked to do and what it refused. ANALYZE runs the query and adds what was measured.",
     ),
+    spec(
+        "INSERT INTO",
+        "INSERT INTO table [(column, ...)] query | VALUES (expression, ...), ...",
+        "Adds rows to a table: all of them, or none.",
+    ),
+    spec(
+        "CREATE TABLE",
+        "CREATE [OR REPLACE] TABLE [IF NOT EXISTS] table (column type [NOT NULL], ...)\n\
+         CREATE [OR REPLACE] TABLE [IF NOT EXISTS] table AS query",
+        "Makes a table, empty or with the rows of a query, in a catalog that can be written.",
+    ),
+    spec("DROP TABLE", "DROP TABLE [IF EXISTS] table", "Removes a table."),
+    spec("CREATE SCHEMA", "CREATE SCHEMA [IF NOT EXISTS] [catalog.]schema", "Makes a schema."),
+    spec(
+        "DROP SCHEMA",
+        "DROP SCHEMA [IF EXISTS] [catalog.]schema [CASCADE]",
+        "Removes a schema; CASCADE with its tables.",
+    ),
     spec("SHOW CATALOGS", "SHOW CATALOGS [LIKE 'pattern']", "Lists the catalogs."),
     spec("SHOW SCHEMAS", "SHOW SCHEMAS [FROM catalog] [LIKE 'pattern']", "Lists the schemas of a catalog."),
     spec("SHOW TABLES", "SHOW TABLES [FROM catalog[.schema]] [LIKE 'pattern']", "Lists tables and views."),
