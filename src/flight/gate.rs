@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http_body_util::BodyExt;
 use secrecy::ExposeSecret;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::header::{AUTHORIZATION, HeaderValue};
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::NamedService;
+use tonic::{Code, Status};
 
 use super::connection::ConnectionInfo;
 use crate::auth::{Authenticator, Credentials, Refusal};
@@ -62,6 +63,7 @@ where
             connection.let_in();
             let renewed = identity.renewed.clone();
             request.extensions_mut().insert(identity);
+            let request = request.map(|body| Body::new(body.map_err(broken_off)));
             let mut response = service.call(request).await?;
             if let Some(token) = renewed
                 && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
@@ -71,6 +73,15 @@ where
             }
             Ok(response)
         })
+    }
+}
+
+/// The end of what a client sends that has left in the middle of it. tonic takes a cancelled request for one that is
+/// whole, and half of the rows that a client means to write would be written.
+fn broken_off(status: Status) -> Status {
+    match status.code() {
+        Code::Cancelled => Status::aborted("the client left before its last message"),
+        _ => status,
     }
 }
 
