@@ -192,7 +192,21 @@ def writing(uri):
         except adbc.Error as error:
             assert error.status_code == adbc.AdbcStatusCode.NOT_IMPLEMENTED, error
 
+        # A client that breaks off leaves nothing.
+        def broken():
+            yield from batches(0, 30000)
+            raise RuntimeError("the client's own trouble")
+
+        schema = pyarrow.schema([("id", pyarrow.int64()), ("name", pyarrow.string())])
+        try:
+            source = pyarrow.RecordBatchReader.from_batches(schema, broken())
+            cursor.adbc_ingest("half", source, mode="create", **place)
+            raise AssertionError("the stream was broken")
+        except Exception as error:
+            assert "own trouble" in str(error), error
+
     with connect(uri) as connection, connection.cursor() as cursor:
+        assert rows(cursor, "SHOW TABLES FROM mem.default LIKE 'half'") == []
         cursor.executescript("USE mem.default; DROP TABLE bulk; DROP TABLE here; DROP TABLE parts")
         assert rows(cursor, "SHOW TABLES") == []
 
