@@ -2,37 +2,71 @@
 //!
 //! `cargo bench --bench ratios` runs all; `cargo bench --bench ratios -- postgres` one. Machines differ and are shared, so
 //! only the ratios mean something. Nothing here is a test.
+//!
+//! `stream` and `endless` read with pyarrow: PORTOLAN_TEST_PYTHON is a Python that has it. `clients` runs for a minute, or
+//! for PORTOLAN_BENCH_SECONDS.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench that fails should stop")]
 
+mod bare;
+mod clients;
+mod endless;
 mod kafka;
 mod lake;
 mod measure;
+mod orders;
 mod postgres;
+mod process;
 mod startup;
+mod stream;
+
+/// The allocator of the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Bench = fn();
+
+/// All benches, in the order in which they run.
+const BENCHES: [(&str, Bench); 7] = [
+    ("startup", startup::run),
+    ("lake", lake::run),
+    ("kafka", kafka::run),
+    ("postgres", postgres::run),
+    ("stream", stream::run),
+    ("clients", clients::run),
+    ("endless", endless::run),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments.as_slice() {
-        // The process that a bench measures from outside.
-        ["child", what, rest @ ..] => measure::child(what, rest),
-        [] => {
-            startup::run();
-            lake::run();
-            kafka::run();
-            postgres::run();
-        }
-        names => {
-            for name in names {
-                match *name {
-                    "startup" => startup::run(),
-                    "lake" => lake::run(),
-                    "kafka" => kafka::run(),
-                    "postgres" => postgres::run(),
-                    other => eprintln!("no bench {other}: there are startup, lake, kafka, postgres"),
-                }
-            }
+    let names: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["child", rest @ ..] = names.as_slice() {
+        return child(rest);
+    }
+    for (name, run) in BENCHES {
+        if names.is_empty() || names.contains(&name) {
+            run();
         }
     }
+    for name in names {
+        if BENCHES.iter().all(|(known, _)| *known != name) {
+            let known: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+            eprintln!("no bench {name}: there are {}", known.join(", "));
+        }
+    }
+}
+
+/// A process that a bench measures from outside.
+fn child(arguments: &[&str]) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        match arguments {
+            ["query", catalogs, sql] => measure::child(catalogs, sql).await,
+            ["bare", source, sql] => bare::serve(source, sql).await,
+            ["clients", address, count, seconds] => {
+                clients::child(address, count.parse().expect("a count"), seconds.parse().expect("seconds")).await;
+            }
+            other => panic!("no child {other:?}"),
+        }
+    });
 }

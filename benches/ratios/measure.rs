@@ -41,10 +41,8 @@ pub(crate) fn query(catalogs: &Path, sql: &str) -> Cost {
 }
 
 /// The measured side of [`query`].
-pub(crate) fn child(what: &str, arguments: &[&str]) {
-    assert_eq!((what, arguments.len()), ("query", 2));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let rows = runtime.block_on(rows(&engine(Path::new(arguments[0])), arguments[1]));
+pub(crate) async fn child(catalogs: &str, sql: &str) {
+    let rows = rows(&engine(Path::new(catalogs)), sql).await;
     println!("rows {rows}\nmemory {}", peak_memory());
 }
 

@@ -3,21 +3,24 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{
+    BinaryType, BinaryViewType, DataType, Field, FieldRef, Schema, SchemaRef, StringViewType, Utf8Type,
+};
 use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::IpcWriteOptions;
-use arrow_flight::encode::FlightDataEncoderBuilder;
-use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
+use arrow_flight::{IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use tonic::Status;
 
-use super::errors::{encoder_status, internal};
+use super::errors::internal;
+use super::message::{Message, MessageEncoder};
 use super::size::split;
+use super::texts::gathered;
 
 /// The most bytes of rows in one message, unless a single row has more. With headers and padding, which grow with the
 /// number of columns, a message stays under 2 MiB.
@@ -27,10 +30,7 @@ const MESSAGE_ROWS_BYTES_MAX: usize = 1536 << 10;
 /// both come from here.
 pub(super) fn wire_schema(schema: &Schema) -> SchemaRef {
     let fields: Vec<FieldRef> = schema.fields().iter().map(wire_field).collect();
-    let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
-    // The encoder has rules of its own for some types; asking it leaves no room for a difference.
-    let encoder = FlightDataEncoderBuilder::new().with_schema(Arc::clone(&schema)).build(stream::empty());
-    encoder.known_schema().unwrap_or(schema)
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 /// A schema as the specification wraps it: an encapsulated IPC message.
@@ -48,23 +48,26 @@ pub(super) fn messages(
     schema: SchemaRef,
     compression: Option<CompressionType>,
     rows: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
-) -> Result<BoxStream<'static, Result<FlightData, Status>>, Status> {
-    let options = IpcWriteOptions::default().try_with_compression(compression);
-    let options = options.map_err(|error| internal("cannot compress rows", error))?;
-    let wire = Arc::clone(&schema);
-    let batches = rows
+) -> Result<BoxStream<'static, Result<Message, Status>>, Status> {
+    let started = MessageEncoder::start(&schema, compression);
+    let (mut encoder, first) = started.map_err(|error| internal("cannot encode the schema", error))?;
+    let rows = rows
         // Before the conversion, which may copy, and after it, which may change the size.
         .flat_map(parts)
-        .map(move |batch| batch.and_then(|batch| convert(&batch, &wire)))
+        .map(move |batch| batch.and_then(|batch| convert(&batch, &schema)))
         .flat_map(parts)
-        .map_err(Into::into);
-    let messages = FlightDataEncoderBuilder::new()
-        .with_schema(schema)
-        .with_options(options)
-        .with_max_flight_data_size(usize::MAX)
-        .build(batches)
-        .map_err(encoder_status);
-    Ok(messages.boxed())
+        .flat_map(move |batch| {
+            let messages = batch.and_then(|batch| match batch.num_rows() {
+                0 => Ok(Vec::new()),
+                _ => encoder.messages(&batch).map_err(|error| internal("cannot encode the rows", error)),
+            });
+            let messages: Vec<Result<Message, Status>> = match messages {
+                Ok(messages) => messages.into_iter().map(Ok).collect(),
+                Err(status) => vec![Err(status)],
+            };
+            stream::iter(messages)
+        });
+    Ok(stream::iter([Ok(first)]).chain(rows).boxed())
 }
 
 fn parts(batch: Result<RecordBatch, Status>) -> impl Stream<Item = Result<RecordBatch, Status>> {
@@ -82,9 +85,11 @@ fn convert(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Statu
         .columns()
         .iter()
         .zip(schema.fields())
-        .map(|(column, field)| match column.data_type() == field.data_type() {
-            true => Ok(Arc::clone(column)),
-            false => cast_with_options(column, field.data_type(), &options),
+        .map(|(column, field)| match (column.data_type(), field.data_type()) {
+            (from, to) if from == to => Ok(Arc::clone(column)),
+            (DataType::Utf8View, DataType::Utf8) => gathered::<StringViewType, Utf8Type>(column.as_string_view()),
+            (DataType::BinaryView, DataType::Binary) => gathered::<BinaryViewType, BinaryType>(column.as_binary_view()),
+            (_, to) => cast_with_options(column, to, &options),
         })
         .collect::<Result<Vec<ArrayRef>, ArrowError>>();
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -131,15 +136,22 @@ mod tests {
         StringArray, StringViewArray, StructArray,
     };
     use arrow::datatypes::{Int32Type, Int64Type};
+    use arrow_flight::FlightData;
     use arrow_flight::decode::FlightRecordBatchStream;
-    use prost::Message;
+    use futures::TryStreamExt;
+    use prost::Message as _;
 
     use super::*;
 
     async fn sent(batch: RecordBatch) -> (SchemaRef, Vec<FlightData>) {
         let schema = wire_schema(&batch.schema());
         let rows = stream::iter([Ok(batch)]);
-        (Arc::clone(&schema), messages(schema, None, rows).unwrap().try_collect().await.unwrap())
+        (Arc::clone(&schema), written(messages(schema, None, rows).unwrap()).await)
+    }
+
+    /// The messages as a client sees them.
+    async fn written(messages: BoxStream<'static, Result<Message, Status>>) -> Vec<FlightData> {
+        messages.map_ok(|message| message.received()).try_collect().await.unwrap()
     }
 
     async fn received(messages: Vec<FlightData>) -> Vec<RecordBatch> {
@@ -259,8 +271,7 @@ mod tests {
         let field = Field::new("n", DataType::Utf8View, false).with_metadata(HashMap::from([("k".into(), "v".into())]));
         let schema = wire_schema(&Schema::new(vec![field]));
         assert_eq!(schema.field(0).metadata().get("k").map(String::as_str), Some("v"));
-        let messages: Vec<_> =
-            messages(Arc::clone(&schema), None, stream::empty()).unwrap().try_collect().await.unwrap();
+        let messages = written(messages(Arc::clone(&schema), None, stream::empty()).unwrap()).await;
         let mut decoded = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(Ok)));
         assert!(decoded.next().await.is_none());
         assert_eq!(decoded.schema(), Some(&schema));
@@ -276,7 +287,7 @@ mod tests {
         for compression in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
             let rows = stream::iter([Ok(batch.clone())]);
             let sent = messages(Arc::clone(&schema), compression, rows).unwrap();
-            let sent: Vec<FlightData> = sent.try_collect().await.unwrap();
+            let sent = written(sent).await;
             sizes.push(bytes(&sent));
             assert_eq!(received(sent).await, std::slice::from_ref(&batch));
         }

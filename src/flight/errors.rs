@@ -1,6 +1,5 @@
 //! The engine's errors as gRPC statuses.
 
-use arrow_flight::error::FlightError;
 use datafusion::error::DataFusionError;
 use portolan_connector::ErrorClass;
 use tonic::{Code, Status};
@@ -19,14 +18,6 @@ pub(super) fn status(error: &Error, statement: &str) -> Status {
 /// An error in the middle of a stream as a status.
 pub(super) fn stream_status(error: DataFusionError, statement: &str) -> Status {
     status(&Error::from(error), statement)
-}
-
-/// A failure of the encoder. Statuses pass through it as they were.
-pub(super) fn encoder_status(error: FlightError) -> Status {
-    match error {
-        FlightError::Tonic(status) => *status,
-        other => internal("cannot encode the rows", other),
-    }
 }
 
 /// A mistake of ours.

@@ -10,15 +10,17 @@
 //! * `actions` are those of DoAction; `session_options` are the messages of some of them.
 //! * `sessions` finds the session that a call belongs to.
 //! * `statements` plans and runs, with the values that `parameters` reads; `cancelled` remembers what shall not run; `metadata`, `keys`, `sql_info` and `type_info` describe what is there.
-//! * `encode` and `size` turn batches into messages that every client reads; `errors` turns errors into statuses.
+//! * `encode`, `size` and `texts` turn batches into messages that every client reads, `message` and `fetch` write them without copying the rows more than once; `errors` turns errors into statuses.
 
 mod actions;
 mod connection;
 mod encode;
 mod errors;
+mod fetch;
 mod gate;
 mod ingest;
 mod keys;
+mod message;
 mod metadata;
 mod parameters;
 mod pattern;
@@ -30,6 +32,7 @@ mod sessions;
 mod size;
 mod sql_info;
 mod statements;
+mod texts;
 mod ticket;
 mod tls;
 mod type_info;

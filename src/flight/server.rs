@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::{FutureExt, Stream, StreamExt, stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -16,6 +15,7 @@ use tonic::Status;
 use tonic::transport::Server;
 
 use super::connection::{Connection, ConnectionInfo, Socket};
+use super::fetch::Flight;
 use super::gate::Gate;
 use super::service::FlightSql;
 use super::sessions::{SessionLimits, Sessions};
@@ -160,8 +160,7 @@ impl FlightServer {
         let stop = Stop(stages);
         let sweep = self.sessions.clone().sweep();
         let engine = Arc::clone(self.sessions.engine());
-        let service = FlightServiceServer::new(FlightSql::new(self.sessions, stop.clone())?)
-            .max_decoding_message_size(self.limits.message_bytes);
+        let service = Flight::new(FlightSql::new(self.sessions, stop.clone())?, self.limits.message_bytes);
         let (begin, begun) = oneshot::channel::<()>();
         let serving = Server::builder()
             .max_concurrent_streams(CALLS_PER_CONNECTION_MAX)

@@ -13,12 +13,12 @@ use arrow_flight::{
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use prost::Message;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::encode::{messages, schema_bytes};
 use super::errors::unsupported;
+use super::message::Message;
 use super::metadata::{Facts, Listing};
 use super::runs::Runs;
 use super::server::Stop;
@@ -178,6 +178,20 @@ impl FlightSql {
         }
     }
 
+    /// DoGet, with messages that write themselves.
+    pub(super) async fn fetch(&self, request: Request<Ticket>) -> Result<Response<Stream<Message>>, Status> {
+        let caller = self.caller(&request)?;
+        let Running { query_id, schema, compression, rows } =
+            self.run(self.ticketed(request.get_ref(), &caller)?).await?;
+        let mut response = caller.answer(self.stop.ends(messages(schema, compression, rows)?).boxed());
+        if let Ok(value) = MetadataValue::try_from(&query_id)
+            && !query_id.is_empty()
+        {
+            response.metadata_mut().insert(QUERY_ID, value);
+        }
+        Ok(response)
+    }
+
     /// Does what the first message of `stream` says.
     async fn put(&self, caller: &Caller, command: Command, stream: Stream<FlightData>) -> Result<PutResult, Status> {
         match command {
@@ -215,7 +229,7 @@ async fn updated(task: Task) -> Result<PutResult, Status> {
     Ok(put_result(&DoPutUpdateResult { record_count }))
 }
 
-fn put_result(message: &impl Message) -> PutResult {
+fn put_result(message: &impl prost::Message) -> PutResult {
     PutResult { app_metadata: message.encode_to_vec().into() }
 }
 
@@ -261,17 +275,8 @@ impl FlightService for FlightSql {
         Ok(caller.answer(SchemaResult { schema: schema_bytes(&schema)? }))
     }
 
-    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        let caller = self.caller(&request)?;
-        let Running { query_id, schema, compression, rows } =
-            self.run(self.ticketed(request.get_ref(), &caller)?).await?;
-        let mut response = caller.answer(self.stop.ends(messages(schema, compression, rows)?).boxed());
-        if let Ok(value) = MetadataValue::try_from(&query_id)
-            && !query_id.is_empty()
-        {
-            response.metadata_mut().insert(QUERY_ID, value);
-        }
-        Ok(response)
+    async fn do_get(&self, _request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
+        Err(Status::internal("DoGet is answered before it gets here"))
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {

@@ -3,6 +3,8 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 
+use super::texts::view_length;
+
 /// The parts of a batch, in order, each of at most `bytes_max` bytes or a single row. Nothing is copied.
 pub(super) fn split(batch: RecordBatch, bytes_max: usize) -> Vec<RecordBatch> {
     let mut parts = Vec::new();
@@ -24,8 +26,8 @@ fn batch_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| array_bytes(column.as_ref())).sum()
 }
 
-/// The bytes of an array's own rows, whatever larger buffers it is a slice of. Dictionaries count as the values that
-/// they stand for, since they travel so.
+/// The bytes of an array's own rows, whatever larger buffers it is a slice of. Dictionaries and views count as the
+/// values that they stand for, since they travel so.
 fn array_bytes(array: &dyn Array) -> usize {
     let rows = array.len();
     let nulls = if array.nulls().is_some() { rows.div_ceil(8) } else { 0 };
@@ -35,8 +37,8 @@ fn array_bytes(array: &dyn Array) -> usize {
             DataType::LargeUtf8 => offset_span(array.as_string::<i64>().value_offsets()) + (rows + 1) * 8,
             DataType::Binary => offset_span(array.as_binary::<i32>().value_offsets()) + (rows + 1) * 4,
             DataType::LargeBinary => offset_span(array.as_binary::<i64>().value_offsets()) + (rows + 1) * 8,
-            DataType::Utf8View => array.as_string_view().total_buffer_bytes_used() + rows * 16,
-            DataType::BinaryView => array.as_binary_view().total_buffer_bytes_used() + rows * 16,
+            DataType::Utf8View => view_bytes(array.as_string_view().views()) + (rows + 1) * 4,
+            DataType::BinaryView => view_bytes(array.as_binary_view().views()) + (rows + 1) * 4,
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
                 items_bytes(list.values().as_ref(), list.value_offsets()) + (rows + 1) * 4
@@ -57,6 +59,10 @@ fn array_bytes(array: &dyn Array) -> usize {
             }
             _ => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_buffer_memory_size()),
         }
+}
+
+fn view_bytes(views: &[u128]) -> usize {
+    views.iter().map(|view| view_length(*view)).sum()
 }
 
 fn offset_span<O: Copy + TryInto<usize>>(offsets: &[O]) -> usize {
@@ -91,7 +97,7 @@ mod tests {
         let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..1000).map(|_| "x".repeat(100))));
         assert_eq!(array_bytes(texts.slice(500, 10).as_ref()), 1000 + 11 * 4);
         let views: ArrayRef = Arc::new(StringViewArray::from_iter_values((0..1000).map(|_| "x".repeat(100))));
-        assert_eq!(array_bytes(views.slice(500, 10).as_ref()), 1000 + 10 * 16);
+        assert_eq!(array_bytes(views.slice(500, 10).as_ref()), 1000 + 11 * 4);
         let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(
             (0..1000).map(|_| Some(vec![Some(1), Some(2)])),
         ));

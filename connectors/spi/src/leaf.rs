@@ -3,6 +3,7 @@
 mod exec;
 mod metrics;
 mod stream;
+mod turns;
 
 pub use exec::SourceExec;
 pub use metrics::SourceMetrics;

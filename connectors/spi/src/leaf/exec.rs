@@ -24,6 +24,7 @@ use futures::TryStreamExt;
 
 use super::metrics::LeafMetrics;
 use super::stream::SplitStream;
+use super::turns::in_turns;
 use crate::{ConnectorError, Connectors, Scan, SourcePlan, SourceReport, Split, canonical_floats, schema_has_floats};
 
 /// What the leaf reads.
@@ -178,7 +179,7 @@ impl ExecutionPlan for SourceExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let partitions = match &self.input {
-            Input::Native(native) => return Ok(canonical(native.execute(partition, context)?)),
+            Input::Native(native) => return Ok(in_turns(canonical(native.execute(partition, context)?))),
             Input::Splits(partitions) => partitions,
         };
         let connector = context
@@ -191,13 +192,8 @@ impl ExecutionPlan for SourceExec {
                 )
             })?;
         let splits: VecDeque<Split> = partitions.get(partition).cloned().unwrap_or_default().into();
-        Ok(Box::pin(SplitStream::new(
-            connector,
-            splits,
-            self.schema(),
-            LeafMetrics::new(&self.metrics, partition),
-            context,
-        )))
+        let metrics = LeafMetrics::new(&self.metrics, partition);
+        Ok(in_turns(Box::pin(SplitStream::new(connector, splits, self.schema(), metrics, context))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
