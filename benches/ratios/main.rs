@@ -6,7 +6,13 @@
 //! `stream` and `endless` read with pyarrow: PORTOLAN_TEST_PYTHON is a Python that has it. `clients` runs for a minute, or
 //! for PORTOLAN_BENCH_SECONDS.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench that fails should stop")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a bench that fails should stop"
+)]
 
 mod bare;
 mod clients;
