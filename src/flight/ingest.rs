@@ -1,7 +1,6 @@
 //! Bulk ingest: rows of a client into a table.
 
 use arrow_flight::FlightData;
-use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{CommandStatementIngest, TableExistsOption, TableNotExistOption};
 use datafusion::common::TableReference;
@@ -12,6 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use tonic::Status;
 
 use super::errors::{status, unsupported};
+use super::received;
 use super::service::no_transaction;
 use super::sessions::Caller;
 use crate::Error;
@@ -25,10 +25,7 @@ pub(super) async fn ingest(
 ) -> Result<i64, Status> {
     no_transaction(command.transaction_id.as_ref())?;
     let ingest = wanted(command)?;
-    let messages = stream
-        .try_filter(|message| std::future::ready(!message.data_header.is_empty()))
-        .map_err(|status| FlightError::Tonic(Box::new(status)));
-    let mut rows = FlightRecordBatchStream::new_from_flight_data(messages);
+    let mut rows = received::rows(stream);
     // The schema comes before the first rows, and alone where there are none.
     let first = rows.try_next().await.map_err(unreadable)?;
     let Some(schema) = rows.schema().cloned() else {
@@ -71,10 +68,7 @@ fn wanted(command: CommandStatementIngest) -> Result<Ingest, Status> {
 }
 
 fn unreadable(error: FlightError) -> Status {
-    match error {
-        FlightError::Tonic(status) => *status,
-        other => Status::invalid_argument(format!("the rows cannot be decoded: {other}")),
-    }
+    received::unreadable("rows", error)
 }
 
 /// A stream that broke off: nothing of it is kept.

@@ -9,7 +9,7 @@
 //! * `service` is the protocol's calls, each sent to where it is answered; `ticket` reads and writes what they carry.
 //! * `actions` are those of DoAction; `session_options` are the messages of some of them.
 //! * `sessions` finds the session that a call belongs to.
-//! * `statements` plans and runs, with the values that `parameters` reads; `ingest` takes rows; `runs` remembers what shall not run, or not again; `metadata`, `keys`, `sql_info` and `type_info` describe what is there.
+//! * `statements` plans and runs, with the values that `parameters` reads; `ingest` takes rows, which `received` decodes; `runs` remembers what shall not run, or not again; `metadata`, `keys`, `sql_info` and `type_info` describe what is there.
 //! * `encode`, `size` and `texts` turn batches into messages that every client reads; `message` and `fetch` write them without copying
 //!   the rows more than once; `errors` turns errors into statuses.
 
@@ -25,6 +25,7 @@ mod message;
 mod metadata;
 mod parameters;
 mod pattern;
+mod received;
 mod runs;
 mod server;
 mod service;

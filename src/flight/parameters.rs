@@ -8,15 +8,14 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use arrow_flight::FlightData;
-use arrow_flight::decode::FlightRecordBatchStream;
-use arrow_flight::error::FlightError;
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use tonic::Status;
 
 use super::encode::wire_schema;
+use super::received;
 use crate::planner::Parameter;
 
 /// The most rows that are bound at once.
@@ -35,18 +34,11 @@ pub(super) fn schema(parameters: &[Parameter]) -> Schema {
 pub(super) async fn receive(
     stream: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<Option<Vec<RecordBatch>>, Status> {
-    // A message that only carries the command has no header.
-    let messages = stream
-        .try_filter(|message| std::future::ready(!message.data_header.is_empty()))
-        .map_err(|status| FlightError::Tonic(Box::new(status)));
-    let mut decoded = FlightRecordBatchStream::new_from_flight_data(messages);
+    let mut decoded = received::rows(stream);
     let mut batches = Vec::new();
     let mut rows = 0;
     while let Some(batch) = decoded.next().await {
-        let batch = batch.map_err(|error| match error {
-            FlightError::Tonic(status) => *status,
-            other => cannot_read(&other),
-        })?;
+        let batch = batch.map_err(|error| received::unreadable("parameters", error))?;
         rows += batch.num_rows();
         if rows > ROWS_MAX {
             return Err(Status::resource_exhausted(format!("at most {ROWS_MAX} rows of parameters are bound at once")));

@@ -10,6 +10,7 @@ mod settings;
 mod show;
 mod statement;
 mod types;
+mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,16 +1,14 @@
 //! Statements: queries as DataFusion parses them, and those that are our own.
 
-use std::iter::Peekable;
-use std::slice::Iter;
-
 use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::change::Change;
+use super::words::Words;
 use crate::error::{Error, Position, Result, syntax_error};
 
 /// The deepest nesting of parentheses and subqueries that is parsed: deeper ones would overflow the stack.
@@ -99,7 +97,7 @@ impl Statement {
             .map_err(|error| syntax_error(&error.to_string()))?;
         let tokens: Vec<TokenWithSpan> =
             tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
-        let mut words = Words { tokens: tokens.iter().peekable(), sql };
+        let mut words = Words::new(&tokens, sql);
         let first = words.peek_word().unwrap_or_default();
         match first.as_str() {
             "EXPLAIN" => explain(words),
@@ -169,136 +167,6 @@ fn end_of(sql: &str) -> Position {
     let text = sql.trim_end();
     let last = text.rsplit('\n').next().unwrap_or_default();
     Position { line: text.matches('\n').count() as u64 + 1, column: last.chars().count() as u64 + 1 }
-}
-
-/// The tokens of a statement of our own, read from the left.
-struct Words<'a> {
-    tokens: Peekable<Iter<'a, TokenWithSpan>>,
-    sql: &'a str,
-}
-
-impl<'a> Words<'a> {
-    /// The next unquoted word in upper case.
-    fn peek_word(&mut self) -> Option<String> {
-        match &self.tokens.peek()?.token {
-            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),
-            _ => None,
-        }
-    }
-
-    fn take_word(&mut self, word: &str) -> bool {
-        let found = self.peek_word().as_deref() == Some(word);
-        if found {
-            self.tokens.next();
-        }
-        found
-    }
-
-    fn take_token(&mut self, token: &Token) -> bool {
-        let found = self.tokens.peek().is_some_and(|next| next.token == *token);
-        if found {
-            self.tokens.next();
-        }
-        found
-    }
-
-    /// The statement from the next token on.
-    fn rest(&mut self) -> Result<&'a str> {
-        match self.tokens.peek() {
-            Some(token) => Ok(from_location(self.sql, token.span.start)),
-            None => Err(self.unexpected("a query")),
-        }
-    }
-
-    fn unexpected(&mut self, wanted: &str) -> Error {
-        match self.tokens.peek() {
-            Some(token) => {
-                let start = token.span.start;
-                Error::user(format!("syntax error: expected {wanted}, found {}", token.token))
-                    .at(Some(Position { line: start.line, column: start.column }))
-            }
-            None => Error::user(format!("syntax error: expected {wanted}, found the end of the statement")),
-        }
-    }
-
-    /// An identifier: unquoted ones in lower case.
-    fn ident(&mut self, wanted: &str) -> Result<String> {
-        if let Some(TokenWithSpan { token: Token::Word(word), .. }) = self.tokens.peek() {
-            self.tokens.next();
-            return Ok(match word.quote_style {
-                Some(_) => word.value.clone(),
-                None => word.value.to_lowercase(),
-            });
-        }
-        Err(self.unexpected(wanted))
-    }
-
-    /// One to `most` identifiers with dots between.
-    fn name(&mut self, wanted: &str, most: usize) -> Result<Vec<String>> {
-        let mut parts = vec![self.ident(wanted)?];
-        while parts.len() < most && self.take_token(&Token::Period) {
-            parts.push(self.ident(wanted)?);
-        }
-        Ok(parts)
-    }
-
-    fn table(&mut self) -> Result<TableReference> {
-        let mut parts = self.name("a table name", 3)?.into_iter();
-        Ok(match (parts.next(), parts.next(), parts.next()) {
-            (Some(catalog), Some(schema), Some(table)) => TableReference::full(catalog, schema, table),
-            (Some(schema), Some(table), None) => TableReference::partial(schema, table),
-            (Some(table), ..) => TableReference::bare(table),
-            (None, ..) => return Err(self.unexpected("a table name")),
-        })
-    }
-
-    /// `LIKE 'pattern'`, if it comes next.
-    fn like(&mut self) -> Result<Option<String>> {
-        if !self.take_word("LIKE") {
-            return Ok(None);
-        }
-        self.text("a pattern in single quotes").map(Some)
-    }
-
-    /// `'text'` or `name => 'text'`.
-    fn argument(&mut self, name: &str, wanted: &str) -> Result<String> {
-        if self.take_word(&name.to_uppercase()) && !self.take_token(&Token::RArrow) {
-            return Err(self.unexpected("=>"));
-        }
-        self.text(wanted)
-    }
-
-    fn text(&mut self, wanted: &str) -> Result<String> {
-        match self.tokens.peek() {
-            Some(TokenWithSpan { token: Token::SingleQuotedString(text), .. }) => {
-                self.tokens.next();
-                Ok(text.clone())
-            }
-            _ => Err(self.unexpected(wanted)),
-        }
-    }
-
-    fn from(&mut self) -> bool {
-        self.take_word("FROM") || self.take_word("IN")
-    }
-
-    fn end(mut self) -> Result<()> {
-        while self.take_token(&Token::SemiColon) {}
-        match self.tokens.peek() {
-            None => Ok(()),
-            Some(_) => Err(self.unexpected("the end of the statement")),
-        }
-    }
-}
-
-/// The text from a location on, which counts lines and characters from 1.
-fn from_location(sql: &str, location: Location) -> &str {
-    let index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
-    let mut lines = sql.split_inclusive('\n');
-    let before: usize = lines.by_ref().take(index(location.line)).map(str::len).sum();
-    let line = lines.next().unwrap_or_default();
-    let column = line.char_indices().nth(index(location.column)).map_or(line.len(), |(at, _)| at);
-    sql.get(before + column..).unwrap_or_default()
 }
 
 fn explain(mut words: Words<'_>) -> Result<Statement> {

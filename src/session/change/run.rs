@@ -9,10 +9,10 @@ use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use portolan_connector::{Begun, NewTable, QueryContext, WriteContext, WriteToken};
+use portolan_connector::{Begun, NewTable, OnExisting, QueryContext, WriteContext, WriteToken};
 
 use super::target::{self, Place, Target};
-use super::{Change, Content, CreateTable, Insert};
+use super::{Change, Content, CreateTable, Insert, Named};
 use crate::error::{Error, Result};
 use crate::planner::{Assignment, Plan, Planner, new_columns, normalized};
 use crate::query::{QueryRun, QueryScope, fill};
@@ -72,8 +72,7 @@ impl Session {
                 self.write(planning, schema, request).await
             }
             Change::CreateTable(CreateTable { table, on_existing, content: Content::Query(query) }) => {
-                let create = CreateTable { table, on_existing, content: Content::Query(query) };
-                let planning = |planner| -> Planning { Box::pin(plan_creation(planner, create)) };
+                let planning = |planner| -> Planning { Box::pin(plan_creation(planner, table, on_existing, *query)) };
                 self.write(planning, schema, request).await
             }
             other => {
@@ -164,12 +163,16 @@ async fn plan_insert(planner: Planner, mut insert: Insert) -> Result<Planned> {
     Ok(Planned { plan, place, goal: Goal::Into { target, columns, schema } })
 }
 
-async fn plan_creation(planner: Planner, create: CreateTable) -> Result<Planned> {
-    let (place, name) = target::new_table(&planner.resolver, &create.table).await?;
-    let Content::Query(query) = create.content else { return Err(Error::internal("the table is made of no query")) };
-    let plan = planner.plan(*query).await?;
+async fn plan_creation(
+    planner: Planner,
+    table: Named,
+    on_existing: OnExisting,
+    query: SqlStatement,
+) -> Result<Planned> {
+    let (place, name) = target::new_table(&planner.resolver, &table).await?;
+    let plan = planner.plan(query).await?;
     let columns = new_columns(&plan.schema)?;
-    Ok(Planned { plan, place, goal: Goal::New(NewTable { name, columns, on_existing: create.on_existing }) })
+    Ok(Planned { plan, place, goal: Goal::New(NewTable { name, columns, on_existing }) })
 }
 
 async fn write_rows(
