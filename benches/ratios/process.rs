@@ -79,7 +79,8 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    fn of(process: u32) -> Self {
+    /// What a process has used and has.
+    pub(crate) fn of(process: u32) -> Self {
         let read = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}")).expect("the process runs");
         let status = read("status");
         let number = |name: &str| {

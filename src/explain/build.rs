@@ -10,7 +10,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use portolan_connector::SourceExec;
 
 use super::expression;
-use super::model::{Actual, Estimate, Filter, Node, Report, Source, Unit, VERSION};
+use super::model::{Actual, Estimate, Filter, Node, Report, Source, Unfolded, Unit, VERSION};
 use super::operator::{self, Shown};
 use super::physical::Printer;
 use crate::query::progress::{self, count};
@@ -103,6 +103,15 @@ impl Builder {
             tables,
             filters,
             folded: report.folded.iter().map(|fold| (*fold).to_owned()).collect(),
+            unfolded: report
+                .unfolded
+                .iter()
+                .map(|unfolded| Unfolded {
+                    operator: unfolded.operator.to_owned(),
+                    detail: unfolded.detail.clone(),
+                    reason: unfolded.reason.to_string(),
+                })
+                .collect(),
             request: report.request.clone(),
             columns: report.columns.clone(),
             columns_total: report.columns_total,

@@ -10,7 +10,7 @@ use crate::semantics;
 use crate::session::type_name;
 
 /// The expression as SQL for EXPLAIN.
-pub(super) fn sql(expr: &Expr) -> String {
+pub(crate) fn sql(expr: &Expr) -> String {
     sql_with(expr, &HashMap::new())
 }
 

@@ -16,6 +16,7 @@ use datafusion::physical_plan::{displayable, execute_stream};
 use futures::TryStreamExt;
 
 use build::Detail;
+pub(crate) use expression::sql as expression_sql;
 pub use model::{Actual, Filter, Node, Report, Source};
 pub(crate) use text::{grouped, size};
 

@@ -33,6 +33,9 @@ pub struct Source {
     pub filters: Vec<Filter>,
     /// Operators that the source took over.
     pub folded: Vec<String>,
+    /// The operator above, where the source was not given it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unfolded: Vec<Unfolded>,
     /// The native request.
     pub request: Option<String>,
     /// The columns that are read.
@@ -60,6 +63,17 @@ pub struct Filter {
     pub reason: Option<String>,
     /// What the source was sent for it.
     pub remote: Option<String>,
+}
+
+/// An operator that stays with the engine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unfolded {
+    /// `aggregate`, `join`, `projection`, `topn`, `sort`, `filter`, `limit` or `union`.
+    pub operator: String,
+    /// What it computes, as SQL.
+    pub detail: String,
+    /// Why the source was not given it.
+    pub reason: String,
 }
 
 /// Of how many units how many are read.

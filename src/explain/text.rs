@@ -1,6 +1,6 @@
 //! The chart for a person: operators as a tree whose leaves are sources.
 
-use super::model::{Actual, Filter, Node, Report, Source, Unit};
+use super::model::{Actual, Filter, Node, Report, Source, Unfolded, Unit};
 
 /// Where the notes beside filters begin, unless a filter is longer.
 const NOTE_COLUMN: usize = 40;
@@ -45,6 +45,7 @@ fn source_lines(source: &Source) -> Vec<String> {
     if !taken.is_empty() {
         lines.push(labelled("folds", &taken.join(", ")));
     }
+    lines.extend(source.unfolded.iter().map(unfolded_line));
     if let Some(request) = &source.request {
         lines.push(labelled("sends", request));
     }
@@ -70,6 +71,11 @@ fn filter_line(filter: &Filter) -> String {
     };
     let line = labelled(&filter.verdict, &filter.expression);
     if note.is_empty() { line } else { format!("{line:<NOTE_COLUMN$}  {note}") }
+}
+
+fn unfolded_line(unfolded: &Unfolded) -> String {
+    let line = labelled("refused", format!("{}  {}", unfolded.operator, unfolded.detail).trim_end());
+    format!("{line:<NOTE_COLUMN$}  {}", unfolded.reason)
 }
 
 fn reads(source: &Source) -> String {

@@ -1,9 +1,11 @@
 //! From a statement to a physical plan whose leaves are sources.
 //!
 //! The negotiation: [`table::FederatedTable`] hands each conjunct to the source's table and passes its verdict on to
-//! DataFusion; [`refusals`] then notes on each scan what was refused, so that the leaf can tell its whole story.
+//! DataFusion; [`refusals`] then notes on each scan what was refused, so that the leaf can tell its whole story; and
+//! [`fold`] offers the operators above to the sources.
 
 mod assign;
+mod fold;
 mod hidden;
 mod naming;
 mod parameters;

@@ -14,6 +14,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::PhysicalPlanner;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement, TableFactor};
@@ -21,6 +22,7 @@ use futures::{StreamExt, TryStreamExt};
 use portolan_connector::ConnectorTable;
 
 use super::assign::Assignment;
+use super::fold::{fold, physical_planner};
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::naming::name_columns;
 use super::parameters::{self, Parameter};
@@ -67,6 +69,8 @@ pub struct Planner {
     pub scope: Arc<QueryScope>,
     /// Whether sources get any work at all.
     pub pushdown: bool,
+    /// Whether sources are given more than scans.
+    pub fold: bool,
     /// What functions such as `current_catalog` tell.
     pub values: SessionValues,
     /// The values of the statement's parameters.
@@ -89,10 +93,12 @@ pub struct Prepared {
 impl Planner {
     /// Plans a query.
     pub async fn plan(self, statement: Statement) -> Result<Plan> {
+        let folds = self.pushdown && self.fold;
         let (logical, state) = self.bound(statement).await?;
         let schema = announced(&logical, &state)?;
         let logical = note_refusals(state.optimize(&logical)?)?;
-        let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
+        let logical = if folds { fold(logical)? } else { logical };
+        let physical = physical_planner().create_physical_plan(&logical, &state).await?;
         Ok(Plan { schema, logical, physical, state })
     }
 

@@ -9,17 +9,19 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, TableScan, TableType};
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use portolan_connector::{
-    ConnectorError, ConnectorTable, FilterReport, Fold, Operation, PlanContext, PushedFilter, Reason, ScanRequest,
-    SourceExec, SourcePlan, SourceReport, TableKind, TableStatistics, Verdict,
+    ConnectorError, ConnectorTable, FilterReport, Fold, Operation, PlanContext, PushedFilter, Reason, Relation,
+    ScanRequest, SourceExec, SourcePlan, SourceReport, TableKind, TableStatistics, Unfolded, Verdict,
 };
 
 use crate::query::QueryScope;
+use crate::semantics::as_written;
 
 /// Why nothing is pushed when the session says so.
 const SWITCHED_OFF: &str = "pushdown is switched off for this session";
@@ -35,6 +37,8 @@ pub struct FederatedTable {
     pushdown: bool,
     /// Conjuncts above the scan that the table refused.
     refused: Vec<(Expr, Reason)>,
+    /// The operator above the scan that the source was not given.
+    unfolded: Option<Unfolded>,
 }
 
 impl FederatedTable {
@@ -57,7 +61,15 @@ impl FederatedTable {
             .filter_map(|index| table.columns().get(*index))
             .map(|column| Arc::clone(&column.field))
             .collect();
-        Self { table, exposed, schema: Arc::new(Schema::new(fields)), statistics, pushdown, refused: Vec::new() }
+        Self {
+            table,
+            exposed,
+            schema: Arc::new(Schema::new(fields)),
+            statistics,
+            pushdown,
+            refused: Vec::new(),
+            unfolded: None,
+        }
     }
 
     /// The source's table.
@@ -70,6 +82,65 @@ impl FederatedTable {
         Self { refused, ..self.clone() }
     }
 
+    /// A scan that knows which operator above it its source was not given.
+    pub(super) fn note_unfolded(scan: &TableScan, unfolded: Option<Unfolded>) -> LogicalPlan {
+        let mut scan = scan.clone();
+        if unfolded.is_some()
+            && let Ok(provider) = source_as_provider(&scan.source)
+            && let Some(table) = provider.downcast_ref::<Self>()
+        {
+            scan.source = provider_as_source(Arc::new(Self { unfolded, ..table.clone() }));
+        }
+        LogicalPlan::TableScan(scan)
+    }
+
+    /// A scan as a relation over which the source computes more; `None` where it only scans.
+    pub(super) fn relation(
+        &self,
+        projection: Option<&[usize]>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Option<(ScanRequest, Arc<dyn Relation>)>> {
+        if !self.pushdown {
+            return Ok(None);
+        }
+        let all: Vec<usize> = (0..self.exposed.len()).collect();
+        let request = self.request(projection.unwrap_or(&all), filters, limit)?;
+        Ok(self.table.relation(&request).map(|relation| (request, relation)))
+    }
+
+    /// What a source does of a request, for EXPLAIN: the filters, and the operators.
+    pub(super) fn taken(&self, request: &ScanRequest) -> (Vec<FilterReport>, Vec<&'static str>) {
+        let report = |filter: &PushedFilter| FilterReport {
+            expression: filter.expression.clone(),
+            verdict: filter.verdict.clone(),
+            remote: None,
+        };
+        let pushed = request.filters.iter().map(report);
+        let refused = self.refused.iter().map(|(expression, reason)| FilterReport {
+            expression: expression.clone(),
+            verdict: Verdict::Refused(reason.clone()),
+            remote: None,
+        });
+        let filters = pushed.chain(refused).collect();
+        let mut folded = Vec::new();
+        if self.pushdown && request.projection.len() < self.exposed.len() {
+            folded.push("projection");
+        }
+        if request.filters.iter().any(|filter| filter.verdict == Verdict::Exact) {
+            folded.push("filter");
+        }
+        if request.limit.is_some() {
+            folded.push("limit");
+        }
+        (filters, folded)
+    }
+
+    /// How many columns the table has, without hidden ones.
+    pub(super) fn visible_columns(&self) -> usize {
+        self.table.columns().iter().filter(|column| column.hidden.is_none()).count()
+    }
+
     /// What the source does with a conjunct. A pure function of the conjunct.
     pub fn judge(&self, conjunct: &Expr) -> Verdict {
         if !self.pushdown {
@@ -77,7 +148,7 @@ impl FederatedTable {
         }
         match not_for_any_source(conjunct) {
             Some(reason) => Verdict::Refused(reason),
-            None => self.table.judge(conjunct),
+            None => self.table.judge(&as_written(conjunct.clone())),
         }
     }
 
@@ -91,7 +162,8 @@ impl FederatedTable {
             if let Verdict::Refused(reason) = &verdict {
                 return Err(self.inconsistent(expression, reason));
             }
-            request.filters.push(PushedFilter { expression: expression.clone(), verdict });
+            let written = as_written(expression.clone());
+            request.filters.push(PushedFilter { expression: expression.clone(), written, verdict });
         }
         if let Some(rows) = limit
             && self.pushdown
@@ -116,36 +188,19 @@ impl FederatedTable {
         connector: &'static str,
         snapshot: Option<String>,
     ) -> SourceReport {
-        let mut remote = plan.remote_filters.iter().cloned();
-        let pushed = request.filters.iter().map(|filter| FilterReport {
-            expression: filter.expression.clone(),
-            verdict: filter.verdict.clone(),
-            remote: remote.next().flatten(),
-        });
-        let refused = self.refused.iter().map(|(expression, reason)| FilterReport {
-            expression: expression.clone(),
-            verdict: Verdict::Refused(reason.clone()),
-            remote: None,
-        });
-        let visible = self.table.columns().iter().filter(|column| column.hidden.is_none()).count();
-        let mut folded = Vec::new();
-        if self.pushdown && plan.schema.fields().len() < self.exposed.len() {
-            folded.push("projection");
-        }
-        if request.filters.iter().any(|filter| filter.verdict == Verdict::Exact) {
-            folded.push("filter");
-        }
-        if request.limit.is_some() {
-            folded.push("limit");
+        let (mut filters, folded) = self.taken(request);
+        for (filter, remote) in filters.iter_mut().zip(&plan.remote_filters) {
+            filter.remote = remote.clone();
         }
         SourceReport {
             connector,
             tables: vec![self.table.name().clone()],
-            filters: pushed.chain(refused).collect(),
+            filters,
             folded,
+            unfolded: self.unfolded.iter().cloned().collect(),
             request: plan.request.clone(),
             columns: plan.schema.fields().iter().map(|field| field.name().clone()).collect(),
-            columns_total: visible,
+            columns_total: self.visible_columns(),
             snapshot,
             units: plan.units.clone(),
             estimate: plan.estimate,

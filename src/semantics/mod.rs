@@ -5,6 +5,7 @@
 //!
 //! * integer and decimal arithmetic and `sum` that overflow are errors, and so is division by zero (`arithmetic`,
 //!   `sum`);
+//! * `avg` of integers divides their exact sum (`average`);
 //! * numbers with a point or an exponent are decimals, and become doubles beside a double (`numbers`);
 //! * floats have one zero and one NaN, and NaN equals itself and sorts last (`floats`);
 //! * NOT IN over a subquery knows NULL wherever it stands (`membership`).
@@ -13,10 +14,11 @@
 //! the planner would drop, and [`rewrite_literals`], which makes doubles of numbers that are too large for a decimal.
 //!
 //! What stays as DataFusion has it: floats divide by zero as IEEE 754 says (`1e0::double / 0` is infinite); a decimal
-//! quotient has four digits more than the dividend; `avg` of integers is a double; text compares by its UTF-8 bytes,
+//! quotient has four digits more than the dividend; `avg` of integers is a double, `avg` of decimals has four digits more; text compares by its UTF-8 bytes,
 //! which is the order of code points.
 
 mod arithmetic;
+mod average;
 mod error;
 mod floats;
 mod literals;

@@ -1,20 +1,27 @@
 //! The analyzer rule that runs last: every operator that is unsound becomes a function that is not.
 //!
 //! * Integer and decimal arithmetic becomes checked (`arithmetic`).
+//! * `avg` of integers divides their exact sum (`average`).
 //! * DataFusion's `sum` becomes the checked one (`sum`), where a plan was not built from SQL.
 //! * A computed float is passed through `floats` wherever something else than float arithmetic sees it.
+
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, plan_err};
-use datafusion::logical_expr::expr::{AggregateFunction, Cast, ScalarFunction, TryCast, WindowFunction};
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, ScalarUDF, WindowFunctionDefinition};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, AggregateFunctionParams, Cast, ScalarFunction, TryCast, WindowFunction,
+};
+use datafusion::logical_expr::{
+    AggregateUDF, BinaryExpr, Expr, LogicalPlan, Operator, ScalarUDF, WindowFunctionDefinition, cast as logical_cast,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::type_of;
 use super::rewrite::map_expressions;
-use super::{arithmetic, floats, sum};
+use super::{arithmetic, average, floats, sum};
 
 /// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by
 /// recursion, so that a longer one could exhaust the stack.
@@ -84,6 +91,9 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::AggregateFunction(AggregateFunction { func, params }) if sum::wraps(&func) => {
             Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func: sum::function(), params })))
         }
+        Expr::AggregateFunction(AggregateFunction { func, params }) if average::adds_doubles(&func) => {
+            average_of_integers(func, params, schema)
+        }
         Expr::WindowFunction(window) => match &window.fun {
             WindowFunctionDefinition::AggregateUDF(func) if sum::wraps(func) => {
                 let fun = WindowFunctionDefinition::AggregateUDF(sum::function());
@@ -93,6 +103,29 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         },
         expr => Ok(Transformed::no(expr)),
     }
+}
+
+/// `avg` of what was an integer before types were coerced.
+fn average_of_integers(
+    func: Arc<AggregateUDF>,
+    mut params: AggregateFunctionParams,
+    schema: &DFSchema,
+) -> Result<Transformed<Expr>> {
+    if let (false, [Expr::Cast(cast)]) = (params.distinct, params.args.as_slice())
+        && *cast.field.data_type() == DataType::Float64
+        && let integer = type_of(&cast.expr, schema)?
+        && integer.is_integer()
+        && integer != DataType::UInt64
+    {
+        let argument = match integer {
+            DataType::Int64 => cast.expr.as_ref().clone(),
+            _ => logical_cast(cast.expr.as_ref().clone(), DataType::Int64),
+        };
+        params.args = vec![argument];
+        let call = AggregateFunction { func: average::function(), params };
+        return Ok(Transformed::yes(Expr::AggregateFunction(call)));
+    }
+    Ok(Transformed::no(Expr::AggregateFunction(AggregateFunction { func, params })))
 }
 
 fn canonical_divisor(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>> {

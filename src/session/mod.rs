@@ -270,6 +270,7 @@ impl Session {
             resolver: self.resolver(),
             scope: Arc::clone(scope),
             pushdown: settings.pushdown(),
+            fold: settings.fold(),
             values: SessionValues { catalog, schema, user: self.principal.name.to_string() },
             parameters: request.parameters.clone(),
             runtime,

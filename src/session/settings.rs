@@ -10,6 +10,7 @@ use portolan_connector::{PropertyKind, PropertySpec};
 
 use crate::error::{Error, Result};
 
+const FOLD: &str = "fold";
 const PUSHDOWN: &str = "pushdown";
 const BATCH_ROWS: &str = "batch_rows";
 const QUERY_MAX_MEMORY: &str = "query_max_memory";
@@ -27,6 +28,12 @@ pub fn setting_specs() -> &'static [PropertySpec] {
             "most rows in one batch that moves through the engine",
         )
         .or("8192"),
+        PropertySpec::new(
+            FOLD,
+            PropertyKind::OneOf(&["always", "never"]),
+            "whether sources that can are given aggregates, joins, sorts and other operators, and not only scans",
+        )
+        .or("always"),
         PropertySpec::new(
             PUSHDOWN,
             PropertyKind::OneOf(&["all", "none"]),
@@ -107,6 +114,11 @@ impl Settings {
     /// Whether sources get any work at all.
     pub fn pushdown(&self) -> bool {
         self.changed.get(PUSHDOWN).is_none_or(|value| value != "none")
+    }
+
+    /// Whether sources are given more than scans.
+    pub fn fold(&self) -> bool {
+        self.changed.get(FOLD).is_none_or(|value| value != "never")
     }
 
     /// How long a query may take.

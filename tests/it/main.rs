@@ -16,6 +16,7 @@ mod examples;
 mod explain;
 mod federated;
 mod flight;
+mod folding;
 mod process;
 mod queries;
 mod repl;

@@ -126,7 +126,7 @@ impl ConnectorTable for KafkaTable {
             .downcast_ref::<KafkaSnapshot>()
             .ok_or_else(|| ConnectorError::internal("the snapshot is not one of Kafka").in_table(&self.name))?;
         let offsets = snapshot.offsets(&self.topic).await.map_err(|error| self.error(error))?;
-        let filters: Vec<Predicate> = request.filters.iter().map(|filter| self.predicate(&filter.expression)).collect();
+        let filters: Vec<Predicate> = request.filters.iter().map(|filter| self.predicate(&filter.written)).collect();
         let times = self.look_up(&filters, &offsets).await.map_err(|error| self.error(error))?;
 
         let mut kept: Vec<(i32, Ranges)> = offsets.iter().map(|offsets| (offsets.partition, whole(offsets))).collect();

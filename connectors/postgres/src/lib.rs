@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `factory`, `config` | the properties of a catalog entry |
 //! | `connector` | [`portolan_connector::Connector`]: listings, tables, snapshots, reads |
-//! | `table` | [`portolan_connector::ConnectorTable`]: verdicts, folds, plans |
+//! | `table` | [`portolan_connector::ConnectorTable`]: columns, statistics, verdicts |
+//! | `relation` | [`portolan_connector::Relation`]: what is folded over a table, and how it is read |
 //! | `rules` | what PostgreSQL is declared to do as the engine would |
 //! | `types` | PostgreSQL's types, and as what the engine sees them |
 //! | `metadata` | the questions to the system catalogs |
@@ -22,6 +23,7 @@ mod factory;
 mod metadata;
 mod net;
 mod read;
+mod relation;
 mod rules;
 mod snapshot;
 mod split;

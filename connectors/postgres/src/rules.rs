@@ -1,5 +1,7 @@
 //! What PostgreSQL is declared to do as the engine would, and why it is not asked for the rest.
 
+mod folds;
+
 use portolan_connector::{Capabilities, Domain, Operation, Rule};
 
 use crate::types::*;
@@ -15,6 +17,7 @@ const DOMAINS: &[Domain] = &[
     INTEGER,
     FLOAT,
     NUMERIC,
+    NUMERIC_UNDECLARED,
     NUMERIC_CONVERTED,
     TEXT,
     TEXT_NONDETERMINISTIC,
@@ -42,10 +45,17 @@ pub(crate) fn capabilities() -> Capabilities {
         Rule::exact(Operation::Or, None),
         Rule::exact(Operation::Not, None),
         Rule::exact(Operation::Truth, Some(BOOLEAN)),
+        Rule::exact(Operation::Count, None),
+        Rule::exact(Operation::AggregateFilter, None),
+        Rule::exact(Operation::Join, None),
+        Rule::exact(Operation::OuterJoin, None).when("a full join is by nothing but equality"),
+        Rule::exact(Operation::SemiJoin, None),
+        Rule::exact(Operation::UnionAll, None),
     ];
     for domain in DOMAINS {
         rules.extend(NULLS.iter().map(|operation| Rule::exact(*operation, Some(*domain))));
         rules.extend(comparisons(*domain));
+        rules.extend(folds::folds(*domain));
     }
     Capabilities::new(rules)
 }
@@ -53,7 +63,7 @@ pub(crate) fn capabilities() -> Capabilities {
 /// The rules of one kind of column beside `IS [NOT] NULL`.
 fn comparisons(domain: Domain) -> Vec<Rule> {
     match domain {
-        BOOLEAN | INTEGER | NUMERIC | BYTEA | DATE | TIME | TIMESTAMP | TIMESTAMPTZ => {
+        BOOLEAN | INTEGER | NUMERIC | NUMERIC_UNDECLARED | BYTEA | DATE | TIME | TIMESTAMP | TIMESTAMPTZ => {
             exact(domain, [EQUALITY, ORDER].concat(), None)
         }
         // NaN is the greatest number and equals itself, on both sides, and the engine holds one NaN and one zero.

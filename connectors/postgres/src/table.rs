@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
 use async_trait::async_trait;
+use datafusion::common::Column as ColumnName;
 use datafusion::logical_expr::Expr;
 use portolan_connector::{
-    Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, Operation, PlanContext, Reason, Result, Scan,
+    Capabilities, Column, ConnectorError, ConnectorTable, Fold, Operation, PlanContext, Reason, Relation, Result,
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
 };
-use portolan_remote_sql::{PostgresDialect, RemoteColumn, RemoteExpr, RemoteQuery, SelectColumn, judge, lower};
+use portolan_remote_sql::{RemoteColumn, RemoteQuery, Scope, SourceId, Typed, judge, lower};
 
 use crate::config::Config;
 use crate::error;
-use crate::metadata::{self, Attribute, Relation, RelationKind};
+use crate::metadata::{self, Attribute, RelationKind};
 use crate::net::{Pool, Purpose};
-use crate::snapshot::PostgresSnapshot;
-use crate::split::{CopyColumn, CopySplit};
-use crate::types::{Circumstances, Mapped, Wire, map};
+use crate::relation::{PostgresRelation, remote_column};
+use crate::types::{Circumstances, Mapped, map};
 
 /// What tables share with their connector.
 #[derive(Clone, Debug)]
@@ -36,20 +36,14 @@ pub(crate) struct PostgresTable {
     rows: Option<u64>,
     definition: String,
     columns: Vec<Column>,
-    /// Beside each column: how it is decoded, and how predicates on it are translated.
-    sources: Vec<Source>,
+    /// Beside each column: how it is decoded, and how expressions over it are translated.
+    sources: Vec<RemoteColumn>,
     unsupported: Vec<UnsupportedColumn>,
-}
-
-#[derive(Debug)]
-struct Source {
-    wire: Wire,
-    remote: RemoteColumn,
 }
 
 impl PostgresTable {
     /// Maps the columns. `utf8` says whether the database stores UTF-8.
-    pub(crate) fn new(shared: Shared, name: TableName, relation: Relation, utf8: bool) -> Self {
+    pub(crate) fn new(shared: Shared, name: TableName, relation: metadata::Relation, utf8: bool) -> Self {
         let definition = definition(&name, &relation);
         let (mut columns, mut sources, mut unsupported) = (Vec::new(), Vec::new(), Vec::new());
         // PostgreSQL does not check the constraints of a foreign table.
@@ -60,7 +54,7 @@ impl PostgresTable {
             match map(&attribute.postgres_type, circumstances) {
                 Ok(mapped) => {
                     columns.push(column(&attribute, &mapped, checked));
-                    sources.push(Source::new(attribute.name, mapped));
+                    sources.push(remote_column(&attribute.name, &attribute.source_type, &mapped));
                 }
                 Err(reason) => unsupported.push(UnsupportedColumn {
                     name: attribute.name,
@@ -73,42 +67,48 @@ impl PostgresTable {
     }
 
     fn remote_column(&self, name: &str) -> Option<RemoteColumn> {
-        self.sources.iter().find(|source| source.remote.name == name).map(|source| source.remote.clone())
+        self.sources.iter().find(|source| source.name == name).cloned()
     }
 
-    fn lower(&self, conjunct: &Expr) -> Result<RemoteExpr, Reason> {
-        lower(conjunct, &|name| self.remote_column(name), &self.shared.capabilities, &PostgresDialect)
+    /// The query of a request.
+    fn relation_of(&self, request: &ScanRequest) -> Result<PostgresRelation> {
+        let source = SourceId::fresh();
+        let mut query = RemoteQuery::table(source, &self.name.schema, &self.name.table);
+        query.limit = request.limit;
+        for column in self.project(&request.projection)? {
+            query.push(Typed::column(source, column.clone()));
+        }
+        for filter in &request.filters {
+            let scope = TableColumns { table: self, source };
+            let lowered = lower(&filter.written, &scope, &self.shared.vocabulary()).map_err(|reason| {
+                ConnectorError::internal(format!("the filter {} was accepted and then refused", filter.expression))
+                    .said(reason)
+                    .in_table(&self.name)
+            })?;
+            query.filter.push(lowered.expr);
+        }
+        let rows = self.rows.filter(|_| query.filter.is_empty());
+        Ok(PostgresRelation { shared: self.shared.clone(), table: self.name.clone(), query, rows })
     }
 
-    /// The columns of a projection, with how they are decoded.
-    fn project(&self, projection: &[usize]) -> Result<Vec<(&Column, &Source)>> {
-        let pick = |index: &usize| self.columns.get(*index).zip(self.sources.get(*index));
+    /// The columns of a projection, as the translator knows them.
+    fn project(&self, projection: &[usize]) -> Result<Vec<&RemoteColumn>> {
+        let pick = |index: &usize| self.sources.get(*index);
         projection.iter().map(pick).collect::<Option<_>>().ok_or_else(|| {
             ConnectorError::internal(format!("a column of {projection:?} does not exist")).in_table(&self.name)
         })
     }
-
-    /// What PostgreSQL expects the query to return. Its planner is asked where more than the table's size matters.
-    async fn estimate(&self, query: &RemoteQuery, sql: &str) -> Estimate {
-        if query.filter.is_empty()
-            && let Some(rows) = self.rows
-        {
-            let limit = query.limit.and_then(|limit| u64::try_from(limit).ok());
-            return Estimate { rows: Some(limit.map_or(rows, |limit| limit.min(rows))), bytes: None };
-        }
-        let Ok(session) = self.shared.pool.get(Purpose::Metadata).await else { return Estimate::default() };
-        // A query that PostgreSQL will not plan fails when it is read, with a better message.
-        let estimate = metadata::estimate(session.client(), sql).await;
-        session.release_after(estimate).unwrap_or_default()
-    }
 }
 
-impl Source {
-    fn new(name: String, mapped: Mapped) -> Self {
-        let mut remote = RemoteColumn::new(name, mapped.domain, mapped.wire.data_type());
-        remote.cast = mapped.literal_type;
-        remote.labels = mapped.labels.map(Into::into);
-        Self { wire: mapped.wire, remote }
+/// The columns of a table that is one of the relations of a query. Their qualifier is an alias.
+struct TableColumns<'a> {
+    table: &'a PostgresTable,
+    source: SourceId,
+}
+
+impl Scope for TableColumns<'_> {
+    fn resolve(&self, column: &ColumnName) -> Option<Typed> {
+        self.table.remote_column(&column.name).map(|column| Typed::column(self.source, column))
     }
 }
 
@@ -121,7 +121,7 @@ fn column(attribute: &Attribute, mapped: &Mapped, checked: bool) -> Column {
 }
 
 /// What `SHOW CREATE TABLE` prints, as PostgreSQL would write it.
-fn definition(name: &TableName, relation: &Relation) -> String {
+fn definition(name: &TableName, relation: &metadata::Relation) -> String {
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let full_name = format!("{}.{}", quote(&name.schema), quote(&name.table));
     let what = match relation.kind {
@@ -181,7 +181,7 @@ impl ConnectorTable for PostgresTable {
     }
 
     fn judge(&self, conjunct: &Expr) -> Verdict {
-        judge(conjunct, &|name| self.remote_column(name), &self.shared.capabilities, &PostgresDialect)
+        judge(conjunct, &|name: &str| self.remote_column(name), &self.shared.vocabulary())
     }
 
     fn fold(&self, request: &ScanRequest, operator: &Fold) -> Result<ScanRequest, Reason> {
@@ -199,47 +199,16 @@ impl ConnectorTable for PostgresTable {
         }
     }
 
+    fn relation(&self, request: &ScanRequest) -> Option<Arc<dyn Relation>> {
+        // A filter that only prunes lets rows through that an operator above must not see.
+        let exact = request.filters.iter().all(|filter| filter.verdict == Verdict::Exact);
+        let relation = self.relation_of(request).ok().filter(|_| exact)?;
+        Some(Arc::new(relation))
+    }
+
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
-        let snapshot = context
-            .snapshot
-            .downcast_ref::<PostgresSnapshot>()
-            .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.name))?;
-        let columns = self.project(&request.projection)?;
-        let mut query = RemoteQuery::new(&self.name.schema, &self.name.table);
-        query.limit = request.limit;
-        query.select = columns.iter().map(|(column, _)| SelectColumn::plain(column.name())).collect();
-        for filter in &request.filters {
-            let lowered = self.lower(&filter.expression).map_err(|reason| {
-                ConnectorError::internal(format!("the filter {} was accepted and then refused", filter.expression))
-                    .said(reason)
-                    .in_table(&self.name)
-            })?;
-            query.filter.push(lowered);
-        }
-        let sql = query.render(&PostgresDialect);
-        let estimate = self.estimate(&query, &sql).await;
-        let split = CopySplit {
-            schema: self.name.schema.clone(),
-            table: self.name.table.clone(),
-            sql: sql.clone(),
-            snapshot: snapshot.id().to_owned(),
-            columns: columns
-                .iter()
-                .map(|(column, source)| CopyColumn {
-                    name: column.name().to_owned(),
-                    source_type: column.source_type.clone(),
-                    wire: source.wire.clone(),
-                })
-                .collect(),
-        };
-        let fields: Vec<_> = columns.iter().map(|(column, _)| Arc::clone(&column.field)).collect();
-        Ok(SourcePlan {
-            schema: Arc::new(Schema::new(fields)),
-            scan: Scan::Splits(vec![split.write(estimate.rows)?]),
-            request: Some(sql),
-            remote_filters: query.filter.iter().map(|filter| Some(filter.render(&PostgresDialect))).collect(),
-            units: Vec::new(),
-            estimate,
-        })
+        let fields = request.projection.iter().filter_map(|index| self.columns.get(*index));
+        let schema = Schema::new(fields.map(|column| Arc::clone(&column.field)).collect::<Vec<_>>());
+        self.relation_of(request)?.scan(Arc::new(schema), context).await
     }
 }

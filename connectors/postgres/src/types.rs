@@ -6,6 +6,6 @@ mod numeric;
 mod wire;
 
 pub(crate) use domains::*;
-pub(crate) use mapping::{Circumstances, Mapped, PostgresType, TypeKind, map};
+pub(crate) use mapping::{Circumstances, Mapped, PostgresType, TypeKind, computed, map};
 pub(crate) use numeric::NumericMapping;
 pub(crate) use wire::Wire;

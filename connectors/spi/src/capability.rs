@@ -41,6 +41,54 @@ pub enum Operation {
     Or,
     /// `NOT`
     Not,
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+    /// A conversion that loses nothing
+    Cast,
+    /// `CASE`
+    Case,
+    /// `coalesce`
+    Coalesce,
+    /// `extract` of a year, a quarter, a month or a day
+    DatePart,
+    /// `substring` from a literal position on
+    Substring,
+    /// `character_length`
+    CharacterLength,
+    /// `GROUP BY`, `DISTINCT`
+    GroupBy,
+    /// `ORDER BY`
+    Sort,
+    /// `count`
+    Count,
+    /// `sum`
+    Sum,
+    /// `min`
+    Min,
+    /// `max`
+    Max,
+    /// `avg`
+    Avg,
+    /// `bool_and`
+    BoolAnd,
+    /// `bool_or`
+    BoolOr,
+    /// `FILTER` of an aggregate function
+    AggregateFilter,
+    /// `JOIN` of tables of one catalog
+    Join,
+    /// `LEFT`, `RIGHT` and `FULL JOIN` of tables of one catalog
+    OuterJoin,
+    /// `EXISTS`, `IN` and their negations over a table of the same catalog
+    SemiJoin,
+    /// `UNION ALL` of tables of one catalog
+    UnionAll,
     /// Any expression over nothing but columns of the rule's domain
     AnyExpression,
     /// Reading only the columns that the query needs
@@ -70,6 +118,30 @@ impl Operation {
             Self::And => "AND",
             Self::Or => "OR",
             Self::Not => "NOT",
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Cast => "CAST",
+            Self::Case => "CASE",
+            Self::Coalesce => "coalesce",
+            Self::DatePart => "extract",
+            Self::Substring => "substring",
+            Self::CharacterLength => "character_length",
+            Self::GroupBy => "GROUP BY",
+            Self::Sort => "ORDER BY",
+            Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Avg => "avg",
+            Self::BoolAnd => "bool_and",
+            Self::BoolOr => "bool_or",
+            Self::AggregateFilter => "FILTER",
+            Self::Join => "JOIN",
+            Self::OuterJoin => "OUTER JOIN",
+            Self::SemiJoin => "EXISTS",
+            Self::UnionAll => "UNION ALL",
             Self::AnyExpression => "any expression",
             Self::Projection => "projection",
             Self::Limit => "LIMIT",

@@ -11,8 +11,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 
 use crate::{
-    Capabilities, CatalogEntry, Column, Fold, PropertySpec, Reason, Result, ScanRequest, Snapshot, SourceMetrics,
-    SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
+    Capabilities, CatalogEntry, Column, Fold, PropertySpec, Reason, Relation, Result, ScanRequest, Snapshot,
+    SourceMetrics, SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
 };
 
 /// How to make a connector from a catalog entry. One per kind of source.
@@ -144,6 +144,11 @@ pub trait ConnectorTable: Debug + Send + Sync {
     /// The request with the operator folded into it, or why the source does not take it. Called after the filters
     /// are settled; a limit must be refused while any filter is not exact.
     fn fold(&self, request: &ScanRequest, operator: &Fold) -> Result<ScanRequest, Reason>;
+
+    /// The request as a relation over which the source computes more; `None` where it only scans.
+    fn relation(&self, _request: &ScanRequest) -> Option<Arc<dyn Relation>> {
+        None
+    }
 
     /// Plans the scan: renders the request, lists splits or files. May talk to the source.
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan>;

@@ -11,7 +11,8 @@
 //! 2. [`ConnectorTable::judge`] is asked about each conjunct of the filter. *Exact*: the engine drops it.
 //!    *Pruning*: the source skips what cannot match and the engine evaluates the conjunct again. *Refused*: the
 //!    engine evaluates it alone, and EXPLAIN shows the reason.
-//! 3. [`ConnectorTable::fold`] is asked whether the source takes over an operator (a limit).
+//! 3. [`ConnectorTable::fold`] is asked whether the source takes over a limit, and [`Relation::fold`], where the source
+//!    computes more than scans, whether it takes over the operators above, one by one.
 //! 4. [`Connector::begin`] freezes the source's position for the query, once per query and catalog.
 //! 5. [`ConnectorTable::plan`] turns the request into a [`SourcePlan`]: splits that [`Connector::read`] can read
 //!    anywhere, or a native DataFusion leaf, together with what EXPLAIN has to know.
@@ -42,6 +43,7 @@ mod float;
 mod leaf;
 mod name;
 pub mod properties;
+mod relation;
 mod report;
 mod request;
 mod snapshot;
@@ -62,7 +64,8 @@ pub use float::{canonical_float_array, canonical_floats, has_floats, schema_has_
 pub use leaf::{SourceExec, SourceMetrics};
 pub use name::TableName;
 pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};
-pub use report::{Estimate, FilterReport, SourceReport, Units};
+pub use relation::{Operand, Operator, Relation};
+pub use report::{Estimate, FilterReport, SourceReport, Unfolded, Units};
 pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};

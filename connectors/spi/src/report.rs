@@ -2,7 +2,7 @@
 
 use datafusion::logical_expr::Expr;
 
-use crate::{TableName, Verdict};
+use crate::{Reason, TableName, Verdict};
 
 /// One conjunct that touches the scan.
 #[derive(Clone, Debug)]
@@ -13,6 +13,17 @@ pub struct FilterReport {
     pub verdict: Verdict,
     /// What the source was sent for it, in the source's language.
     pub remote: Option<String>,
+}
+
+/// An operator that stays with the engine, above a scan that could have taken it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfolded {
+    /// `aggregate`, `join`, `projection`.
+    pub operator: &'static str,
+    /// What it computes, as the engine has it.
+    pub detail: String,
+    /// Why the source was not given it.
+    pub reason: Reason,
 }
 
 /// Of how many units of a source how many are read.
@@ -40,12 +51,14 @@ pub struct Estimate {
 pub struct SourceReport {
     /// The kind of source: `postgres`.
     pub connector: &'static str,
-    /// The tables that the scan covers: one, until joins fold.
+    /// The tables that the scan covers: one, or those that are joined in the source.
     pub tables: Vec<TableName>,
     /// Every conjunct that touches the scan.
     pub filters: Vec<FilterReport>,
-    /// Operators that the source took over: `projection`, `filter`, `limit`.
+    /// Operators that the source took over: `projection`, `filter`, `limit`, `topn`, `aggregate`, `join`.
     pub folded: Vec<&'static str>,
+    /// The operator above, where the source was not given it.
+    pub unfolded: Vec<Unfolded>,
     /// The native request: SQL text, or a description of the files or offsets read.
     pub request: Option<String>,
     /// The columns that are read, by name.

@@ -14,8 +14,18 @@ use crate::{Estimate, Units, Verdict};
 pub struct PushedFilter {
     /// The conjunct. Its columns are named as the table names them, whatever alias qualifies them.
     pub expression: Expr,
+    /// The same with the operators that a person wrote where the engine calls functions of its own, which check for
+    /// overflow: to translate, never to evaluate. This is what was judged.
+    pub written: Expr,
     /// [`Verdict::Exact`] or [`Verdict::Pruning`], never a refusal.
     pub verdict: Verdict,
+}
+
+impl PushedFilter {
+    /// A conjunct that is evaluated as it is written.
+    pub fn new(expression: Expr, verdict: Verdict) -> Self {
+        Self { written: expression.clone(), expression, verdict }
+    }
 }
 
 /// Everything that one scan asks. Typed, never text that is edited: a source renders it once, at the end.

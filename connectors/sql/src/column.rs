@@ -21,18 +21,28 @@ pub struct RemoteColumn {
     /// For an enumeration: every value that the source's type has. The source rejects any other literal with an
     /// error where the engine merely finds no row, so a literal outside of it is refused.
     pub labels: Option<Arc<[String]>>,
+    /// How values of the column travel, in the connector's own words. What is computed without a change of type keeps
+    /// it; nobody else looks at it.
+    pub encoding: Option<Arc<str>>,
 }
 
 impl RemoteColumn {
     /// A column whose literals are written in the dialect's own type for the Arrow type.
     pub fn new(name: impl Into<String>, domain: Domain, arrow_type: DataType) -> Self {
-        Self { name: name.into(), domain, arrow_type, cast: None, labels: None }
+        Self { name: name.into(), domain, arrow_type, cast: None, labels: None, encoding: None }
     }
 
     /// Sets the type of literals; see [`RemoteColumn::cast`].
     #[must_use]
     pub fn with_cast(mut self, cast: impl Into<String>) -> Self {
         self.cast = Some(cast.into());
+        self
+    }
+
+    /// Sets how values travel; see [`RemoteColumn::encoding`].
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: impl Into<Arc<str>>) -> Self {
+        self.encoding = Some(encoding.into());
         self
     }
 

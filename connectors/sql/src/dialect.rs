@@ -2,10 +2,11 @@
 
 use std::fmt::Debug;
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use portolan_connector::Reason;
 
-use crate::{RemoteColumn, RemoteLiteral};
+use crate::{AggregateFunction, RemoteColumn, RemoteFunction, RemoteLiteral};
 
 /// What differs between SQL sources in writing down a [`crate::RemoteQuery`].
 ///
@@ -54,6 +55,30 @@ pub trait Dialect: Debug + Send + Sync {
     fn cast(&self, expression: &str, type_name: &str) -> String {
         format!("CAST({expression} AS {type_name})")
     }
+
+    /// The type that has room for just the values of an Arrow type; `None` where there is none.
+    fn type_name(&self, data_type: &DataType) -> Option<String>;
+
+    /// Prints a call of a function.
+    fn write_function(&self, function: &RemoteFunction, argument: &str) -> String;
+
+    /// Prints a quotient of exact numbers, cut off behind so many digits after the point. The dividend is an operand.
+    fn write_quotient(&self, dividend: &str, divisor: &str, places: u8) -> String;
+
+    /// The name of a function over the rows of a group.
+    fn aggregate_name(&self, function: AggregateFunction) -> &'static str {
+        match function {
+            AggregateFunction::Count => "count",
+            AggregateFunction::Sum => "sum",
+            AggregateFunction::Min => "min",
+            AggregateFunction::Max => "max",
+            AggregateFunction::BoolAnd => "bool_and",
+            AggregateFunction::BoolOr => "bool_or",
+        }
+    }
+
+    /// Whether the source tells a column of a result by all of this name, and not only by its beginning.
+    fn keeps_name(&self, name: &str) -> bool;
 
     /// What stands between `SELECT` and `FROM` when only the number of rows matters.
     fn empty_select_list(&self) -> &'static str {

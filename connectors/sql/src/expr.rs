@@ -1,6 +1,24 @@
-//! The closed vocabulary of remote predicates.
+//! The closed vocabulary of what a source can be asked to compute.
 
-use crate::RemoteLiteral;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{RemoteLiteral, RemoteQuery};
+
+/// Which of the relations of a query a column is of. No two relations of a process have the same; what they are called
+/// in the SQL is decided when it is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(u64);
+
+impl SourceId {
+    /// The relation of an expression that is printed by itself.
+    pub const ALONE: Self = Self(0);
+
+    /// A relation that there was not before.
+    pub fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// A comparison operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +35,8 @@ pub enum CompareOp {
     Gt,
     /// `>=`
     GtEq,
+    /// `IS NOT DISTINCT FROM`
+    NotDistinct,
 }
 
 impl CompareOp {
@@ -29,6 +49,7 @@ impl CompareOp {
             Self::LtEq => "<=",
             Self::Gt => ">",
             Self::GtEq => ">=",
+            Self::NotDistinct => "IS NOT DISTINCT FROM",
         }
     }
 
@@ -36,28 +57,43 @@ impl CompareOp {
     #[must_use]
     pub fn flipped(self) -> Self {
         match self {
-            Self::Eq => Self::Eq,
-            Self::NotEq => Self::NotEq,
             Self::Lt => Self::Gt,
             Self::LtEq => Self::GtEq,
             Self::Gt => Self::Lt,
             Self::GtEq => Self::LtEq,
+            Self::Eq | Self::NotEq | Self::NotDistinct => self,
         }
     }
 
     /// Whether the result depends on an order and not only on equality.
     pub fn is_ordering(self) -> bool {
-        !matches!(self, Self::Eq | Self::NotEq)
+        matches!(self, Self::Lt | Self::LtEq | Self::Gt | Self::GtEq)
     }
 }
 
-/// One side of a comparison.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Operand {
-    /// A column, by name.
-    Column(String),
-    /// A value.
-    Literal(RemoteLiteral),
+/// An operator of arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArithmeticOp {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/` of floating-point numbers
+    Divide,
+}
+
+impl ArithmeticOp {
+    /// The operator as SQL writes it.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+        }
+    }
 }
 
 /// The value that `IS [NOT] ...` asks for.
@@ -82,11 +118,59 @@ impl TruthValue {
     }
 }
 
-/// A predicate that a source can be asked. Its truth is three-valued, as SQL's.
+/// A field of a date or a timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatePart {
+    /// The year of the astronomers, who count a year 0.
+    Year,
+    /// 1 to 4.
+    Quarter,
+    /// 1 to 12.
+    Month,
+    /// 1 to 31.
+    Day,
+}
+
+/// A function of one value of each row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RemoteFunction {
+    /// A field of a date or a timestamp, as an integer of 4 bytes.
+    DatePart(DatePart),
+    /// The characters of a text from a position on, which counts from 1; at most so many.
+    Substring(i64, Option<i64>),
+    /// How many characters a text has, as an integer of 4 bytes.
+    CharacterLength,
+}
+
+/// A function over the rows of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AggregateFunction {
+    /// The number of rows, or of values that are not NULL.
+    Count,
+    /// The sum.
+    Sum,
+    /// The least value.
+    Min,
+    /// The greatest value.
+    Max,
+    /// Whether all are true.
+    BoolAnd,
+    /// Whether one is true.
+    BoolOr,
+}
+
+/// What a source computes. A predicate's truth is three-valued, as SQL's.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RemoteExpr {
-    /// A boolean column standing alone.
-    Column(String),
+    /// A column of a relation, by name.
+    Column {
+        /// The relation.
+        source: SourceId,
+        /// The name.
+        name: String,
+    },
+    /// A value.
+    Literal(RemoteLiteral),
     /// `TRUE`, `FALSE` or, for `None`, a NULL of type boolean.
     Constant(Option<bool>),
     /// A comparison.
@@ -94,9 +178,9 @@ pub enum RemoteExpr {
         /// The operator.
         op: CompareOp,
         /// What stands on the left.
-        left: Operand,
+        left: Box<RemoteExpr>,
         /// What stands on the right.
-        right: Operand,
+        right: Box<RemoteExpr>,
         /// The collation that makes a comparison of texts go by bytes, where the source's own does not.
         collation: Option<String>,
     },
@@ -106,23 +190,23 @@ pub enum RemoteExpr {
     Or(Vec<RemoteExpr>),
     /// The part is false.
     Not(Box<RemoteExpr>),
-    /// `column IS NULL`
-    IsNull(String),
-    /// `column IS NOT NULL`
-    IsNotNull(String),
-    /// `column [NOT] IN (values)`
+    /// `operand IS NULL`
+    IsNull(Box<RemoteExpr>),
+    /// `operand IS NOT NULL`
+    IsNotNull(Box<RemoteExpr>),
+    /// `operand [NOT] IN (values)`
     In {
-        /// The column.
-        column: String,
+        /// What is looked for.
+        operand: Box<RemoteExpr>,
         /// At least one; NULLs keep their three-valued meaning.
         values: Vec<RemoteLiteral>,
         /// `NOT IN`
         negated: bool,
     },
-    /// `column [NOT] BETWEEN low AND high`
+    /// `operand [NOT] BETWEEN low AND high`
     Between {
-        /// The column.
-        column: String,
+        /// What is between, or is not.
+        operand: Box<RemoteExpr>,
         /// The least value.
         low: RemoteLiteral,
         /// The greatest value.
@@ -132,10 +216,10 @@ pub enum RemoteExpr {
         /// As in [`RemoteExpr::Compare`].
         collation: Option<String>,
     },
-    /// `column [NOT] LIKE pattern ESCAPE escape`
+    /// `operand [NOT] LIKE pattern ESCAPE escape`
     Like {
-        /// The column.
-        column: String,
+        /// The text.
+        operand: Box<RemoteExpr>,
         /// The pattern.
         pattern: RemoteLiteral,
         /// The character that takes the meaning of `%`, `_` and itself away.
@@ -143,13 +227,118 @@ pub enum RemoteExpr {
         /// `NOT LIKE`
         negated: bool,
     },
-    /// `column IS [NOT] TRUE | FALSE | UNKNOWN`
+    /// `operand IS [NOT] TRUE | FALSE | UNKNOWN`
     Truth {
-        /// A boolean column.
-        column: String,
+        /// A truth value.
+        operand: Box<RemoteExpr>,
         /// What is asked for.
         value: TruthValue,
         /// `IS NOT`
         negated: bool,
     },
+    /// Arithmetic on two values of types that the source combines without converting either.
+    Arithmetic {
+        /// The operator.
+        op: ArithmeticOp,
+        /// What stands on the left.
+        left: Box<RemoteExpr>,
+        /// What stands on the right.
+        right: Box<RemoteExpr>,
+    },
+    /// A quotient of exact numbers, cut off behind so many digits after the point, toward zero. NULL where the dividend
+    /// is; an error where the divisor is 0.
+    Quotient {
+        /// What is divided.
+        dividend: Box<RemoteExpr>,
+        /// By what.
+        divisor: Box<RemoteExpr>,
+        /// The digits that stay behind the point.
+        places: u8,
+    },
+    /// A conversion to a type, as the source writes it.
+    Cast {
+        /// What is converted.
+        operand: Box<RemoteExpr>,
+        /// The type.
+        type_name: String,
+    },
+    /// `CASE WHEN condition THEN value ... [ELSE value] END`. At least one branch.
+    Case {
+        /// Conditions and values.
+        branches: Vec<(RemoteExpr, RemoteExpr)>,
+        /// The value where no condition holds; NULL without it.
+        otherwise: Option<Box<RemoteExpr>>,
+    },
+    /// The first that is not NULL. At least one.
+    Coalesce(Vec<RemoteExpr>),
+    /// A function of one value.
+    Function {
+        /// The function.
+        function: RemoteFunction,
+        /// Its argument.
+        argument: Box<RemoteExpr>,
+    },
+    /// A function over the rows of a group.
+    Aggregate {
+        /// The function.
+        function: AggregateFunction,
+        /// Its argument; none for `count(*)`.
+        argument: Option<Box<RemoteExpr>>,
+        /// Each value only once.
+        distinct: bool,
+        /// Of which rows.
+        filter: Option<Box<RemoteExpr>>,
+        /// As in [`RemoteExpr::Compare`].
+        collation: Option<String>,
+    },
+    /// Whether a query, which may name columns of the relations around it, has a row.
+    Exists {
+        /// The query.
+        query: Box<RemoteQuery>,
+        /// `NOT EXISTS`
+        negated: bool,
+    },
+}
+
+impl RemoteExpr {
+    /// A column of a relation.
+    pub fn column(source: SourceId, name: impl Into<String>) -> Self {
+        Self::Column { source, name: name.into() }
+    }
+
+    /// Whether a function over the rows of a group is called in it.
+    pub(crate) fn has_aggregate(&self) -> bool {
+        matches!(self, Self::Aggregate { .. }) || self.operands().into_iter().any(Self::has_aggregate)
+    }
+
+    /// How many operators, columns and literals it has.
+    pub(crate) fn parts(&self) -> usize {
+        1 + self.operands().into_iter().map(Self::parts).sum::<usize>()
+    }
+
+    /// What it is computed from, without the query of an EXISTS.
+    pub(crate) fn operands(&self) -> Vec<&Self> {
+        match self {
+            Self::Column { .. } | Self::Literal(_) | Self::Constant(_) | Self::Exists { .. } => Vec::new(),
+            Self::Compare { left, right, .. } | Self::Arithmetic { left, right, .. } => vec![left, right],
+            Self::Quotient { dividend, divisor, .. } => vec![dividend, divisor],
+            Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) => parts.iter().collect(),
+            Self::Not(operand)
+            | Self::IsNull(operand)
+            | Self::IsNotNull(operand)
+            | Self::In { operand, .. }
+            | Self::Between { operand, .. }
+            | Self::Like { operand, .. }
+            | Self::Truth { operand, .. }
+            | Self::Cast { operand, .. }
+            | Self::Function { argument: operand, .. } => vec![operand],
+            Self::Case { branches, otherwise } => {
+                let branches = branches.iter().flat_map(|(condition, value)| [condition, value]);
+                branches.chain(otherwise.as_deref()).collect()
+            }
+            Self::Aggregate { argument, filter, .. } => {
+                argument.iter().chain(filter).map(|part| part.as_ref()).collect()
+            }
+        }
+    }
 }

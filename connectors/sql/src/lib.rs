@@ -19,17 +19,24 @@ mod calendar;
 mod column;
 mod dialect;
 mod expr;
+mod fold;
 mod literal;
 mod lower;
 mod postgres;
 mod query;
 mod render;
+mod statement;
+mod typed;
 
 pub use column::RemoteColumn;
 pub use dialect::Dialect;
-pub use expr::{CompareOp, Operand, RemoteExpr, TruthValue};
+pub use expr::{
+    AggregateFunction, ArithmeticOp, CompareOp, DatePart, RemoteExpr, RemoteFunction, SourceId, TruthValue,
+};
+pub use fold::{JoinOn, JoinSide};
 pub use literal::{RemoteLiteral, RemoteValue};
 pub use lower::limits;
-pub use lower::{judge, lower};
+pub use lower::{Predicate, judge, lower, lower_aggregate, lower_value};
 pub use postgres::PostgresDialect;
-pub use query::{RemoteQuery, SelectColumn};
+pub use query::{From, JoinKind, Output, RemoteQuery, SortKey};
+pub use typed::{Scope, Typed, Vocabulary};

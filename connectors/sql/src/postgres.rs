@@ -7,11 +7,15 @@ mod literal;
 #[cfg(test)]
 mod tests;
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use portolan_connector::Reason;
 
 use crate::calendar::{Day, MICROS_PER_DAY, time_text};
-use crate::{Dialect, RemoteColumn, RemoteLiteral, RemoteValue};
+use crate::{DatePart, Dialect, RemoteColumn, RemoteFunction, RemoteLiteral, RemoteValue};
+
+/// Bytes of a name that PostgreSQL keeps (`NAMEDATALEN` less one).
+const NAME_BYTES_MAX: usize = 63;
 
 /// PostgreSQL, version 12 or later.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,6 +94,43 @@ impl Dialect for PostgresDialect {
 
     fn cast(&self, expression: &str, type_name: &str) -> String {
         format!("{expression}::{type_name}")
+    }
+
+    fn type_name(&self, data_type: &DataType) -> Option<String> {
+        Some(match data_type {
+            DataType::Boolean => "boolean".to_owned(),
+            DataType::Int16 => "int2".to_owned(),
+            DataType::Int32 => "int4".to_owned(),
+            DataType::Int64 => "int8".to_owned(),
+            DataType::Float32 => "float4".to_owned(),
+            DataType::Float64 => "float8".to_owned(),
+            DataType::Decimal128(precision, scale) => format!("numeric({precision},{scale})"),
+            _ => return None,
+        })
+    }
+
+    fn write_function(&self, function: &RemoteFunction, argument: &str) -> String {
+        match function {
+            // PostgreSQL has no year 0: before 1 AD it counts -1, -2 where the engine counts 0, -1.
+            RemoteFunction::DatePart(DatePart::Year) => {
+                format!("(EXTRACT(year FROM {argument}) + CASE WHEN {argument} < '0001-01-01' THEN 1 ELSE 0 END)::int4")
+            }
+            RemoteFunction::DatePart(DatePart::Quarter) => format!("EXTRACT(quarter FROM {argument})::int4"),
+            RemoteFunction::DatePart(DatePart::Month) => format!("EXTRACT(month FROM {argument})::int4"),
+            RemoteFunction::DatePart(DatePart::Day) => format!("EXTRACT(day FROM {argument})::int4"),
+            RemoteFunction::Substring(from, None) => format!("substr({argument}, {from})"),
+            RemoteFunction::Substring(from, Some(length)) => format!("substr({argument}, {from}, {length})"),
+            RemoteFunction::CharacterLength => format!("char_length({argument})"),
+        }
+    }
+
+    /// `/` rounds to a number of digits that depends on its operands; `div` gives the whole part of the quotient.
+    fn write_quotient(&self, dividend: &str, divisor: &str, places: u8) -> String {
+        format!("(div({dividend} * 1e{places}::numeric, {divisor}) * 1e-{places}::numeric)")
+    }
+
+    fn keeps_name(&self, name: &str) -> bool {
+        name.len() <= NAME_BYTES_MAX && self.check_identifier(name).is_ok()
     }
 
     /// `SELECT FROM t` is allowed, and returns rows without columns.

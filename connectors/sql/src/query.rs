@@ -1,90 +1,137 @@
-//! A whole remote query.
+//! A whole remote query: one SELECT over tables, joins and other queries.
 
 use portolan_connector::Reason;
 
-use crate::{Dialect, RemoteExpr};
+use crate::{Dialect, RemoteExpr, SourceId, Typed};
+
+/// How two relations are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// The pairs for which the condition holds.
+    Inner,
+    /// And the rows of the left side that have no partner.
+    Left,
+    /// And the rows of the right side that have no partner.
+    Right,
+    /// And the rows of either side that have no partner.
+    Full,
+}
+
+/// Where the rows come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum From {
+    /// A table.
+    Table {
+        /// What its columns refer to it by.
+        source: SourceId,
+        /// The schema. Empty for a source that has none.
+        schema: String,
+        /// The table.
+        table: String,
+    },
+    /// The rows of other queries, one after the other. At least one.
+    Queries {
+        /// What columns refer to them by.
+        source: SourceId,
+        /// The queries. All have as many columns, of the same types.
+        queries: Vec<RemoteQuery>,
+    },
+    /// Two relations side by side.
+    Join {
+        /// How.
+        kind: JoinKind,
+        /// One.
+        left: Box<From>,
+        /// The other.
+        right: Box<From>,
+        /// AND-ed together; empty for all pairs.
+        on: Vec<RemoteExpr>,
+    },
+}
 
 /// A column of the result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SelectColumn {
-    /// The column's name, in the source and in the result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// The name that the engine has for it. The source may be told another.
     pub name: String,
-    /// The type to which the source converts the column before it sends it, as the source writes it.
-    pub cast: Option<String>,
+    /// What it is.
+    pub value: Typed,
 }
 
-impl SelectColumn {
-    /// The column as it is.
-    pub fn plain(name: impl Into<String>) -> Self {
-        Self { name: name.into(), cast: None }
-    }
-
-    /// The column converted by the source, such as an enumeration to `text`.
-    pub fn cast(name: impl Into<String>, type_name: impl Into<String>) -> Self {
-        Self { name: name.into(), cast: Some(type_name.into()) }
-    }
+/// A key of the order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SortKey {
+    /// By what.
+    pub value: RemoteExpr,
+    /// The collation that orders texts by their bytes, where the source's own does not.
+    pub collation: Option<String>,
+    /// The greatest first.
+    pub descending: bool,
+    /// NULL before everything else.
+    pub nulls_first: bool,
 }
 
-/// One scan of one table.
+/// One SELECT.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemoteQuery {
-    /// The schema. Empty for a source that has none.
-    pub schema: String,
-    /// The table.
-    pub table: String,
-    /// The columns to return, in order. Empty when only the number of rows matters.
-    pub select: Vec<SelectColumn>,
+    /// Where the rows come from.
+    pub from: From,
     /// AND-ed together.
     pub filter: Vec<RemoteExpr>,
+    /// The keys of the groups, where rows are grouped; none for one group of all rows.
+    pub group: Option<Vec<RemoteExpr>>,
+    /// Conditions on groups, AND-ed together.
+    pub having: Vec<RemoteExpr>,
+    /// Each row of the result once.
+    pub distinct: bool,
+    /// The columns to return, in order. Empty when only the number of rows matters.
+    pub outputs: Vec<Output>,
+    /// The order.
+    pub order: Vec<SortKey>,
+    /// How many rows to leave out first.
+    pub offset: usize,
     /// At most this many rows.
     pub limit: Option<usize>,
 }
 
 impl RemoteQuery {
-    /// All rows of a table and none of its columns.
-    pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
-        Self { schema: schema.into(), table: table.into(), select: Vec::new(), filter: Vec::new(), limit: None }
+    /// All rows of a relation and none of its columns.
+    pub fn over(from: From) -> Self {
+        Self {
+            from,
+            filter: Vec::new(),
+            group: None,
+            having: Vec::new(),
+            distinct: false,
+            outputs: Vec::new(),
+            order: Vec::new(),
+            offset: 0,
+            limit: None,
+        }
     }
 
-    /// Whether the source can have such names at all. Names that came from the source's own catalog always pass.
-    pub fn check(&self, dialect: &dyn Dialect) -> Result<(), Reason> {
-        let columns = self.select.iter().map(|column| &column.name);
-        [&self.schema, &self.table].into_iter().chain(columns).try_for_each(|name| dialect.check_identifier(name))
+    /// All rows of a table and none of its columns.
+    pub fn table(source: SourceId, schema: impl Into<String>, table: impl Into<String>) -> Self {
+        Self::over(From::Table { source, schema: schema.into(), table: table.into() })
+    }
+
+    /// Adds a column to the result.
+    pub fn push(&mut self, value: Typed) {
+        self.outputs.push(Output { name: value.column.name.clone(), value });
     }
 
     /// The query as SQL, without a semicolon.
     pub fn render(&self, dialect: &dyn Dialect) -> String {
-        let select = self.select.iter().map(|column| render_column(column, dialect)).collect::<Vec<_>>().join(", ");
-        let select = if select.is_empty() { dialect.empty_select_list() } else { &select };
-        let mut sql = String::from("SELECT ");
-        if !select.is_empty() {
-            sql.push_str(select);
-            sql.push(' ');
-        }
-        sql.push_str("FROM ");
-        if !self.schema.is_empty() {
-            sql.push_str(&dialect.quote_identifier(&self.schema));
-            sql.push('.');
-        }
-        sql.push_str(&dialect.quote_identifier(&self.table));
-        let mut keyword = " WHERE ";
-        for conjunct in &self.filter {
-            sql.push_str(keyword);
-            sql.push_str(&conjunct.render_part(dialect));
-            keyword = " AND ";
-        }
-        if let Some(rows) = self.limit {
-            sql.push(' ');
-            sql.push_str(&dialect.limit(rows));
-        }
-        sql
+        self.printer(dialect).query(self, true)
     }
-}
 
-fn render_column(column: &SelectColumn, dialect: &dyn Dialect) -> String {
-    let name = dialect.quote_identifier(&column.name);
-    match &column.cast {
-        None => name,
-        Some(type_name) => format!("{} AS {name}", dialect.cast(&name, type_name)),
+    /// Whether the source can have such names at all. Names that came from the source's own catalog always pass.
+    pub fn check(&self, dialect: &dyn Dialect) -> Result<(), Reason> {
+        let From::Table { schema, table, .. } = &self.from else { return Ok(()) };
+        let columns = self.outputs.iter().filter_map(|output| match &output.value.expr {
+            RemoteExpr::Column { name, .. } => Some(name),
+            _ => None,
+        });
+        [schema, table].into_iter().chain(columns).try_for_each(|name| dialect.check_identifier(name))
     }
 }

@@ -1,72 +1,153 @@
-//! Printing predicates.
+//! Printing expressions.
 
-use crate::{Dialect, Operand, RemoteExpr, RemoteLiteral};
+use std::collections::HashMap;
+
+use crate::{Dialect, RemoteExpr, RemoteLiteral, SourceId};
+
+/// Prints the parts of one statement.
+pub(crate) struct Printer<'a> {
+    pub(crate) dialect: &'a dyn Dialect,
+    /// What the relations are called. Columns of others are printed without a qualifier.
+    pub(crate) aliases: HashMap<SourceId, String>,
+}
 
 impl RemoteExpr {
-    /// The predicate as SQL, as it stands alone after `WHERE`.
+    /// The expression as SQL, as it stands alone, its columns without qualifiers.
     pub fn render(&self, dialect: &dyn Dialect) -> String {
-        match self {
-            Self::Column(name) => dialect.quote_identifier(name),
-            Self::Constant(value) => dialect.write_constant(*value),
-            Self::Compare { op, left, right, collation } => {
-                let right_text = operand(right, dialect);
-                let left_text = collated(operand(left, dialect), collation.as_deref(), dialect);
-                format!("{left_text} {} {right_text}", op.symbol())
+        Printer { dialect, aliases: HashMap::new() }.expression(self)
+    }
+}
+
+impl Printer<'_> {
+    /// The expression as it stands alone.
+    pub(crate) fn expression(&self, expression: &RemoteExpr) -> String {
+        match expression {
+            RemoteExpr::Column { source, name } => self.column(*source, name),
+            RemoteExpr::Literal(literal) => self.dialect.write_literal(literal),
+            RemoteExpr::Constant(value) => self.dialect.write_constant(*value),
+            RemoteExpr::Compare { op, left, right, collation } => {
+                let left = self.collated(self.operand(left), collation.as_deref());
+                format!("{left} {} {}", op.symbol(), self.operand(right))
             }
-            Self::And(parts) => joined(parts, " AND ", dialect),
-            Self::Or(parts) => joined(parts, " OR ", dialect),
-            Self::Not(part) => format!("NOT ({})", part.render(dialect)),
-            Self::IsNull(name) => format!("{} IS NULL", dialect.quote_identifier(name)),
-            Self::IsNotNull(name) => format!("{} IS NOT NULL", dialect.quote_identifier(name)),
-            Self::In { column, values, negated } => {
-                let values: Vec<_> = values.iter().map(|value| dialect.write_literal(value)).collect();
-                format!("{} {}IN ({})", dialect.quote_identifier(column), not(*negated), values.join(", "))
+            RemoteExpr::And(parts) => self.joined(parts, " AND "),
+            RemoteExpr::Or(parts) => self.joined(parts, " OR "),
+            RemoteExpr::Not(part) => format!("NOT ({})", self.expression(part)),
+            RemoteExpr::IsNull(operand) => format!("{} IS NULL", self.operand(operand)),
+            RemoteExpr::IsNotNull(operand) => format!("{} IS NOT NULL", self.operand(operand)),
+            RemoteExpr::In { operand, values, negated } => {
+                let values: Vec<_> = values.iter().map(|value| self.dialect.write_literal(value)).collect();
+                format!("{} {}IN ({})", self.operand(operand), not(*negated), values.join(", "))
             }
-            Self::Between { column, low, high, negated, collation } => {
-                let column = collated(dialect.quote_identifier(column), collation.as_deref(), dialect);
-                let [low, high] = [low, high].map(|bound: &RemoteLiteral| dialect.write_literal(bound));
-                format!("{column} {}BETWEEN {low} AND {high}", not(*negated))
+            RemoteExpr::Between { operand, low, high, negated, collation } => {
+                let operand = self.collated(self.operand(operand), collation.as_deref());
+                let [low, high] = [low, high].map(|bound: &RemoteLiteral| self.dialect.write_literal(bound));
+                format!("{operand} {}BETWEEN {low} AND {high}", not(*negated))
             }
-            Self::Like { column, pattern, escape, negated } => format!(
+            RemoteExpr::Like { operand, pattern, escape, negated } => format!(
                 "{} {}LIKE {} ESCAPE {}",
-                dialect.quote_identifier(column),
+                self.operand(operand),
                 not(*negated),
-                dialect.write_literal(pattern),
-                dialect.write_text(escape.encode_utf8(&mut [0; 4])),
+                self.dialect.write_literal(pattern),
+                self.dialect.write_text(escape.encode_utf8(&mut [0; 4])),
             ),
-            Self::Truth { column, value, negated } => {
-                format!("{} IS {}{}", dialect.quote_identifier(column), not(*negated), value.symbol())
+            RemoteExpr::Truth { operand, value, negated } => {
+                format!("{} IS {}{}", self.operand(operand), not(*negated), value.symbol())
+            }
+            RemoteExpr::Arithmetic { op, left, right } => {
+                format!("{} {} {}", self.operand(left), op.symbol(), self.operand(right))
+            }
+            RemoteExpr::Quotient { dividend, divisor, places } => {
+                self.dialect.write_quotient(&self.operand(dividend), &self.expression(divisor), *places)
+            }
+            RemoteExpr::Cast { operand, type_name } => self.dialect.cast(&self.operand(operand), type_name),
+            RemoteExpr::Case { branches, otherwise } => {
+                let mut text = String::from("CASE");
+                for (condition, value) in branches {
+                    text.push_str(&format!(" WHEN {} THEN {}", self.expression(condition), self.expression(value)));
+                }
+                if let Some(value) = otherwise {
+                    text.push_str(&format!(" ELSE {}", self.expression(value)));
+                }
+                text.push_str(" END");
+                text
+            }
+            RemoteExpr::Coalesce(parts) => {
+                let parts: Vec<_> = parts.iter().map(|part| self.expression(part)).collect();
+                format!("coalesce({})", parts.join(", "))
+            }
+            RemoteExpr::Function { function, argument } => {
+                self.dialect.write_function(function, &self.expression(argument))
+            }
+            RemoteExpr::Aggregate { function, argument, distinct, filter, collation } => {
+                let argument = argument.as_ref().map(|argument| {
+                    let operand = self.expression(argument);
+                    match collation {
+                        Some(collation) => self.collated(self.operand(argument), Some(collation)),
+                        None => operand,
+                    }
+                });
+                let argument = argument.as_deref().unwrap_or("*");
+                let each = if *distinct { "DISTINCT " } else { "" };
+                let call = format!("{}({each}{argument})", self.dialect.aggregate_name(*function));
+                match filter {
+                    Some(filter) => format!("{call} FILTER (WHERE {})", self.expression(filter)),
+                    None => call,
+                }
+            }
+            RemoteExpr::Exists { query, negated } => {
+                format!("{}EXISTS ({})", not(*negated), self.query(query, false))
             }
         }
     }
 
-    /// The predicate as a part of a larger one: in parentheses where its operators bind less tightly than `AND`,
-    /// and everywhere else where a reader could doubt it.
-    pub(crate) fn render_part(&self, dialect: &dyn Dialect) -> String {
-        let text = self.render(dialect);
-        match self {
-            Self::And(_) | Self::Or(_) | Self::Between { .. } => format!("({text})"),
+    /// The expression as a part of a larger condition: in parentheses where its operators bind less tightly than
+    /// `AND`, and everywhere else where a reader could doubt it.
+    pub(crate) fn part(&self, expression: &RemoteExpr) -> String {
+        let text = self.expression(expression);
+        match expression {
+            RemoteExpr::And(_) | RemoteExpr::Or(_) | RemoteExpr::Between { .. } => format!("({text})"),
             _ => text,
         }
     }
-}
 
-fn operand(operand: &Operand, dialect: &dyn Dialect) -> String {
-    match operand {
-        Operand::Column(name) => dialect.quote_identifier(name),
-        Operand::Literal(literal) => dialect.write_literal(literal),
+    /// The expression as an operand: in parentheses unless it is one word, one call or one literal.
+    fn operand(&self, expression: &RemoteExpr) -> String {
+        let text = self.expression(expression);
+        match expression {
+            RemoteExpr::Column { .. }
+            | RemoteExpr::Literal(_)
+            | RemoteExpr::Constant(_)
+            | RemoteExpr::Cast { .. }
+            | RemoteExpr::Coalesce(_)
+            | RemoteExpr::Function { .. }
+            | RemoteExpr::Aggregate { filter: None, .. } => text,
+            _ => format!("({text})"),
+        }
     }
-}
 
-fn collated(operand: String, collation: Option<&str>, dialect: &dyn Dialect) -> String {
-    match collation {
-        Some(collation) => dialect.collate(&operand, collation),
-        None => operand,
+    fn column(&self, source: SourceId, name: &str) -> String {
+        let name = self.dialect.quote_identifier(name);
+        match self.aliases.get(&source) {
+            Some(alias) => format!("{alias}.{name}"),
+            None => name,
+        }
     }
-}
 
-fn joined(parts: &[RemoteExpr], separator: &str, dialect: &dyn Dialect) -> String {
-    parts.iter().map(|part| part.render_part(dialect)).collect::<Vec<_>>().join(separator)
+    pub(crate) fn collated(&self, operand: String, collation: Option<&str>) -> String {
+        match collation {
+            Some(collation) => self.dialect.collate(&operand, collation),
+            None => operand,
+        }
+    }
+
+    fn joined(&self, parts: &[RemoteExpr], separator: &str) -> String {
+        parts.iter().map(|part| self.part(part)).collect::<Vec<_>>().join(separator)
+    }
+
+    /// An operand that is to be sorted by.
+    pub(crate) fn sort_operand(&self, expression: &RemoteExpr, collation: Option<&str>) -> String {
+        self.collated(self.operand(expression), collation)
+    }
 }
 
 fn not(negated: bool) -> &'static str {

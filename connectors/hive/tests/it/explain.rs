@@ -144,7 +144,7 @@ async fn a_limit_folds_when_every_filter_is_exact() {
     let lake = Lake::new();
     lake.write("s/t/y=1/f", vec![("n", integers([1]))]);
     let table = Engine::new(lake.connector("").unwrap()).table("t").await.unwrap();
-    let filter = |verdict| PushedFilter { expression: col("y").eq(lit(1_i64)), verdict };
+    let filter = |verdict| PushedFilter::new(col("y").eq(lit(1_i64)), verdict);
     let request = |verdict| ScanRequest { filters: vec![filter(verdict)], ..ScanRequest::default() };
     assert_eq!(table.fold(&request(Verdict::Exact), &Fold::Limit(5)).unwrap().limit, Some(5));
     assert!(table.fold(&request(Verdict::Pruning), &Fold::Limit(5)).is_err());

@@ -212,10 +212,7 @@ impl TableProvider for Table {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let pushed = filters
-            .iter()
-            .map(|filter| PushedFilter { expression: filter.clone(), verdict: self.table.judge(filter) })
-            .collect();
+        let pushed = filters.iter().map(|filter| PushedFilter::new(filter.clone(), self.table.judge(filter))).collect();
         let all = (0..self.table.columns().len()).collect();
         let mut request = ScanRequest { projection: projection.cloned().unwrap_or(all), filters: pushed, limit: None };
         if let (Some(limit), true) = (limit, self.query.pushdown)
@@ -248,6 +245,7 @@ impl TableProvider for Table {
             tables: vec![self.table.name().clone()],
             filters: Vec::new(),
             folded: Vec::new(),
+            unfolded: Vec::new(),
             request: plan.request.clone(),
             columns: Vec::new(),
             columns_total: 0,

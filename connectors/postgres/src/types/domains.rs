@@ -10,6 +10,8 @@ pub(crate) const INTEGER: Domain = Domain("integer");
 pub(crate) const FLOAT: Domain = Domain("float");
 /// `numeric`, as a decimal
 pub(crate) const NUMERIC: Domain = Domain("numeric");
+/// `numeric` without a declared precision, as the decimal that the catalog says
+pub(crate) const NUMERIC_UNDECLARED: Domain = Domain("numeric (no declared precision)");
 /// `numeric` that the engine sees as text or as a float, by the catalog's property
 pub(crate) const NUMERIC_CONVERTED: Domain = Domain("numeric as varchar or double");
 /// `text`, `varchar`, `name`, under a deterministic collation

@@ -1,7 +1,9 @@
 //! From a column's type in PostgreSQL to its wire format, its domain, and the type of literals compared with it.
 
 use super::numeric::{Decimal, declaration};
+use super::wire::UTC;
 use super::{NumericMapping, Wire, domains};
+use arrow::datatypes::{DataType, TimeUnit};
 use portolan_connector::Domain;
 
 /// A type as the system catalogs describe it, domains resolved to what they are based on.
@@ -124,12 +126,41 @@ fn base(of: &PostgresType, circumstances: Circumstances) -> Result<Mapped, Strin
 
 fn numeric(typmod: i32, mapping: NumericMapping) -> Mapped {
     let declared = declaration(typmod).and_then(|(precision, scale)| Decimal::of_declaration(precision, scale));
-    let wire = match (declared, mapping) {
-        (Some(decimal), _) | (None, NumericMapping::Decimal(decimal)) => decimal.wire(),
+    let (wire, domain) = match (declared, mapping) {
+        (Some(decimal), _) => (decimal.wire(), domains::NUMERIC),
+        (None, NumericMapping::Decimal(decimal)) => (decimal.wire(), domains::NUMERIC_UNDECLARED),
         (None, NumericMapping::Varchar) => return Mapped::new(Wire::NumericText, domains::NUMERIC_CONVERTED),
         (None, NumericMapping::Double) => return Mapped::new(Wire::NumericDouble, domains::NUMERIC_CONVERTED),
     };
-    Mapped::new(wire, domains::NUMERIC).literals("numeric")
+    Mapped::new(wire, domain).literals("numeric")
+}
+
+/// What PostgreSQL computes of an Arrow type; `None` where it computes nothing that the engine could read back.
+pub(crate) fn computed(data_type: &DataType) -> Option<Mapped> {
+    Some(match data_type {
+        DataType::Boolean => Mapped::new(Wire::Bool, domains::BOOLEAN),
+        DataType::Int16 => Mapped::new(Wire::Int2, domains::INTEGER).literals("int2"),
+        DataType::Int32 => Mapped::new(Wire::Int4, domains::INTEGER).literals("int4"),
+        DataType::Int64 => Mapped::new(Wire::Int8, domains::INTEGER).literals("int8"),
+        DataType::Float32 => Mapped::new(Wire::Float4, domains::FLOAT).literals("float4"),
+        DataType::Float64 => Mapped::new(Wire::Float8, domains::FLOAT).literals("float8"),
+        DataType::Decimal128(precision, scale) => {
+            Mapped::new(Wire::Decimal { precision: *precision, scale: *scale }, domains::NUMERIC).literals("numeric")
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            Mapped::new(Wire::Text, domains::TEXT).literals("text")
+        }
+        DataType::Binary => Mapped::new(Wire::Bytea, domains::BYTEA).literals("bytea"),
+        DataType::Date32 => Mapped::new(Wire::Date, domains::DATE).literals("date"),
+        DataType::Time64(TimeUnit::Microsecond) => Mapped::new(Wire::Time, domains::TIME).literals("time"),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => {
+            Mapped::new(Wire::Timestamp, domains::TIMESTAMP).literals("timestamp")
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if **zone == *UTC => {
+            Mapped::new(Wire::Timestamptz, domains::TIMESTAMPTZ).literals("timestamptz")
+        }
+        _ => return None,
+    })
 }
 
 fn quoted(name: &str) -> String {

@@ -110,7 +110,7 @@ pub(crate) fn request(table: &Arc<dyn ConnectorTable>, columns: &[&str], filters
         projection: columns.iter().map(index).collect(),
         filters: filters
             .into_iter()
-            .map(|expression| PushedFilter { verdict: table.judge(&expression), expression })
+            .map(|expression| PushedFilter::new(expression.clone(), table.judge(&expression)))
             .collect(),
         limit: None,
     }

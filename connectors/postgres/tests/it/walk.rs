@@ -219,6 +219,22 @@ async fn no_rule_breaks() {
     let mut report = walk(database.connector_with("numeric = 'varchar'")).await;
     // A database has one encoding; the rules for the others are walked below.
     report.violations.retain(|violation| !violation.rule.contains("not in UTF8"));
+    // A catalog reads numerics without a declared precision in one way; the next test reads them in another.
+    report.violations.retain(|violation| !violation.rule.contains("no declared precision"));
+    report.assert_clean();
+}
+
+#[tokio::test]
+async fn no_rule_breaks_for_a_numeric_without_a_declared_precision() {
+    let database = Database::with(
+        "CREATE TABLE w (nc numeric); INSERT INTO w VALUES (0), (1.50), (1.5), (-1.5), (0.0000000001), (1e20), (NULL), (7)",
+    );
+    let connector = database.connector_with("numeric = 'decimal(38,10)'");
+    let w = table(&connector, "public", "w").await;
+    let decimals = ["0", "1.5", "-1.5", "0.0000000001", "100000000000000000000", "7.5"].map(utf8);
+    let probed = Domain("numeric (no declared precision)");
+    let mut report = Walk::new(Subject::new(connector, w)).probe(probed, ["nc"], decimals).run().await.unwrap();
+    report.violations.retain(|violation| violation.rule.contains("no declared precision"));
     report.assert_clean();
 }
 

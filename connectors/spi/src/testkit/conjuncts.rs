@@ -44,12 +44,8 @@ pub(super) fn conjuncts(
             column.is_not_unknown(),
         ],
         Operation::AnyExpression => expressions(&column, literals),
-        Operation::Truth
-        | Operation::And
-        | Operation::Or
-        | Operation::Not
-        | Operation::Projection
-        | Operation::Limit => Vec::new(),
+        // No conjuncts of one column and literals.
+        _ => Vec::new(),
     }
 }
 

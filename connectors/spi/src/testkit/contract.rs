@@ -215,7 +215,7 @@ async fn check_limits(report: &mut ContractReport, subject: &Subject, opened: &O
         return Ok(());
     };
     let expression = Expr::Column(ColumnName::new_unqualified(column.name())).is_not_null();
-    let filters = vec![PushedFilter { expression, verdict: Verdict::Pruning }];
+    let filters = vec![PushedFilter::new(expression, Verdict::Pruning)];
     let pruned = ScanRequest { filters, ..subject.everything() };
     report.check(subject.table.fold(&pruned, &Fold::Limit(1)).is_err(), || {
         "a limit is taken although a filter only prunes: rows that match would be cut off".to_owned()

@@ -74,6 +74,7 @@ impl Subject {
             tables: vec![self.table.name().clone()],
             filters: Vec::new(),
             folded: Vec::new(),
+            unfolded: Vec::new(),
             request: plan.request.clone(),
             columns: Vec::new(),
             columns_total: self.table.columns().len(),

@@ -16,17 +16,19 @@ impl Lowering<'_> {
     ) -> Result<Lowered, Reason> {
         let mut strength = self.rule_without_operands(operation)?;
         let mut parts = Vec::new();
+        let mut fallible = false;
         for part in chain(binary) {
             let part = self.predicate(part, depth + 1)?;
             if operation == Operation::Or && part.strength == Strength::Pruning {
                 return Err(refuse::pruning_inside(operation));
             }
             strength = strength.min(part.strength);
+            fallible |= part.fallible;
             parts.push(part.expr);
         }
         let expr = if operation == Operation::Or { RemoteExpr::Or(parts) } else { RemoteExpr::And(parts) };
         // An AND that prunes must not end up inside of a NOT; the part's strength says so.
-        Ok(Lowered { expr, strength })
+        Ok(Lowered { expr, strength, fallible })
     }
 
     pub(super) fn negation(&mut self, part: &Expr, depth: usize) -> Result<Lowered, Reason> {
@@ -35,7 +37,7 @@ impl Lowering<'_> {
         if part.strength == Strength::Pruning {
             return Err(refuse::pruning_inside(Operation::Not));
         }
-        Ok(Lowered { expr: RemoteExpr::Not(Box::new(part.expr)), strength })
+        Ok(Lowered::new(RemoteExpr::Not(Box::new(part.expr)), strength).or_fails(part.fallible))
     }
 }
 

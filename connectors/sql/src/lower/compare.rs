@@ -8,65 +8,67 @@ use portolan_connector::{Operation, Reason};
 use super::limits::MAX_IN_VALUES;
 use super::operand::Side;
 use super::{Lowered, Lowering, refuse};
-use crate::{CompareOp, Operand, RemoteColumn, RemoteExpr};
+use crate::{CompareOp, RemoteColumn, RemoteExpr, Typed};
 
 impl Lowering<'_> {
-    pub(super) fn comparison(&mut self, left: &Expr, op: Operator, right: &Expr) -> Result<Lowered, Reason> {
+    pub(super) fn comparison(
+        &mut self,
+        left: &Expr,
+        op: Operator,
+        right: &Expr,
+        depth: usize,
+    ) -> Result<Lowered, Reason> {
         let op = compare_op(op).ok_or_else(|| refuse::operator(op))?;
-        match (self.side(left)?, self.side(right)?) {
-            (Side::Column(column), Side::Literal(value)) => self.with_literal(&column, op, value),
-            (Side::Literal(value), Side::Column(column)) => self.with_literal(&column, op.flipped(), value),
-            (Side::Column(left), Side::Column(right)) => self.with_column(&left, op, &right),
+        match (self.side(left, depth)?, self.side(right, depth)?) {
+            (Side::Value(value), Side::Literal(literal)) => self.with_literal(*value, op, literal),
+            (Side::Literal(literal), Side::Value(value)) => self.with_literal(*value, op.flipped(), literal),
+            (Side::Value(left), Side::Value(right)) => self.with_value(*left, op, *right),
             (Side::Literal(_), Side::Literal(_)) => Err("a comparison without a column has no rule".into()),
         }
     }
 
-    fn with_literal(&mut self, column: &RemoteColumn, op: CompareOp, value: &ScalarValue) -> Result<Lowered, Reason> {
-        let strength = self.rule(operation(op), column.domain)?;
-        let literal = self.literal(value, column)?;
+    fn with_literal(&mut self, value: Typed, op: CompareOp, literal: &ScalarValue) -> Result<Lowered, Reason> {
+        let strength = self.rule(operation(op), value.column.domain)?;
+        let literal = self.literal(literal, &value.column)?;
         let expr = RemoteExpr::Compare {
             op,
-            left: Operand::Column(column.name.clone()),
-            right: Operand::Literal(literal),
-            collation: if op.is_ordering() { self.collation(column) } else { None },
+            collation: if op.is_ordering() { self.collation(&value.column) } else { None },
+            left: Box::new(value.expr),
+            right: Box::new(RemoteExpr::Literal(literal)),
         };
-        Ok(Lowered { expr, strength })
+        Ok(Lowered::new(expr, strength).or_fails(value.fallible))
     }
 
-    /// Two columns compare the same in the source only when they are of one type there and here.
-    fn with_column(&self, left: &RemoteColumn, op: CompareOp, right: &RemoteColumn) -> Result<Lowered, Reason> {
-        let strength = self.rule(operation(op), left.domain)?;
-        if left.domain != right.domain
-            || left.arrow_type != right.arrow_type
-            || left.cast != right.cast
-            || left.labels != right.labels
-        {
-            return Err(Reason::new(format!("the columns {} and {} are of different types", left.name, right.name)));
-        }
+    /// Two values compare the same in the source only when they are of one type there and here.
+    pub(super) fn with_value(&mut self, left: Typed, op: CompareOp, right: Typed) -> Result<Lowered, Reason> {
+        let strength = self.rule(operation(op), left.column.domain)?;
+        check_same_type(&left.column, &right.column)?;
+        let fallible = left.fallible || right.fallible;
         let expr = RemoteExpr::Compare {
             op,
-            left: Operand::Column(left.name.clone()),
-            right: Operand::Column(right.name.clone()),
             // Two texts may have two collations, and then the source does not know which one is meant, not even for
             // equality.
-            collation: self.collation(left),
+            collation: self.collation(&left.column),
+            left: Box::new(left.expr),
+            right: Box::new(right.expr),
         };
-        Ok(Lowered { expr, strength })
+        Ok(Lowered::new(expr, strength).or_fails(fallible))
     }
 
-    pub(super) fn between(&mut self, between: &Between) -> Result<Lowered, Reason> {
-        let column = self.column(&between.expr)?;
-        let strength = self.rule_maybe_negated(Operation::Between, column.domain, between.negated)?;
-        let low = self.literal(self.literal_side(&between.low)?, &column)?;
-        let high = self.literal(self.literal_side(&between.high)?, &column)?;
-        let collation = self.collation(&column);
-        let expr = RemoteExpr::Between { column: column.name, low, high, negated: between.negated, collation };
-        Ok(Lowered { expr, strength })
+    pub(super) fn between(&mut self, between: &Between, depth: usize) -> Result<Lowered, Reason> {
+        let value = self.value(&between.expr, depth + 1)?;
+        let strength = self.rule_maybe_negated(Operation::Between, value.column.domain, between.negated)?;
+        let low = self.literal(self.literal_side(&between.low)?, &value.column)?;
+        let high = self.literal(self.literal_side(&between.high)?, &value.column)?;
+        let collation = self.collation(&value.column);
+        let operand = Box::new(value.expr);
+        let expr = RemoteExpr::Between { operand, low, high, negated: between.negated, collation };
+        Ok(Lowered::new(expr, strength).or_fails(value.fallible))
     }
 
-    pub(super) fn in_list(&mut self, list: &InList) -> Result<Lowered, Reason> {
-        let column = self.column(&list.expr)?;
-        let strength = self.rule_maybe_negated(Operation::In, column.domain, list.negated)?;
+    pub(super) fn in_list(&mut self, list: &InList, depth: usize) -> Result<Lowered, Reason> {
+        let operand = self.value(&list.expr, depth + 1)?;
+        let strength = self.rule_maybe_negated(Operation::In, operand.column.domain, list.negated)?;
         if list.list.is_empty() {
             return Err("an empty IN list has no rule".into());
         }
@@ -77,18 +79,32 @@ impl Lowering<'_> {
         for value in &list.list {
             let value = self.literal_side(value)?;
             check_zero(value)?;
-            values.push(self.literal(value, &column)?);
+            values.push(self.literal(value, &operand.column)?);
         }
-        Ok(Lowered { expr: RemoteExpr::In { column: column.name, values, negated: list.negated }, strength })
+        let expr = RemoteExpr::In { operand: Box::new(operand.expr), values, negated: list.negated };
+        Ok(Lowered::new(expr, strength).or_fails(operand.fallible))
     }
 
     /// The collation under which the source compares the column's values as the engine does.
-    fn collation(&self, column: &RemoteColumn) -> Option<String> {
-        if !self.dialect.is_text(column) {
+    pub(super) fn collation(&self, column: &RemoteColumn) -> Option<String> {
+        if !self.vocabulary.dialect.is_text(column) {
             return None;
         }
-        self.dialect.byte_order_collation().map(str::to_owned)
+        self.vocabulary.dialect.byte_order_collation().map(str::to_owned)
     }
+}
+
+/// Whether two values are of one type, there and here.
+pub(crate) fn check_same_type(left: &RemoteColumn, right: &RemoteColumn) -> Result<(), Reason> {
+    let same = left.domain == right.domain
+        && left.arrow_type == right.arrow_type
+        && left.cast == right.cast
+        && left.labels == right.labels
+        && left.encoding == right.encoding;
+    if same {
+        return Ok(());
+    }
+    Err(Reason::new(format!("the columns {} and {} are of different types", left.name, right.name)))
 }
 
 /// The engine compares with `=` as SQL does, but looks the values of an IN list up by their bits: to it, no row that
@@ -110,13 +126,14 @@ fn compare_op(op: Operator) -> Option<CompareOp> {
         Operator::LtEq => CompareOp::LtEq,
         Operator::Gt => CompareOp::Gt,
         Operator::GtEq => CompareOp::GtEq,
+        Operator::IsNotDistinctFrom => CompareOp::NotDistinct,
         _ => return None,
     })
 }
 
 fn operation(op: CompareOp) -> Operation {
     match op {
-        CompareOp::Eq => Operation::Eq,
+        CompareOp::Eq | CompareOp::NotDistinct => Operation::Eq,
         CompareOp::NotEq => Operation::NotEq,
         CompareOp::Lt => Operation::Lt,
         CompareOp::LtEq => Operation::LtEq,

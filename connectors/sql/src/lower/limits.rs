@@ -11,3 +11,6 @@ pub const MAX_IN_VALUES: usize = 10_000;
 
 /// Bytes of all texts and byte strings among the literals of one conjunct.
 pub const MAX_CONJUNCT_LITERAL_BYTES: usize = 4 * 1024 * 1024;
+
+/// Operators, columns and literals of one column of a result, with all that it is computed from.
+pub const MAX_EXPRESSION_PARTS: usize = 2_000;

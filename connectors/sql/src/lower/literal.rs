@@ -19,7 +19,7 @@ impl Lowering<'_> {
             )));
         }
         check_nan(value)?;
-        self.dialect.literal(value, column)
+        self.vocabulary.dialect.literal(value, column)
     }
 }
 

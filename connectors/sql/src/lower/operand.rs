@@ -1,41 +1,47 @@
 //! What stands on either side of an operator.
 
 use arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::Expr;
 use portolan_connector::Reason;
 
 use super::{Lowering, refuse};
-use crate::RemoteColumn;
+use crate::Typed;
 
 /// One side of a comparison.
 pub(super) enum Side<'e> {
-    Column(RemoteColumn),
+    Value(Box<Typed>),
     Literal(&'e ScalarValue),
 }
 
 impl Lowering<'_> {
-    /// A column or a literal, whatever transparent wrapping it has.
-    pub(super) fn side<'e>(&self, expr: &'e Expr) -> Result<Side<'e>, Reason> {
+    /// A value or a literal, whatever transparent wrapping it has.
+    pub(super) fn side<'e>(&mut self, expr: &'e Expr, depth: usize) -> Result<Side<'e>, Reason> {
         match unwrapped(expr) {
             Expr::Literal(value, _) => Ok(Side::Literal(value)),
-            _ => self.column(expr).map(Side::Column),
+            _ => self.value(expr, depth + 1).map(|value| Side::Value(Box::new(value))),
+        }
+    }
+
+    /// What is computed of columns, whatever transparent wrapping it has.
+    pub(super) fn value(&mut self, expr: &Expr, depth: usize) -> Result<Typed, Reason> {
+        match unwrapped(expr) {
+            Expr::Column(column) => self.column(expr, column),
+            computed => self.compute(computed, depth),
         }
     }
 
     /// A column, whatever transparent wrapping it has.
-    pub(super) fn column(&self, expr: &Expr) -> Result<RemoteColumn, Reason> {
-        let Expr::Column(column) = unwrapped(expr) else {
-            return Err(refuse::expression(expr));
-        };
+    fn column(&self, expr: &Expr, column: &Column) -> Result<Typed, Reason> {
         let name = &column.name;
-        self.dialect.check_identifier(name)?;
-        let column = (self.columns)(name).ok_or_else(|| Reason::new(format!("the source has no column {name}")))?;
+        self.vocabulary.dialect.check_identifier(name)?;
+        let value =
+            self.scope.resolve(column).ok_or_else(|| Reason::new(format!("the source has no column {name}")))?;
         // A cast to a text changes nothing only when the column is a text already.
-        if matches!(bare(expr), Expr::Cast(_) | Expr::TryCast(_)) && !is_string(&column.arrow_type) {
+        if matches!(bare(expr), Expr::Cast(_) | Expr::TryCast(_)) && !is_string(&value.column.arrow_type) {
             return Err(refuse::expression(bare(expr)));
         }
-        Ok(column)
+        Ok(value)
     }
 
     /// A literal.
@@ -49,33 +55,30 @@ impl Lowering<'_> {
 }
 
 /// The expression without aliases.
-fn bare(mut expr: &Expr) -> &Expr {
+pub(super) fn bare(mut expr: &Expr) -> &Expr {
     while let Expr::Alias(alias) = expr {
         expr = &alias.expr;
     }
     expr
 }
 
-/// The column or literal under aliases and under casts to a representation of text. Whether the operand of the cast
-/// was a text to begin with is for the caller to check, who knows its type.
+/// The column or literal under aliases and under casts to a representation of text; anything else without its aliases.
+/// Whether the column was a text to begin with is for the caller to check, who knows its type.
 fn unwrapped(expr: &Expr) -> &Expr {
-    let mut expr = bare(expr);
+    let start = bare(expr);
+    let mut expr = start;
     loop {
         let (inner, target) = match expr {
             Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
             Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
-            other => return other,
+            Expr::Column(_) => return expr,
+            Expr::Literal(value, _) if is_string(&value.data_type()) => return expr,
+            _ => return start,
         };
-        let inner = bare(inner);
-        let transparent = match inner {
-            Expr::Literal(value, _) => is_string(&value.data_type()),
-            Expr::Column(_) | Expr::Cast(_) | Expr::TryCast(_) => true,
-            _ => false,
-        };
-        if !is_string(target) || !transparent {
-            return expr;
+        if !is_string(target) {
+            return start;
         }
-        expr = inner;
+        expr = bare(inner);
     }
 }
 

@@ -11,14 +11,19 @@ use crate::RemoteExpr;
 const ESCAPE: char = '\\';
 
 impl Lowering<'_> {
-    pub(super) fn like(&mut self, like: &Like) -> Result<Lowered, Reason> {
+    pub(super) fn like(&mut self, like: &Like, depth: usize) -> Result<Lowered, Reason> {
         if like.case_insensitive {
-            return self.untranslated(Operation::ILike, &like.expr);
+            return self.untranslated(Operation::ILike, &like.expr, depth);
         }
-        let column = self.column(&like.expr)?;
+        let text = self.value(&like.expr, depth + 1)?;
+        let column = &text.column;
         let strength = self.rule_maybe_negated(Operation::Like, column.domain, like.negated)?;
-        if !self.dialect.is_text(&column) {
-            return Err(Reason::new(format!("{} does not hold {} as text", self.dialect.name(), column.name)));
+        if !self.vocabulary.dialect.is_text(column) {
+            return Err(Reason::new(format!(
+                "{} does not hold {} as text",
+                self.vocabulary.dialect.name(),
+                column.name
+            )));
         }
         if like.escape_char.is_some_and(|escape| escape != ESCAPE) {
             return Err("the engine's LIKE has no escape character but the backslash".into());
@@ -28,12 +33,13 @@ impl Lowering<'_> {
         if value.try_as_str().flatten().is_some_and(ends_in_escape) {
             return Err(Reason::new(format!(
                 "the pattern ends in an escape character, on which {} fails",
-                self.dialect.name()
+                self.vocabulary.dialect.name()
             )));
         }
-        let pattern = self.dialect.like_pattern(value)?;
-        let expr = RemoteExpr::Like { column: column.name, pattern, escape: ESCAPE, negated: like.negated };
-        Ok(Lowered { expr, strength })
+        let pattern = self.vocabulary.dialect.like_pattern(value)?;
+        let operand = Box::new(text.expr);
+        let expr = RemoteExpr::Like { operand, pattern, escape: ESCAPE, negated: like.negated };
+        Ok(Lowered::new(expr, strength).or_fails(text.fallible))
     }
 }
 

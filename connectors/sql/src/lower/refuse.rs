@@ -7,12 +7,12 @@ use portolan_connector::{Operation, Reason};
 use super::Lowering;
 
 impl Lowering<'_> {
-    /// A function has no rule, but a regular expression may have a reason of its own.
-    pub(super) fn function(&self, function: &ScalarFunction) -> Reason {
+    /// A function that is no predicate, but a regular expression may have a reason of its own.
+    pub(super) fn no_predicate(&mut self, function: &ScalarFunction) -> Reason {
         let name = function.name();
         if name.starts_with("regexp_")
-            && let Some(Ok(column)) = function.args.first().map(|argument| self.column(argument))
-            && let Err(reason) = self.rule(Operation::Regex, column.domain)
+            && let Some(Ok(value)) = function.args.first().map(|argument| self.value(argument, 0))
+            && let Err(reason) = self.rule(Operation::Regex, value.column.domain)
         {
             return reason;
         }
@@ -51,11 +51,16 @@ pub(super) fn operator(op: Operator) -> Reason {
     }
 }
 
+/// A source evaluates conditions in an order of its own.
+pub(super) fn fallible() -> Reason {
+    "it may fail for rows that another condition leaves out".into()
+}
+
 /// OR and NOT would turn rows that a part lets through too many into rows too few.
 pub(super) fn pruning_inside(operation: Operation) -> Reason {
     Reason::new(format!("{operation} needs exact parts, and one of them only prunes"))
 }
 
-fn no_rule_for_function(name: &str) -> Reason {
+pub(super) fn no_rule_for_function(name: &str) -> Reason {
     Reason::new(format!("the function {name}() has no rule"))
 }

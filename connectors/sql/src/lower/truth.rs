@@ -1,30 +1,33 @@
-//! NULL tests, and boolean columns as predicates.
+//! NULL tests, and values that are truth values.
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 use portolan_connector::{Operation, Reason};
 
 use super::{Lowered, Lowering, Strength, refuse};
-use crate::{RemoteExpr, TruthValue};
+use crate::{RemoteExpr, TruthValue, Typed};
 
 impl Lowering<'_> {
-    /// `column IS [NOT] NULL`
-    pub(super) fn null_test(&self, operand: &Expr, operation: Operation) -> Result<Lowered, Reason> {
-        let column = self.column(operand)?;
-        let strength = self.rule(operation, column.domain)?;
-        let name = column.name;
-        let expr = if operation == Operation::IsNull { RemoteExpr::IsNull(name) } else { RemoteExpr::IsNotNull(name) };
-        Ok(Lowered { expr, strength })
+    /// `value IS [NOT] NULL`
+    pub(super) fn null_test(&mut self, operand: &Expr, operation: Operation, depth: usize) -> Result<Lowered, Reason> {
+        let value = self.value(operand, depth + 1)?;
+        let strength = self.rule(operation, value.column.domain)?;
+        let operand = Box::new(value.expr);
+        let expr = match operation {
+            Operation::IsNull => RemoteExpr::IsNull(operand),
+            _ => RemoteExpr::IsNotNull(operand),
+        };
+        Ok(Lowered::new(expr, strength).or_fails(value.fallible))
     }
 
-    /// A boolean column standing alone.
-    pub(super) fn bare_column(&self, expr: &Expr) -> Result<Lowered, Reason> {
-        let (name, strength) = self.boolean(expr)?;
-        Ok(Lowered { expr: RemoteExpr::Column(name), strength })
+    /// A truth value standing alone: a column, or what a CASE gives.
+    pub(super) fn truth_value(&mut self, expr: &Expr, depth: usize) -> Result<Lowered, Reason> {
+        let (value, strength) = self.boolean(expr, depth)?;
+        Ok(Lowered::new(value.expr, strength).or_fails(value.fallible))
     }
 
-    /// `column IS [NOT] TRUE | FALSE | UNKNOWN`
-    pub(super) fn truth_test(&self, expr: &Expr) -> Result<Lowered, Reason> {
+    /// `value IS [NOT] TRUE | FALSE | UNKNOWN`
+    pub(super) fn truth_test(&mut self, expr: &Expr, depth: usize) -> Result<Lowered, Reason> {
         let (operand, value, negated) = match expr {
             Expr::IsTrue(operand) => (operand, TruthValue::True, false),
             Expr::IsNotTrue(operand) => (operand, TruthValue::True, true),
@@ -34,17 +37,18 @@ impl Lowering<'_> {
             Expr::IsNotUnknown(operand) => (operand, TruthValue::Unknown, true),
             other => return Err(refuse::expression(other)),
         };
-        let (column, strength) = self.boolean(operand)?;
-        Ok(Lowered { expr: RemoteExpr::Truth { column, value, negated }, strength })
+        let (operand, strength) = self.boolean(operand, depth)?;
+        let expr = RemoteExpr::Truth { operand: Box::new(operand.expr), value, negated };
+        Ok(Lowered::new(expr, strength).or_fails(operand.fallible))
     }
 
-    /// A boolean column's name, and the strength of its rule.
-    fn boolean(&self, operand: &Expr) -> Result<(String, Strength), Reason> {
-        let column = self.column(operand)?;
-        if column.arrow_type != DataType::Boolean {
-            return Err(Reason::new(format!("the column {} is not boolean", column.name)));
+    /// A truth value, and the strength of the rule for its type.
+    fn boolean(&mut self, operand: &Expr, depth: usize) -> Result<(Typed, Strength), Reason> {
+        let value = self.value(operand, depth + 1)?;
+        if value.column.arrow_type != DataType::Boolean {
+            return Err(Reason::new(format!("the column {} is not boolean", value.column.name)));
         }
-        let strength = self.rule(Operation::Truth, column.domain)?;
-        Ok((column.name, strength))
+        let strength = self.rule(Operation::Truth, value.column.domain)?;
+        Ok((value, strength))
     }
 }

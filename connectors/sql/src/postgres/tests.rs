@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use self::lexer::{Token, tokens};
 use super::PostgresDialect;
-use crate::{CompareOp, Dialect, Operand, RemoteColumn, RemoteExpr, RemoteQuery, SelectColumn};
+use crate::{CompareOp, Dialect, From, Output, RemoteColumn, RemoteExpr, RemoteQuery, SourceId, Typed};
 
 const ANY: Domain = Domain("any");
 
@@ -143,18 +143,28 @@ fn dates_and_times() {
     ]);
 }
 
+fn column(name: &str) -> RemoteExpr {
+    RemoteExpr::column(SourceId::ALONE, name)
+}
+
+fn typed(name: &str) -> Typed {
+    Typed::column(SourceId::ALONE, RemoteColumn::new(name, ANY, DataType::Utf8))
+}
+
 #[test]
 fn queries() {
-    let mut query = RemoteQuery::new("my schema", "t\"1");
+    let mut query = RemoteQuery::table(SourceId::ALONE, "my schema", "t\"1");
     assert_eq!(query.render(&PostgresDialect), r#"SELECT FROM "my schema"."t""1""#);
-    query.select = vec![SelectColumn::plain("a.b"), SelectColumn::cast("mood", "text")];
+    query.push(typed("a.b"));
+    let as_text = RemoteExpr::Cast { operand: Box::new(column("mood")), type_name: "text".into() };
+    query.outputs.push(Output { name: "mood".into(), value: Typed { expr: as_text, ..typed("mood") } });
     assert_eq!(query.render(&PostgresDialect), r#"SELECT "a.b", "mood"::text AS "mood" FROM "my schema"."t""1""#);
     query.filter = vec![
-        RemoteExpr::Or(vec![RemoteExpr::Column("x".into()), RemoteExpr::IsNull("y".into())]),
+        RemoteExpr::Or(vec![column("x"), RemoteExpr::IsNull(Box::new(column("y")))]),
         RemoteExpr::Compare {
             op: CompareOp::Lt,
-            left: Operand::Column("a.b".into()),
-            right: Operand::Column("z".into()),
+            left: Box::new(column("a.b")),
+            right: Box::new(column("z")),
             collation: Some("C".into()),
         },
     ];
@@ -167,7 +177,7 @@ fn queries() {
         )
     );
     assert!(query.check(&PostgresDialect).is_ok());
-    query.table = "nul\0".into();
+    query.from = From::Table { source: SourceId::ALONE, schema: "s".into(), table: "nul\0".into() };
     assert!(query.check(&PostgresDialect).is_err());
 }
 
@@ -218,9 +228,9 @@ proptest! {
 
     #[test]
     fn names_read_back(schema in hostile(), table in hostile(), column in hostile()) {
-        let mut query = RemoteQuery::new(schema.clone(), table.clone());
-        query.select = vec![SelectColumn::plain(column.clone())];
-        query.filter = vec![RemoteExpr::IsNull(column.clone())];
+        let mut query = RemoteQuery::table(SourceId::ALONE, schema.clone(), table.clone());
+        query.push(typed(&column));
+        query.filter = vec![RemoteExpr::IsNull(Box::new(self::column(&column)))];
         let names = [&schema, &table, &column];
         let impossible = names.iter().any(|name| name.is_empty() || name.contains('\0'));
         prop_assert_eq!(query.check(&PostgresDialect).is_err(), impossible);

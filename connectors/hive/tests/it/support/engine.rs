@@ -173,10 +173,7 @@ impl TableProvider for Provider {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut request = ScanRequest {
             projection: projection.cloned().unwrap_or_else(|| (0..self.table.columns().len()).collect()),
-            filters: filters
-                .iter()
-                .map(|filter| PushedFilter { expression: filter.clone(), verdict: self.judge(filter) })
-                .collect(),
+            filters: filters.iter().map(|filter| PushedFilter::new(filter.clone(), self.judge(filter))).collect(),
             limit: None,
         };
         if let Some(limit) = limit
@@ -201,6 +198,7 @@ impl TableProvider for Provider {
                 })
                 .collect(),
             folded: Vec::new(),
+            unfolded: Vec::new(),
             request: plan.request.clone(),
             columns: plan.schema.fields().iter().map(|field| field.name().clone()).collect(),
             columns_total: self.table.columns().len(),

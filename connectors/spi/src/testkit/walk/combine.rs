@@ -30,8 +30,7 @@ pub(super) async fn walk(verifier: &mut Verifier, capabilities: &Capabilities) -
     verifier.report.rules.push(line);
 
     for (one, other) in &pairs {
-        let filters =
-            [one, other].map(|part| PushedFilter { expression: qualified(&part.expr), verdict: part.verdict.clone() });
+        let filters = [one, other].map(|part| PushedFilter::new(qualified(&part.expr), part.verdict.clone()));
         verifier.compare("two filters in one request", filters.to_vec()).await?;
     }
     Ok(())

@@ -101,7 +101,7 @@ impl Verifier {
             self.report.violations.push(Violation::new(&rule, complaint).on(expr));
         }
         line.accepted += 1;
-        let filter = PushedFilter { expression: expr.clone(), verdict: verdict.clone() };
+        let filter = PushedFilter::new(expr.clone(), verdict.clone());
         self.compare(&rule, vec![filter]).await?;
         Ok(Some(verdict))
     }
@@ -200,7 +200,7 @@ impl Verifier {
         }
         // An evaluation that fails has been reported with the rows.
         let Ok(expected) = self.all.filtered(expr) else { return Ok(()) };
-        let filter = PushedFilter { expression: expr.clone(), verdict: verdict.clone() };
+        let filter = PushedFilter::new(expr.clone(), verdict.clone());
         let request = ScanRequest { filters: vec![filter], ..ScanRequest::default() };
         self.report.reads += 1;
         let problem = match self.subject.read(&request, &self.snapshot, &self.session).await {

@@ -1,0 +1,162 @@
+//! What PostgreSQL computes for a query of the engine's: a table's rows, or what was folded over them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::common::DFSchema;
+use portolan_connector::{
+    ConnectorError, Estimate, Operand, Operator, PlanContext, Reason, Relation, Result, Scan, SourcePlan, TableName,
+};
+use portolan_remote_sql::{JoinOn, JoinSide, PostgresDialect, RemoteColumn, RemoteQuery, Vocabulary};
+use serde::{Deserialize, Serialize};
+
+use crate::metadata;
+use crate::net::Purpose;
+use crate::snapshot::PostgresSnapshot;
+use crate::split::{CopyColumn, CopySplit};
+use crate::table::Shared;
+use crate::types::{Mapped, Wire, computed};
+
+/// How the values of a column travel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Encoding {
+    /// PostgreSQL's name of the type, for messages.
+    source_type: String,
+    wire: Wire,
+}
+
+/// A column as the translator knows it. A computed one is called nothing.
+pub(crate) fn remote_column(name: &str, source_type: &str, mapped: &Mapped) -> RemoteColumn {
+    let encoding = Encoding { source_type: source_type.to_owned(), wire: mapped.wire.clone() };
+    let mut column = RemoteColumn::new(name, mapped.domain, mapped.wire.data_type());
+    column.cast = mapped.literal_type.clone();
+    column.labels = mapped.labels.clone().map(Into::into);
+    // Plain data: it can always be written down, and a column that cannot be decoded is refused when it is read.
+    column.encoding = serde_json::to_string(&encoding).ok().map(Into::into);
+    column
+}
+
+/// What PostgreSQL computes of an Arrow type.
+fn computed_column(data_type: &DataType) -> Option<RemoteColumn> {
+    let mapped = computed(data_type)?;
+    let source_type = mapped.literal_type.clone().unwrap_or_else(|| "boolean".to_owned());
+    Some(remote_column("", &source_type, &mapped))
+}
+
+impl Shared {
+    /// What a translator has to know.
+    pub(crate) fn vocabulary(&self) -> Vocabulary<'_> {
+        Vocabulary { capabilities: &self.capabilities, dialect: &PostgresDialect, computed: computed_column }
+    }
+}
+
+/// A query, and the table that it began with.
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresRelation {
+    pub(crate) shared: Shared,
+    /// For messages.
+    pub(crate) table: TableName,
+    pub(crate) query: RemoteQuery,
+    /// How many rows there are, where that is known without asking PostgreSQL's planner.
+    pub(crate) rows: Option<u64>,
+}
+
+impl PostgresRelation {
+    fn of<'a>(&self, operand: &Operand<'a>) -> Result<&'a Self, Reason> {
+        let other = operand.relation.downcast_ref::<Self>();
+        other
+            .filter(|other| other.table.catalog == self.table.catalog)
+            .ok_or_else(|| "the other side is of another source".into())
+    }
+
+    /// Plans the query, for columns of these names and types.
+    pub(crate) async fn scan(&self, schema: SchemaRef, context: &PlanContext<'_>) -> Result<SourcePlan> {
+        let snapshot = context
+            .snapshot
+            .downcast_ref::<PostgresSnapshot>()
+            .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.table))?;
+        let sql = self.query.render(&PostgresDialect);
+        let estimate = self.estimate(&sql).await;
+        let columns = self.query.outputs.iter().map(|output| {
+            let encoding = output.value.column.encoding.as_deref().unwrap_or_default();
+            let Encoding { source_type, wire } = serde_json::from_str(encoding).map_err(|cause| {
+                ConnectorError::internal(format!("how {} travels is not known", output.name))
+                    .said(cause)
+                    .in_table(&self.table)
+            })?;
+            Ok(CopyColumn { name: output.name.clone(), source_type, wire })
+        });
+        let split = CopySplit {
+            schema: self.table.schema.clone(),
+            table: self.table.table.clone(),
+            sql: sql.clone(),
+            snapshot: snapshot.id().to_owned(),
+            columns: columns.collect::<Result<_>>()?,
+        };
+        let filters = self.query.filter.iter().map(|filter| Some(self.query.render_part(filter, &PostgresDialect)));
+        Ok(SourcePlan {
+            schema,
+            scan: Scan::Splits(vec![split.write(estimate.rows)?]),
+            request: Some(sql),
+            remote_filters: filters.collect(),
+            units: Vec::new(),
+            estimate,
+        })
+    }
+
+    /// What PostgreSQL expects the query to return. Its planner is asked where more than the table's size matters.
+    async fn estimate(&self, sql: &str) -> Estimate {
+        if let Some(rows) = self.rows {
+            let limit = self.query.limit.and_then(|limit| u64::try_from(limit).ok());
+            return Estimate { rows: Some(limit.map_or(rows, |limit| limit.min(rows))), bytes: None };
+        }
+        let Ok(session) = self.shared.pool.get(Purpose::Metadata).await else { return Estimate::default() };
+        // A query that PostgreSQL will not plan fails when it is read, with a better message.
+        let estimate = metadata::estimate(session.client(), sql).await;
+        session.release_after(estimate).unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl Relation for PostgresRelation {
+    fn fold(&self, operator: Operator<'_>, schema: &DFSchema, result: &DFSchema) -> Result<Arc<dyn Relation>, Reason> {
+        let vocabulary = self.shared.vocabulary();
+        let query = &self.query;
+        let mut rows = None;
+        let query = match operator {
+            Operator::Filter(condition) => query.filter(condition, schema, &vocabulary)?,
+            Operator::Project(columns) => {
+                rows = self.rows;
+                query.project(columns, schema, &vocabulary, result)?
+            }
+            Operator::Aggregate { keys, aggregates } => {
+                query.aggregate(keys, aggregates, schema, &vocabulary, result)?
+            }
+            Operator::Sort { keys, fetch } => {
+                rows = self.rows;
+                query.sort(keys, fetch, schema, &vocabulary)?
+            }
+            Operator::Limit { skip, fetch } => {
+                rows = self.rows.filter(|_| skip == 0);
+                query.slice(skip, fetch)
+            }
+            Operator::Join { right, join_type, equal, condition, nulls } => {
+                let left = JoinSide { query, schema };
+                let right = JoinSide { query: &self.of(&right)?.query, schema: right.schema };
+                let on = JoinOn { equal, condition, nulls };
+                RemoteQuery::join(left, right, join_type, on, &vocabulary, result)?
+            }
+            Operator::UnionAll(others) => {
+                let others = others.iter().map(|other| Ok(&self.of(other)?.query));
+                let all = [Ok(query)].into_iter().chain(others).collect::<Result<Vec<_>, Reason>>()?;
+                RemoteQuery::union_all(&all, &vocabulary, result)?
+            }
+        };
+        Ok(Arc::new(Self { query, rows, ..self.clone() }))
+    }
+
+    async fn plan(&self, schema: &DFSchema, context: &PlanContext<'_>) -> Result<SourcePlan> {
+        self.scan(Arc::new(Schema::clone(schema.as_arrow())), context).await
+    }
+}
