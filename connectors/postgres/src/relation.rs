@@ -9,7 +9,6 @@ use portolan_connector::{
     ConnectorError, Estimate, Operand, Operator, PlanContext, Reason, Relation, Result, Scan, SourcePlan, TableName,
 };
 use portolan_remote_sql::{JoinOn, JoinSide, PostgresDialect, RemoteColumn, RemoteQuery, Vocabulary};
-use serde::{Deserialize, Serialize};
 
 use crate::metadata;
 use crate::net::Purpose;
@@ -18,22 +17,14 @@ use crate::split::{CopyColumn, CopySplit};
 use crate::table::Shared;
 use crate::types::{Mapped, Wire, computed};
 
-/// How the values of a column travel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Encoding {
-    /// PostgreSQL's name of the type, for messages.
-    source_type: String,
-    wire: Wire,
-}
-
 /// A column as the translator knows it. A computed one is called nothing.
 pub(crate) fn remote_column(name: &str, source_type: &str, mapped: &Mapped) -> RemoteColumn {
-    let encoding = Encoding { source_type: source_type.to_owned(), wire: mapped.wire.clone() };
     let mut column = RemoteColumn::new(name, mapped.domain, mapped.wire.data_type());
     column.cast = mapped.literal_type.clone();
     column.labels = mapped.labels.clone().map(Into::into);
     // Plain data: it can always be written down, and a column that cannot be decoded is refused when it is read.
-    column.encoding = serde_json::to_string(&encoding).ok().map(Into::into);
+    column.encoding = serde_json::to_string(&mapped.wire).ok().map(Into::into);
+    column.source_type = Some(source_type.into());
     column
 }
 
@@ -79,12 +70,13 @@ impl PostgresRelation {
         let sql = self.query.render(&PostgresDialect);
         let estimate = self.estimate(&sql).await;
         let columns = self.query.outputs.iter().map(|output| {
-            let encoding = output.value.column.encoding.as_deref().unwrap_or_default();
-            let Encoding { source_type, wire } = serde_json::from_str(encoding).map_err(|cause| {
+            let RemoteColumn { encoding, source_type, .. } = &output.value.column;
+            let wire: Wire = serde_json::from_str(encoding.as_deref().unwrap_or_default()).map_err(|cause| {
                 ConnectorError::internal(format!("how {} travels is not known", output.name))
                     .said(cause)
                     .in_table(&self.table)
             })?;
+            let source_type = source_type.as_deref().unwrap_or_default().to_owned();
             Ok(CopyColumn { name: output.name.clone(), source_type, wire })
         });
         let split = CopySplit {

@@ -24,25 +24,20 @@ pub struct RemoteColumn {
     /// How values of the column travel, in the connector's own words. What is computed without a change of type keeps
     /// it; nobody else looks at it.
     pub encoding: Option<Arc<str>>,
+    /// What messages call the type of the column, where it is a column of a table.
+    pub source_type: Option<Arc<str>>,
 }
 
 impl RemoteColumn {
     /// A column whose literals are written in the dialect's own type for the Arrow type.
     pub fn new(name: impl Into<String>, domain: Domain, arrow_type: DataType) -> Self {
-        Self { name: name.into(), domain, arrow_type, cast: None, labels: None, encoding: None }
+        Self { name: name.into(), domain, arrow_type, cast: None, labels: None, encoding: None, source_type: None }
     }
 
     /// Sets the type of literals; see [`RemoteColumn::cast`].
     #[must_use]
     pub fn with_cast(mut self, cast: impl Into<String>) -> Self {
         self.cast = Some(cast.into());
-        self
-    }
-
-    /// Sets how values travel; see [`RemoteColumn::encoding`].
-    #[must_use]
-    pub fn with_encoding(mut self, encoding: impl Into<Arc<str>>) -> Self {
-        self.encoding = Some(encoding.into());
         self
     }
 

@@ -14,6 +14,9 @@ use portolan_connector::Reason;
 use crate::calendar::{Day, MICROS_PER_DAY, time_text};
 use crate::{DatePart, Dialect, RemoteColumn, RemoteFunction, RemoteLiteral, RemoteValue};
 
+/// The engine's calendar ends before this day; the parts of a later one are NULL to it.
+const CALENDAR_END: &str = "'262143-01-01'";
+
 /// Bytes of a name that PostgreSQL keeps (`NAMEDATALEN` less one).
 const NAME_BYTES_MAX: usize = 63;
 
@@ -112,12 +115,19 @@ impl Dialect for PostgresDialect {
     fn write_function(&self, function: &RemoteFunction, argument: &str) -> String {
         match function {
             // PostgreSQL has no year 0: before 1 AD it counts -1, -2 where the engine counts 0, -1.
-            RemoteFunction::DatePart(DatePart::Year) => {
-                format!("(EXTRACT(year FROM {argument}) + CASE WHEN {argument} < '0001-01-01' THEN 1 ELSE 0 END)::int4")
+            RemoteFunction::DatePart(DatePart::Year) => format!(
+                "CASE WHEN {argument} < '0001-01-01' THEN EXTRACT(year FROM {argument})::int4 + 1 \
+                 WHEN {argument} < {CALENDAR_END} THEN EXTRACT(year FROM {argument})::int4 END"
+            ),
+            RemoteFunction::DatePart(part) => {
+                let part = match part {
+                    DatePart::Year => "year",
+                    DatePart::Quarter => "quarter",
+                    DatePart::Month => "month",
+                    DatePart::Day => "day",
+                };
+                format!("CASE WHEN {argument} < {CALENDAR_END} THEN EXTRACT({part} FROM {argument})::int4 END")
             }
-            RemoteFunction::DatePart(DatePart::Quarter) => format!("EXTRACT(quarter FROM {argument})::int4"),
-            RemoteFunction::DatePart(DatePart::Month) => format!("EXTRACT(month FROM {argument})::int4"),
-            RemoteFunction::DatePart(DatePart::Day) => format!("EXTRACT(day FROM {argument})::int4"),
             RemoteFunction::Substring(from, None) => format!("substr({argument}, {from})"),
             RemoteFunction::Substring(from, Some(length)) => format!("substr({argument}, {from}, {length})"),
             RemoteFunction::CharacterLength => format!("char_length({argument})"),

@@ -76,7 +76,7 @@ impl Printer<'_> {
                 format!("coalesce({})", parts.join(", "))
             }
             RemoteExpr::Function { function, argument } => {
-                self.dialect.write_function(function, &self.expression(argument))
+                self.dialect.write_function(function, &self.operand(argument))
             }
             RemoteExpr::Aggregate { function, argument, distinct, filter, collation } => {
                 let argument = argument.as_ref().map(|argument| {
@@ -119,7 +119,6 @@ impl Printer<'_> {
             | RemoteExpr::Constant(_)
             | RemoteExpr::Cast { .. }
             | RemoteExpr::Coalesce(_)
-            | RemoteExpr::Function { .. }
             | RemoteExpr::Aggregate { filter: None, .. } => text,
             _ => format!("({text})"),
         }

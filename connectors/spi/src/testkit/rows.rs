@@ -46,6 +46,16 @@ impl Rows {
         Ok(Self { batch, keys })
     }
 
+    /// The rows themselves.
+    pub(super) fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
+    /// Whether others come in the same order.
+    pub(super) fn in_the_order_of(&self, other: &Self) -> bool {
+        self.keys == other.keys
+    }
+
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }

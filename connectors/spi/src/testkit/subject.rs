@@ -11,7 +11,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::{
     Connector, ConnectorError, ConnectorTable, Connectors, Estimate, PlanContext, QueryContext, Result, Scan,
-    ScanRequest, Snapshot, SourceExec, SourceReport, Split,
+    ScanRequest, Snapshot, SourceExec, SourcePlan, SourceReport, Split,
 };
 
 /// The most rows that a tested table may have; all of them are held in memory.
@@ -69,6 +69,16 @@ impl Subject {
         let state = session.state();
         let context = PlanContext { session: &state, snapshot: Arc::clone(snapshot) };
         let plan = self.table.plan(request, &context).await?;
+        self.read_plan(plan, snapshot, session).await
+    }
+
+    /// Reads what is planned.
+    pub(super) async fn read_plan(
+        &self,
+        plan: SourcePlan,
+        snapshot: &Arc<dyn Snapshot>,
+        session: &SessionContext,
+    ) -> Result<Reading> {
         let report = SourceReport {
             connector: self.connector.kind(),
             tables: vec![self.table.name().clone()],

@@ -1,6 +1,7 @@
 //! The walk over all rules of a connector.
 
 mod combine;
+mod folds;
 mod verify;
 
 use std::sync::Arc;
@@ -73,6 +74,7 @@ impl Walk {
         }
         deny(&mut verifier, capabilities, &targets);
         combine::walk(&mut verifier, capabilities).await?;
+        folds::walk(&mut verifier, capabilities, &targets).await?;
         Ok(verifier.report)
     }
 

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, TableReference};
+use datafusion::common::{Column, DFSchema, TableReference};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::prelude::SessionContext;
 
 use super::super::report::{RuleReport, Violation, rule_name};
 use super::super::rows::Rows;
-use super::super::subject::{MAX_ROWS, failed};
+use super::super::subject::{MAX_ROWS, Reading, failed};
 use super::super::{Subject, WalkReport};
-use crate::{ConnectorError, Domain, Operation, PushedFilter, Result, ScanRequest, Snapshot, Verdict};
+use crate::{
+    ConnectorError, Domain, Operation, PlanContext, PushedFilter, Relation, Result, ScanRequest, Snapshot, Verdict,
+};
 
 /// Rows per batch while walking.
 const BATCH_ROWS: usize = 1_024;
@@ -82,6 +85,29 @@ impl Verifier {
         let all = Rows::new(&schema, &reading.batches).map_err(failed)?;
         let report = WalkReport { reads: 1, ..WalkReport::default() };
         Ok(Self { subject, snapshot, session, schema, all, accepted: Vec::new(), report })
+    }
+
+    /// All rows of the table, where the source computes more than scans.
+    pub(super) fn relation(&self) -> Option<Arc<dyn Relation>> {
+        self.subject.table.relation(&self.subject.everything())
+    }
+
+    /// All rows of the table.
+    pub(super) fn all_rows(&self) -> &RecordBatch {
+        self.all.batch()
+    }
+
+    /// A session that knows the connector.
+    pub(super) fn session(&self) -> &SessionContext {
+        &self.session
+    }
+
+    /// Reads what a source computes.
+    pub(super) async fn read_relation(&self, relation: &dyn Relation, schema: &DFSchema) -> Result<Reading> {
+        let state = self.session.state();
+        let context = PlanContext { session: &state, snapshot: Arc::clone(&self.snapshot) };
+        let plan = relation.plan(schema, &context).await?;
+        self.subject.read_plan(plan, &self.snapshot, &self.session).await
     }
 
     /// Judges a conjunct and, where it is taken, compares the rows. `Some` with the verdict where it is taken.
