@@ -9,6 +9,7 @@ mod fold;
 mod hidden;
 mod naming;
 mod parameters;
+mod patience;
 mod plan;
 mod refusals;
 mod session_values;

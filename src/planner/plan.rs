@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
@@ -26,6 +27,7 @@ use super::fold::{fold, physical_planner};
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::naming::name_columns;
 use super::parameters::{self, Parameter};
+use super::patience::await_joins;
 use super::refusals::note_refusals;
 use super::session_values::{self, SessionValues};
 use super::spelling::find_columns;
@@ -71,6 +73,8 @@ pub struct Planner {
     pub pushdown: bool,
     /// Whether sources are given more than scans.
     pub fold: bool,
+    /// How long a scan waits for a join to know its keys.
+    pub patience: Duration,
     /// What functions such as `current_catalog` tell.
     pub values: SessionValues,
     /// The values of the statement's parameters.
@@ -94,11 +98,13 @@ impl Planner {
     /// Plans a query.
     pub async fn plan(self, statement: Statement) -> Result<Plan> {
         let folds = self.pushdown && self.fold;
+        let patience = self.patience;
         let (logical, state) = self.bound(statement).await?;
         let schema = announced(&logical, &state)?;
         let logical = note_refusals(state.optimize(&logical)?)?;
         let logical = if folds { fold(logical)? } else { logical };
         let physical = physical_planner().create_physical_plan(&logical, &state).await?;
+        let physical = await_joins(physical, patience)?;
         Ok(Plan { schema, logical, physical, state })
     }
 

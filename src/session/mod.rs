@@ -271,6 +271,7 @@ impl Session {
             scope: Arc::clone(scope),
             pushdown: settings.pushdown(),
             fold: settings.fold(),
+            patience: settings.dynamic_filter_wait(),
             values: SessionValues { catalog, schema, user: self.principal.name.to_string() },
             parameters: request.parameters.clone(),
             runtime,

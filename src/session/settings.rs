@@ -10,6 +10,7 @@ use portolan_connector::{PropertyKind, PropertySpec};
 
 use crate::error::{Error, Result};
 
+const DYNAMIC_FILTER_WAIT: &str = "dynamic_filter_wait";
 const FOLD: &str = "fold";
 const PUSHDOWN: &str = "pushdown";
 const BATCH_ROWS: &str = "batch_rows";
@@ -28,6 +29,12 @@ pub fn setting_specs() -> &'static [PropertySpec] {
             "most rows in one batch that moves through the engine",
         )
         .or("8192"),
+        PropertySpec::new(
+            DYNAMIC_FILTER_WAIT,
+            PropertyKind::Duration,
+            "how long a scan waits for a join to know its keys, so that its source sends only rows that have a partner",
+        )
+        .or("20s"),
         PropertySpec::new(
             FOLD,
             PropertyKind::OneOf(&["always", "never"]),
@@ -114,6 +121,11 @@ impl Settings {
     /// Whether sources get any work at all.
     pub fn pushdown(&self) -> bool {
         self.changed.get(PUSHDOWN).is_none_or(|value| value != "none")
+    }
+
+    /// How long a scan waits for a join to know its keys.
+    pub(crate) fn dynamic_filter_wait(&self) -> Duration {
+        self.get(DYNAMIC_FILTER_WAIT).ok().and_then(|value| parse_duration(value).ok()).unwrap_or_default()
     }
 
     /// Whether sources are given more than scans.

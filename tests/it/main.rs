@@ -17,6 +17,7 @@ mod explain;
 mod federated;
 mod flight;
 mod folding;
+mod join_keys;
 mod process;
 mod queries;
 mod repl;

@@ -337,6 +337,7 @@ impl ConnectorTable for HiveTable {
         let place = common_directory(&self.directory, &found.directories, &self.store);
         let plural = if found.files.len() == 1 { "" } else { "s" };
         Ok(SourcePlan {
+            filterable: Vec::new(),
             schema: native.schema(),
             scan: Scan::Native(native),
             request: Some(format!("{} file{plural} · {} under {place}", found.files.len(), human_bytes(bytes))),

@@ -153,6 +153,7 @@ impl ConnectorTable for KafkaTable {
         let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &schema, &kept)? };
         let limit = request.limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(u64::MAX));
         Ok(SourcePlan {
+            filterable: Vec::new(),
             schema,
             scan: Scan::Splits(splits),
             request: Some(self.describe(&kept)),

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
-use datafusion::common::DFSchema;
+use datafusion::common::{Column, DFSchema};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, lit};
 use portolan_connector::{
-    ConnectorError, Estimate, Operand, Operator, PlanContext, Reason, Relation, Result, Scan, SourcePlan, TableName,
+    Capabilities, ConnectorError, Estimate, KeyFilter, Operand, Operation, Operator, PlanContext, Reason, Relation,
+    Result, Scan, SourcePlan, TableName, Verdict,
 };
-use portolan_remote_sql::{JoinOn, JoinSide, PostgresDialect, RemoteColumn, RemoteQuery, Vocabulary};
+use portolan_remote_sql::{JoinOn, JoinSide, PostgresDialect, RemoteColumn, RemoteQuery, Vocabulary, lower};
 
 use crate::metadata;
 use crate::net::Purpose;
+use crate::rules::domains;
 use crate::snapshot::PostgresSnapshot;
-use crate::split::{CopyColumn, CopySplit};
+use crate::split::{CopyColumn, CopySplit, Key};
 use crate::table::Shared;
 use crate::types::{Mapped, Wire, computed};
 
@@ -33,6 +37,56 @@ fn computed_column(data_type: &DataType) -> Option<RemoteColumn> {
     let mapped = computed(data_type)?;
     let source_type = mapped.literal_type.clone().unwrap_or_else(|| "boolean".to_owned());
     Some(remote_column("", &source_type, &mapped))
+}
+
+/// What a condition on a column of the result has to know; `None` where PostgreSQL would not find the same values.
+fn key(name: String, column: &RemoteColumn, capabilities: &Capabilities) -> Option<Key> {
+    let exact = |operation| capabilities.verdict(operation, column.domain) == Verdict::Exact;
+    (exact(Operation::In) && exact(Operation::GtEq) && exact(Operation::LtEq)).then(|| Key {
+        name,
+        domain: column.domain.0.to_owned(),
+        literal_type: column.cast.clone(),
+        labels: column.labels.as_deref().map(<[String]>::to_vec),
+    })
+}
+
+/// The split without rows that have no partner in a join. `None` where nothing can be said of them.
+pub(crate) fn narrow(split: &CopySplit, filters: &[KeyFilter], shared: &Shared) -> Option<CopySplit> {
+    let conditions: Vec<String> = filters
+        .iter()
+        .filter_map(|filter| {
+            let column = split.columns.get(filter.column()?)?;
+            let key = column.key.as_ref()?;
+            let domain = *domains().iter().find(|domain| domain.0 == key.domain)?;
+            let mut remote = RemoteColumn::new(&key.name, domain, column.wire.data_type());
+            remote.cast = key.literal_type.clone();
+            remote.labels = key.labels.clone().map(Into::into);
+            let scope = |name: &str| (name == key.name).then(|| remote.clone());
+            let condition = condition(filter, &key.name)?;
+            // What has no literal in PostgreSQL is left to the join.
+            let lowered = lower(&condition, &scope, &shared.vocabulary()).ok()?;
+            Some(lowered.expr.render(&PostgresDialect))
+        })
+        .collect();
+    if conditions.is_empty() {
+        return None;
+    }
+    let sql = format!("SELECT * FROM ({}) AS q WHERE {}", split.sql, conditions.join(" AND "));
+    Some(CopySplit { sql, ..split.clone() })
+}
+
+/// What a filter says of a column.
+fn condition(filter: &KeyFilter, name: &str) -> Option<Expr> {
+    let column = || Expr::Column(Column::new_unqualified(name));
+    match filter {
+        KeyFilter::In { values, .. } => Some(column().in_list(values.iter().cloned().map(lit).collect(), false)),
+        KeyFilter::Between { low, high, .. } => {
+            let low = low.clone().map(|low| column().gt_eq(lit(low)));
+            let high = high.clone().map(|high| column().lt_eq(lit(high)));
+            conjunction(low.into_iter().chain(high))
+        }
+        KeyFilter::Nothing => None,
+    }
 }
 
 impl Shared {
@@ -69,7 +123,8 @@ impl PostgresRelation {
             .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.table))?;
         let sql = self.query.render(&PostgresDialect);
         let estimate = self.estimate(&sql).await;
-        let columns = self.query.outputs.iter().map(|output| {
+        let names = self.query.output_names(&PostgresDialect);
+        let columns = self.query.outputs.iter().zip(names).map(|(output, name)| {
             let RemoteColumn { encoding, source_type, .. } = &output.value.column;
             let wire: Wire = serde_json::from_str(encoding.as_deref().unwrap_or_default()).map_err(|cause| {
                 ConnectorError::internal(format!("how {} travels is not known", output.name))
@@ -77,14 +132,18 @@ impl PostgresRelation {
                     .in_table(&self.table)
             })?;
             let source_type = source_type.as_deref().unwrap_or_default().to_owned();
-            Ok(CopyColumn { name: output.name.clone(), source_type, wire })
+            let key = key(name, &output.value.column, &self.shared.capabilities);
+            Ok(CopyColumn { name: output.name.clone(), source_type, wire, key })
         });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let filterable = (0..columns.len()).filter(|at| columns.get(*at).is_some_and(|column| column.key.is_some()));
+        let filterable = filterable.collect();
         let split = CopySplit {
             schema: self.table.schema.clone(),
             table: self.table.table.clone(),
             sql: sql.clone(),
             snapshot: snapshot.id().to_owned(),
-            columns: columns.collect::<Result<_>>()?,
+            columns,
         };
         let filters = self.query.filter.iter().map(|filter| Some(self.query.render_part(filter, &PostgresDialect)));
         Ok(SourcePlan {
@@ -94,6 +153,7 @@ impl PostgresRelation {
             remote_filters: filters.collect(),
             units: Vec::new(),
             estimate,
+            filterable,
         })
     }
 

@@ -36,6 +36,11 @@ const DOMAINS: &[Domain] = &[
     ARRAY,
 ];
 
+/// All kinds of columns.
+pub(crate) fn domains() -> &'static [Domain] {
+    DOMAINS
+}
+
 /// The declared rules. Operations that no rule names are refused.
 pub(crate) fn capabilities() -> Capabilities {
     let mut rules = vec![

@@ -27,6 +27,21 @@ pub(crate) struct CopyColumn {
     /// PostgreSQL's name of the type.
     pub(crate) source_type: String,
     pub(crate) wire: Wire,
+    /// What a condition on the column has to know; none where there is no rule for one.
+    pub(crate) key: Option<Key>,
+}
+
+/// A column of the result as one that a condition speaks of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Key {
+    /// What the query calls the column.
+    pub(crate) name: String,
+    /// The kind of column whose rules apply.
+    pub(crate) domain: String,
+    /// The type of literals.
+    pub(crate) literal_type: Option<String>,
+    /// The values of an enumeration.
+    pub(crate) labels: Option<Vec<String>>,
 }
 
 impl CopySplit {
@@ -69,6 +84,7 @@ mod tests {
                 name: "a".to_owned(),
                 source_type: "numeric(12,2)[]".to_owned(),
                 wire: Wire::List(Box::new(Wire::Decimal { precision: 12, scale: 2 })),
+                key: None,
             }],
         };
         let text = serde_json::to_string(&split.write(Some(7)).unwrap()).unwrap();

@@ -11,7 +11,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 
 use crate::{
-    Capabilities, CatalogEntry, Column, Fold, PropertySpec, Reason, Relation, Result, ScanRequest, Snapshot,
+    Capabilities, CatalogEntry, Column, Fold, KeyFilter, PropertySpec, Reason, Relation, Result, ScanRequest, Snapshot,
     SourceMetrics, SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
 };
 
@@ -78,6 +78,12 @@ pub trait Connector: Debug + Send + Sync {
     /// Reads one split. Returns at once: work starts when the stream is first polled and ends, on the source too,
     /// when the stream is dropped. Batches have exactly `context.schema` and at most `context.batch_rows` rows.
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream>;
+
+    /// The split without rows for which one of the filters does not hold, as far as the source can leave them out;
+    /// `None` where it cannot. Called while the query runs, when a join knows which keys have a partner.
+    fn narrow(&self, _split: &Split, _filters: &[KeyFilter]) -> Result<Option<Split>> {
+        Ok(None)
+    }
 
     /// How statements change the source; `None` where they cannot.
     fn writable(&self) -> Option<&dyn WritableCatalog> {

@@ -1,9 +1,11 @@
 //! The one leaf operator that reads a source.
 
 mod exec;
+mod keys;
 mod metrics;
 mod stream;
 mod turns;
 
 pub use exec::SourceExec;
+pub use keys::KeyFilter;
 pub use metrics::SourceMetrics;

@@ -82,4 +82,6 @@ pub struct SourcePlan {
     pub units: Vec<Units>,
     /// Expected rows and bytes after the pushed filters.
     pub estimate: Estimate,
+    /// The columns, by their place, on which [`crate::Connector::narrow`] filters. Only for splits.
+    pub filterable: Vec<usize>,
 }

@@ -32,6 +32,12 @@ pub trait Dialect: Debug + Send + Sync {
     /// Prints a literal with its type.
     fn write_literal(&self, literal: &RemoteLiteral) -> String;
 
+    /// Prints the membership of an operand in a list of literals of one type.
+    fn write_in(&self, operand: &str, values: &[RemoteLiteral], negated: bool) -> String {
+        let values: Vec<_> = values.iter().map(|value| self.write_literal(value)).collect();
+        format!("{operand} {}IN ({})", if negated { "NOT " } else { "" }, values.join(", "))
+    }
+
     /// Prints an untyped text: the operand of `ESCAPE`.
     fn write_text(&self, text: &str) -> String;
 

@@ -17,6 +17,9 @@ use crate::{DatePart, Dialect, RemoteColumn, RemoteFunction, RemoteLiteral, Remo
 /// The engine's calendar ends before this day; the parts of a later one are NULL to it.
 const CALENDAR_END: &str = "'262143-01-01'";
 
+/// Lists of so many values are sent as one array.
+const ARRAY_VALUES_MIN: usize = 32;
+
 /// Bytes of a name that PostgreSQL keeps (`NAMEDATALEN` less one).
 const NAME_BYTES_MAX: usize = 63;
 
@@ -54,25 +57,23 @@ impl Dialect for PostgresDialect {
     /// Every literal is a quoted text with a cast: then a minus sign, an exponent or a word such as `infinity` is
     /// read by the type's own input function and never by the expression parser.
     fn write_literal(&self, literal: &RemoteLiteral) -> String {
-        let text = match &literal.value {
-            RemoteValue::Null => return format!("NULL::{}", literal.type_name),
-            RemoteValue::Boolean(value) => return self.write_constant(Some(*value)),
-            RemoteValue::Integer(value) => quote(&value.to_string()),
-            RemoteValue::Float32(value) => quote(&float_text(f64::from(*value), &format!("{value:?}"))),
-            RemoteValue::Float64(value) => quote(&float_text(*value, &format!("{value:?}"))),
-            RemoteValue::Decimal(digits) => quote(digits),
-            RemoteValue::Text(text) => quote(text),
-            RemoteValue::Bytes(bytes) => quote(&format!("\\x{}", hex(bytes))),
-            RemoteValue::Uuid(bytes) => quote(&uuid_text(bytes)),
-            RemoteValue::Date(days) => {
-                let (day, before_christ) = Day::from_epoch(i64::from(*days)).text();
-                quote(&format!("{day}{}", era(before_christ)))
-            }
-            RemoteValue::Time(micros) => quote(&time_text(*micros)),
-            RemoteValue::Timestamp(micros) => quote(&timestamp_text(*micros, "")),
-            RemoteValue::Instant(micros) => quote(&timestamp_text(*micros, "+00")),
-        };
-        format!("{text}::{}", literal.type_name)
+        match &literal.value {
+            RemoteValue::Boolean(value) => self.write_constant(Some(*value)),
+            value => match value_text(value) {
+                Some(text) => format!("{}::{}", quote(&text), literal.type_name),
+                None => format!("NULL::{}", literal.type_name),
+            },
+        }
+    }
+
+    /// A long list is one array, which PostgreSQL parses once and not value by value.
+    fn write_in(&self, operand: &str, values: &[RemoteLiteral], negated: bool) -> String {
+        if let Some(array) = array(values) {
+            let (test, quantifier) = if negated { ("<>", "ALL") } else { ("=", "ANY") };
+            return format!("{operand} {test} {quantifier} ({array})");
+        }
+        let values: Vec<_> = values.iter().map(|value| self.write_literal(value)).collect();
+        format!("{operand} {}IN ({})", if negated { "NOT " } else { "" }, values.join(", "))
     }
 
     fn write_text(&self, text: &str) -> String {
@@ -147,6 +148,53 @@ impl Dialect for PostgresDialect {
     fn empty_select_list(&self) -> &'static str {
         ""
     }
+}
+
+/// The text that the type's input function reads as the value; `None` for NULL.
+fn value_text(value: &RemoteValue) -> Option<String> {
+    Some(match value {
+        RemoteValue::Null => return None,
+        RemoteValue::Boolean(value) => value.to_string(),
+        RemoteValue::Integer(value) => value.to_string(),
+        RemoteValue::Float32(value) => float_text(f64::from(*value), &format!("{value:?}")),
+        RemoteValue::Float64(value) => float_text(*value, &format!("{value:?}")),
+        RemoteValue::Decimal(digits) => digits.clone(),
+        RemoteValue::Text(text) => text.clone(),
+        RemoteValue::Bytes(bytes) => format!("\\x{}", hex(bytes)),
+        RemoteValue::Uuid(bytes) => uuid_text(bytes),
+        RemoteValue::Date(days) => {
+            let (day, before_christ) = Day::from_epoch(i64::from(*days)).text();
+            format!("{day}{}", era(before_christ))
+        }
+        RemoteValue::Time(micros) => time_text(*micros),
+        RemoteValue::Timestamp(micros) => timestamp_text(*micros, ""),
+        RemoteValue::Instant(micros) => timestamp_text(*micros, "+00"),
+    })
+}
+
+/// Values as one array literal; `None` where there are few, or where they are not all of one type.
+fn array(values: &[RemoteLiteral]) -> Option<String> {
+    let first = values.first().filter(|_| values.len() >= ARRAY_VALUES_MIN)?;
+    let mut text = String::from("{");
+    for (at, value) in values.iter().enumerate() {
+        if value.type_name != first.type_name {
+            return None;
+        }
+        if at > 0 {
+            text.push(',');
+        }
+        match value_text(&value.value) {
+            None => text.push_str("NULL"),
+            // In quotes a backslash takes the meaning of the next character away, and nothing else has any.
+            Some(element) => {
+                text.push('"');
+                text.push_str(&element.replace('\\', "\\\\").replace('"', "\\\""));
+                text.push('"');
+            }
+        }
+    }
+    text.push('}');
+    Some(format!("{}::{}[]", quote(&text), first.type_name))
 }
 
 /// A text as a string constant that means the same whatever `standard_conforming_strings` says: with a backslash

@@ -35,8 +35,7 @@ impl Printer<'_> {
             RemoteExpr::IsNull(operand) => format!("{} IS NULL", self.operand(operand)),
             RemoteExpr::IsNotNull(operand) => format!("{} IS NOT NULL", self.operand(operand)),
             RemoteExpr::In { operand, values, negated } => {
-                let values: Vec<_> = values.iter().map(|value| self.dialect.write_literal(value)).collect();
-                format!("{} {}IN ({})", self.operand(operand), not(*negated), values.join(", "))
+                self.dialect.write_in(&self.operand(operand), values, *negated)
             }
             RemoteExpr::Between { operand, low, high, negated, collation } => {
                 let operand = self.collated(self.operand(operand), collation.as_deref());

@@ -26,7 +26,7 @@ impl RemoteQuery {
 
     /// The names that the source is told for the columns of the result: those that the engine has, where the source
     /// keeps them apart.
-    pub(crate) fn output_names(&self, dialect: &dyn Dialect) -> Vec<String> {
+    pub fn output_names(&self, dialect: &dyn Dialect) -> Vec<String> {
         let mut names: Vec<String> = Vec::with_capacity(self.outputs.len());
         for (at, output) in self.outputs.iter().enumerate() {
             // A column's own name is the source's already.

@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
@@ -18,14 +20,17 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties, apply_expression_roots,
 };
-use futures::TryStreamExt;
+use futures::{TryStreamExt, stream};
 
+use super::keys::{JoinKeys, KeyFilter};
 use super::metrics::LeafMetrics;
 use super::stream::SplitStream;
 use super::turns::in_turns;
-use crate::{ConnectorError, Connectors, Scan, SourcePlan, SourceReport, Split, canonical_floats, schema_has_floats};
+use crate::{
+    Connector, ConnectorError, Connectors, Scan, SourcePlan, SourceReport, Split, canonical_floats, schema_has_floats,
+};
 
 /// What the leaf reads.
 #[derive(Clone, Debug)]
@@ -46,6 +51,9 @@ pub struct SourceExec {
     statistics: Arc<Statistics>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+    /// The columns on which the source filters when a join knows its keys.
+    filterable: Vec<usize>,
+    keys: JoinKeys,
     /// Whether filters that appear during physical planning may reach a native input.
     pushdown: bool,
 }
@@ -84,8 +92,23 @@ impl SourceExec {
             statistics: Arc::new(statistics),
             properties,
             metrics: ExecutionPlanMetricsSet::new(),
+            filterable: if pushdown { plan.filterable } else { Vec::new() },
+            keys: JoinKeys::default(),
             pushdown,
         }
+    }
+
+    /// The same leaf, which waits so long for the joins of these filters to know their keys.
+    pub fn awaiting(&self, joins: &[u64], patience: Duration) -> Self {
+        let mut awaited = Vec::new();
+        for filter in &self.keys.filters {
+            // The closure never fails.
+            let _ = filter.apply(|part| {
+                awaited.extend(part.expression_id().filter(|id| joins.contains(id)));
+                Ok(TreeNodeRecursion::Continue)
+            });
+        }
+        Self { keys: JoinKeys { awaited, patience, ..self.keys.clone() }, ..self.clone() }
     }
 
     /// The catalog that is read.
@@ -173,7 +196,7 @@ impl ExecutionPlan for SourceExec {
     ) -> Result<TreeNodeRecursion> {
         match &self.input {
             Input::Native(native) => native.apply_expressions(f),
-            Input::Splits(_) => Ok(TreeNodeRecursion::Continue),
+            Input::Splits(_) => apply_expression_roots(&self.keys.filters, f),
         }
     }
 
@@ -193,7 +216,16 @@ impl ExecutionPlan for SourceExec {
             })?;
         let splits: VecDeque<Split> = partitions.get(partition).cloned().unwrap_or_default().into();
         let metrics = LeafMetrics::new(&self.metrics, partition);
-        Ok(in_turns(Box::pin(SplitStream::new(connector, splits, self.schema(), metrics, context))))
+        if self.keys.is_empty() {
+            return Ok(in_turns(Box::pin(SplitStream::new(connector, splits, self.schema(), metrics, context))));
+        }
+        let (keys, schema) = (self.keys.clone(), self.schema());
+        let stream = stream::once(async move {
+            let filters = keys.settle(&schema).await;
+            let splits = narrowed(connector.as_ref(), splits, &filters)?;
+            Ok::<_, DataFusionError>(SplitStream::new(connector, splits, schema, metrics, context))
+        });
+        Ok(in_turns(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream.try_flatten()))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -265,6 +297,20 @@ impl ExecutionPlan for SourceExec {
                     updated_node: answer.updated_node.map(|native| self.with_native(native)),
                 })
             }
+            // The join checks again whatever the source leaves out.
+            Input::Splits(_) if self.pushdown && phase == FilterPushdownPhase::Post => {
+                let useful = |filter: &Arc<dyn PhysicalExpr>| {
+                    collect_columns(filter).iter().any(|column| self.filterable.contains(&column.index()))
+                };
+                let filters: Vec<_> = result.parent_filters.iter().map(|parent| Arc::clone(&parent.filter)).collect();
+                let filters: Vec<_> = filters.into_iter().filter(useful).collect();
+                let answer = FilterPushdownPropagation::all_unsupported(result);
+                if filters.is_empty() {
+                    return Ok(answer);
+                }
+                let keys = JoinKeys { filters, ..JoinKeys::default() };
+                Ok(answer.with_updated_node(Arc::new(Self { keys, ..self.clone() })))
+            }
             Input::Native(_) | Input::Splits(_) => Ok(FilterPushdownPropagation::all_unsupported(result)),
         }
     }
@@ -275,6 +321,18 @@ impl ExecutionPlan for SourceExec {
             Input::Splits(_) => Ok(Arc::new(Self { metrics: ExecutionPlanMetricsSet::new(), ..self.as_ref().clone() })),
         }
     }
+}
+
+/// The splits without what has no partner in a join, as far as the source can leave it out.
+fn narrowed(connector: &dyn Connector, splits: VecDeque<Split>, filters: &[KeyFilter]) -> Result<VecDeque<Split>> {
+    if filters.contains(&KeyFilter::Nothing) {
+        return Ok(VecDeque::new());
+    }
+    if filters.is_empty() {
+        return Ok(splits);
+    }
+    let narrow = |split: Split| Ok(connector.narrow(&split, filters)?.unwrap_or(split));
+    splits.into_iter().map(narrow).collect()
 }
 
 /// The stream with the engine's one zero and one NaN.

@@ -7,8 +7,12 @@ use datafusion::catalog::MemTable;
 use datafusion::common::{DFSchema, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::expr_fn::{character_length, coalesce, date_part, substr, substring};
-use datafusion::functions_aggregate::expr_fn::{avg, bool_and, bool_or, count, count_distinct, max, min, sum, sum_distinct};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator as Sign, binary_expr, cast, ident, lit, when};
+use datafusion::functions_aggregate::expr_fn::{
+    avg, bool_and, bool_or, count, count_distinct, max, min, sum, sum_distinct,
+};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, LogicalPlanBuilder, Operator as Sign, binary_expr, cast, ident, lit, when,
+};
 
 use super::super::report::{RuleReport, Violation, rule_name};
 use super::super::rows::Rows;
@@ -182,7 +186,8 @@ impl Table {
         let batch = verifier.all_rows();
         let rows = MemTable::try_new(batch.schema(), vec![vec![batch.clone()]]).map_err(failed)?;
         let source = provider_as_source(Arc::new(rows));
-        let scan = LogicalPlanBuilder::scan(TableReference::bare("t"), source, None).and_then(LogicalPlanBuilder::build);
+        let scan =
+            LogicalPlanBuilder::scan(TableReference::bare("t"), source, None).and_then(LogicalPlanBuilder::build);
         let scan = scan.map_err(failed)?;
         Ok(Self { schema: scan.schema().as_ref().clone(), scan, state: verifier.session().state() })
     }
@@ -194,9 +199,8 @@ impl Table {
         // The engine has one zero; a statement with another one never gets here.
         let literals = target.literals.iter().filter(|value| !is_negative_zero(value));
         let over = || LogicalPlanBuilder::from(self.scan.clone());
-        let project = |values: Vec<Expr>| {
-            values.into_iter().map(|value| over().project([value.alias("v")])).collect::<Vec<_>>()
-        };
+        let project =
+            |values: Vec<Expr>| values.into_iter().map(|value| over().project([value.alias("v")])).collect::<Vec<_>>();
         let total = |values: Vec<Expr>| {
             values.into_iter().map(|value| over().aggregate(Vec::<Expr>::new(), [value])).collect::<Vec<_>>()
         };
