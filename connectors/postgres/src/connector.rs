@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use portolan_connector::{
-    Capabilities, Connector, ConnectorTable, KeyFilter, QueryContext, ReadContext, Result, Snapshot, Split, TableEntry,
-    TableName,
+    Capabilities, Connector, ConnectorTable, KeyFilter, Narrowed, QueryContext, ReadContext, Result, Snapshot, Split,
+    TableEntry, TableName,
 };
 
 use crate::config::Config;
@@ -15,7 +15,7 @@ use crate::net::{Pool, Purpose};
 use crate::snapshot::PostgresSnapshot;
 use crate::split::CopySplit;
 use crate::table::{PostgresTable, Shared};
-use crate::{error, metadata, read, relation, rules};
+use crate::{error, metadata, narrow, read, rules};
 
 /// The connector of one catalog.
 #[derive(Debug)]
@@ -81,9 +81,9 @@ impl Connector for PostgresConnector {
         Ok(Arc::new(PostgresSnapshot::export(session, &self.0.config).await?))
     }
 
-    fn narrow(&self, split: &Split, filters: &[KeyFilter]) -> Result<Option<Split>> {
+    fn narrow(&self, split: &Split, filters: &[KeyFilter]) -> Result<Narrowed> {
         let parsed = CopySplit::read(split).map_err(|error| error.in_catalog(&self.0.config.catalog))?;
-        relation::narrow(&parsed, filters, &self.0).map(|narrow| narrow.write(split.rows)).transpose()
+        narrow::narrow(parsed, filters, &self.0, split.rows)
     }
 
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {

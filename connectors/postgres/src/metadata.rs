@@ -6,4 +6,4 @@ mod statistics;
 
 pub(crate) use listing::{list_schemas, list_tables};
 pub(crate) use relation::{Attribute, Relation, RelationKind, describe};
-pub(crate) use statistics::{estimate, statistics};
+pub(crate) use statistics::{Planned, heap_blocks, planned, statistics};

@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
-use datafusion::common::{Column, DFSchema};
-use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, lit};
+use datafusion::common::DFSchema;
 use portolan_connector::{
-    Capabilities, ConnectorError, Estimate, KeyFilter, Operand, Operation, Operator, PlanContext, Reason, Relation,
-    Result, Scan, SourcePlan, TableName, Verdict,
+    ConnectorError, Estimate, Operand, Operator, PlanContext, Reason, Relation, Result, Scan, SourcePlan, TableName,
+    Units,
 };
-use portolan_remote_sql::{JoinOn, JoinSide, PostgresDialect, RemoteColumn, RemoteQuery, Vocabulary, lower};
+use portolan_remote_sql::{JoinOn, JoinSide, PostgresDialect, RemoteColumn, RemoteQuery, Vocabulary};
 
-use crate::metadata;
+use crate::metadata::{self, Planned};
+use crate::narrow::key;
 use crate::net::Purpose;
-use crate::rules::domains;
+use crate::parts;
 use crate::snapshot::PostgresSnapshot;
-use crate::split::{CopyColumn, CopySplit, Key};
+use crate::split::{CopyColumn, CopySplit, Part};
 use crate::table::Shared;
 use crate::types::{Mapped, Wire, computed};
 
@@ -37,56 +36,6 @@ fn computed_column(data_type: &DataType) -> Option<RemoteColumn> {
     let mapped = computed(data_type)?;
     let source_type = mapped.literal_type.clone().unwrap_or_else(|| "boolean".to_owned());
     Some(remote_column("", &source_type, &mapped))
-}
-
-/// What a condition on a column of the result has to know; `None` where PostgreSQL would not find the same values.
-fn key(name: String, column: &RemoteColumn, capabilities: &Capabilities) -> Option<Key> {
-    let exact = |operation| capabilities.verdict(operation, column.domain) == Verdict::Exact;
-    (exact(Operation::In) && exact(Operation::GtEq) && exact(Operation::LtEq)).then(|| Key {
-        name,
-        domain: column.domain.0.to_owned(),
-        literal_type: column.cast.clone(),
-        labels: column.labels.as_deref().map(<[String]>::to_vec),
-    })
-}
-
-/// The split without rows that have no partner in a join. `None` where nothing can be said of them.
-pub(crate) fn narrow(split: &CopySplit, filters: &[KeyFilter], shared: &Shared) -> Option<CopySplit> {
-    let conditions: Vec<String> = filters
-        .iter()
-        .filter_map(|filter| {
-            let column = split.columns.get(filter.column()?)?;
-            let key = column.key.as_ref()?;
-            let domain = *domains().iter().find(|domain| domain.0 == key.domain)?;
-            let mut remote = RemoteColumn::new(&key.name, domain, column.wire.data_type());
-            remote.cast = key.literal_type.clone();
-            remote.labels = key.labels.clone().map(Into::into);
-            let scope = |name: &str| (name == key.name).then(|| remote.clone());
-            let condition = condition(filter, &key.name)?;
-            // What has no literal in PostgreSQL is left to the join.
-            let lowered = lower(&condition, &scope, &shared.vocabulary()).ok()?;
-            Some(lowered.expr.render(&PostgresDialect))
-        })
-        .collect();
-    if conditions.is_empty() {
-        return None;
-    }
-    let sql = format!("SELECT * FROM ({}) AS q WHERE {}", split.sql, conditions.join(" AND "));
-    Some(CopySplit { sql, ..split.clone() })
-}
-
-/// What a filter says of a column.
-fn condition(filter: &KeyFilter, name: &str) -> Option<Expr> {
-    let column = || Expr::Column(Column::new_unqualified(name));
-    match filter {
-        KeyFilter::In { values, .. } => Some(column().in_list(values.iter().cloned().map(lit).collect(), false)),
-        KeyFilter::Between { low, high, .. } => {
-            let low = low.clone().map(|low| column().gt_eq(lit(low)));
-            let high = high.clone().map(|high| column().lt_eq(lit(high)));
-            conjunction(low.into_iter().chain(high))
-        }
-        KeyFilter::Nothing => None,
-    }
 }
 
 impl Shared {
@@ -121,10 +70,10 @@ impl PostgresRelation {
             .snapshot
             .downcast_ref::<PostgresSnapshot>()
             .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.table))?;
-        let sql = self.query.render(&PostgresDialect);
-        let estimate = self.estimate(&sql).await;
-        let names = self.query.output_names(&PostgresDialect);
-        let columns = self.query.outputs.iter().zip(names).map(|(output, name)| {
+        let (query, Planned { estimate, reads_whole_table, .. }) = self.planned().await;
+        let sql = query.render(&PostgresDialect);
+        let names = query.output_names(&PostgresDialect);
+        let columns = query.outputs.iter().zip(names).map(|(output, name)| {
             let RemoteColumn { encoding, source_type, .. } = &output.value.column;
             let wire: Wire = serde_json::from_str(encoding.as_deref().unwrap_or_default()).map_err(|cause| {
                 ConnectorError::internal(format!("how {} travels is not known", output.name))
@@ -141,32 +90,61 @@ impl PostgresRelation {
         let split = CopySplit {
             schema: self.table.schema.clone(),
             table: self.table.table.clone(),
+            part: None,
             sql: sql.clone(),
             snapshot: snapshot.id().to_owned(),
             columns,
         };
-        let filters = self.query.filter.iter().map(|filter| Some(self.query.render_part(filter, &PostgresDialect)));
+        let parts = match reads_whole_table {
+            true => parts::of(&query, &self.table, &self.shared, estimate.rows, context).await,
+            false => Vec::new(),
+        };
+        let (splits, units) = match parts.len() {
+            0 => (vec![split.write(estimate.rows)?], Vec::new()),
+            count => {
+                let rows = estimate.rows.map(|rows| rows / count as u64);
+                let split = |(number, part): (usize, RemoteQuery)| {
+                    let part_of = Some(Part { number, whole: sql.clone() });
+                    CopySplit { sql: part.render(&PostgresDialect), part: part_of, ..split.clone() }.write(rows)
+                };
+                let splits = parts.into_iter().enumerate().map(split).collect::<Result<Vec<_>>>()?;
+                (splits, vec![Units { kind: "splits", total: None, kept: count as u64 }])
+            }
+        };
+        let filters = query.filter.iter().map(|filter| Some(query.render_part(filter, &PostgresDialect)));
         Ok(SourcePlan {
             schema,
-            scan: Scan::Splits(vec![split.write(estimate.rows)?]),
+            scan: Scan::Splits(splits),
             request: Some(sql),
             remote_filters: filters.collect(),
-            units: Vec::new(),
+            units,
             estimate,
             filterable,
         })
     }
 
-    /// What PostgreSQL expects the query to return. Its planner is asked where more than the table's size matters.
-    async fn estimate(&self, sql: &str) -> Estimate {
+    /// The query as it is best written, and what PostgreSQL's planner makes of it. It is asked where more than the table's
+    /// size matters.
+    async fn planned(&self) -> (RemoteQuery, Planned) {
+        let query = self.query.clone();
         if let Some(rows) = self.rows {
             let limit = self.query.limit.and_then(|limit| u64::try_from(limit).ok());
-            return Estimate { rows: Some(limit.map_or(rows, |limit| limit.min(rows))), bytes: None };
+            let rows = limit.map_or(rows, |limit| limit.min(rows));
+            let estimate = Estimate { rows: Some(rows), bytes: None };
+            return (query, Planned { estimate, reads_whole_table: true, ..Planned::default() });
         }
-        let Ok(session) = self.shared.pool.get(Purpose::Metadata).await else { return Estimate::default() };
+        let Ok(session) = self.shared.pool.get(Purpose::Metadata).await else { return (query, Planned::default()) };
         // A query that PostgreSQL will not plan fails when it is read, with a better message.
-        let estimate = metadata::estimate(session.client(), sql).await;
-        session.release_after(estimate).unwrap_or_default()
+        let planned = metadata::planned(session.client(), &query.render(&PostgresDialect)).await;
+        let (Ok(planned), Some(other)) = (&planned, query.correlated()) else {
+            let planned = session.release_after(planned).unwrap_or_default();
+            return (query, planned);
+        };
+        let other_planned = metadata::planned(session.client(), &other.render(&PostgresDialect)).await;
+        match session.release_after(other_planned) {
+            Ok(cheaper) if cheaper.cost < planned.cost => (other, cheaper),
+            _ => (query, *planned),
+        }
     }
 }
 

@@ -14,10 +14,21 @@ pub(crate) struct CopySplit {
     pub(crate) table: String,
     /// The query whose rows are copied.
     pub(crate) sql: String,
+    /// Where the query is one of several for parts of a table.
+    pub(crate) part: Option<Part>,
     /// The exported snapshot to see them in.
     pub(crate) snapshot: String,
     /// The columns of the result.
     pub(crate) columns: Vec<CopyColumn>,
+}
+
+/// A part of a table's blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// The first of all parts is 0.
+    pub(crate) number: usize,
+    /// The query for the whole table.
+    pub(crate) whole: String,
 }
 
 /// A column of the result.
@@ -49,7 +60,8 @@ impl CopySplit {
     pub(crate) fn write(&self, rows: Option<u64>) -> Result<Split> {
         let payload = serde_json::to_value(self)
             .map_err(|error| ConnectorError::internal("cannot write a split down").said(error))?;
-        Ok(Split { payload, label: format!("{}.{}", self.schema, self.table), rows })
+        let part = self.part.as_ref().map(|part| format!(", part {}", part.number)).unwrap_or_default();
+        Ok(Split { payload, label: format!("{}.{}{part}", self.schema, self.table), rows })
     }
 
     /// Reads it back.
@@ -79,6 +91,7 @@ mod tests {
             schema: "public".to_owned(),
             table: "t".to_owned(),
             sql: "SELECT \"a\" FROM \"public\".\"t\"".to_owned(),
+            part: Some(Part { number: 1, whole: "SELECT".to_owned() }),
             snapshot: "00000003-0000001B-1".to_owned(),
             columns: vec![CopyColumn {
                 name: "a".to_owned(),

@@ -11,8 +11,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 
 use crate::{
-    Capabilities, CatalogEntry, Column, Fold, KeyFilter, PropertySpec, Reason, Relation, Result, ScanRequest, Snapshot,
-    SourceMetrics, SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
+    Capabilities, CatalogEntry, Column, Fold, KeyFilter, Narrowed, PropertySpec, Reason, Relation, Result, ScanRequest,
+    Snapshot, SourceMetrics, SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn, Verdict,
+    WritableCatalog,
 };
 
 /// How to make a connector from a catalog entry. One per kind of source.
@@ -79,10 +80,10 @@ pub trait Connector: Debug + Send + Sync {
     /// when the stream is dropped. Batches have exactly `context.schema` and at most `context.batch_rows` rows.
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream>;
 
-    /// The split without rows for which one of the filters does not hold, as far as the source can leave them out;
-    /// `None` where it cannot. Called while the query runs, when a join knows which keys have a partner.
-    fn narrow(&self, _split: &Split, _filters: &[KeyFilter]) -> Result<Option<Split>> {
-        Ok(None)
+    /// The split without rows for which one of the filters does not hold, as far as the source can leave them out. Called
+    /// while the query runs, when a join knows which keys have a partner, for every split of the scan with the same filters.
+    fn narrow(&self, _split: &Split, _filters: &[KeyFilter]) -> Result<Narrowed> {
+        Ok(Narrowed::Unchanged)
     }
 
     /// How statements change the source; `None` where they cannot.

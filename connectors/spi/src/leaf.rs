@@ -7,5 +7,5 @@ mod stream;
 mod turns;
 
 pub use exec::SourceExec;
-pub use keys::KeyFilter;
+pub use keys::{KeyFilter, Narrowed};
 pub use metrics::SourceMetrics;

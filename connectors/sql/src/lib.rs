@@ -6,7 +6,10 @@
 //! 1. [`lower`] translates one conjunct of a filter into a [`RemoteExpr`], or says why it must not be sent. It knows
 //!    a closed vocabulary, asks the connector's declared rules for every operation and operand, and refuses what no
 //!    rule names. [`judge`] is the same question without the translation.
-//! 2. [`RemoteQuery`] collects the table, the columns, the lowered conjuncts and the limit.
+//!    [`lower_value`] and [`lower_aggregate`] do the same for what a query computes.
+//! 2. [`RemoteQuery`] is one SELECT. Operators of the engine's plan are folded into it one by one
+//!    ([`RemoteQuery::filter`], [`RemoteQuery::aggregate`], [`RemoteQuery::join`] and so on); where SQL has no place left in
+//!    the same SELECT, it becomes a subquery.
 //! 3. [`RemoteQuery::render`] prints it once, at the end, through a [`Dialect`]. Identifiers are always quoted and
 //!    literals always typed. No text is edited after it was printed, and none comes from the statement unquoted.
 //!
@@ -17,6 +20,7 @@
 
 mod calendar;
 mod column;
+mod correlate;
 mod dialect;
 mod expr;
 mod fold;

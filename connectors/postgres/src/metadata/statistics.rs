@@ -54,17 +54,48 @@ fn distinct_values(distinct: f64, rows: Option<u64>) -> Option<u64> {
     (distinct >= 1.0).then_some(distinct.round() as u64)
 }
 
-/// What PostgreSQL expects a query to return: rows, and bytes in its own measure.
-pub(crate) async fn estimate(client: &Client, sql: &str) -> Result<Estimate, Error> {
+/// The size of a table in blocks, where ranges of blocks can be read: tables in heaps, since PostgreSQL 14.
+const HEAP_BLOCKS: &str = "\
+SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_am m ON m.oid = c.relam
+WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r' AND m.amname = 'heap'
+  AND current_setting('server_version_num')::int >= 140000";
+
+/// The size of a table in blocks; `None` where it cannot be read in ranges of them.
+pub(crate) async fn heap_blocks(client: &Client, schema: &str, table: &str) -> Result<Option<u64>, Error> {
+    let rows = client.query_typed(HEAP_BLOCKS, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
+    let blocks: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?;
+    Ok(blocks.and_then(|blocks| u64::try_from(blocks).ok()))
+}
+
+/// What PostgreSQL's planner makes of a query.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Planned {
+    /// What it expects to return: rows, and bytes in its own measure.
+    pub(crate) estimate: Estimate,
+    /// What it expects to spend, in its own measure.
+    pub(crate) cost: f64,
+    /// Whether it reads a whole table for it, block by block, and nothing else.
+    pub(crate) reads_whole_table: bool,
+}
+
+/// Asks PostgreSQL's planner about a query.
+pub(crate) async fn planned(client: &Client, sql: &str) -> Result<Planned, Error> {
     let rows = client.query_typed(&format!("EXPLAIN (FORMAT JSON) {sql}"), &[]).await?;
     let plan: Option<String> = match rows.first() {
         Some(row) => row.try_get::<_, Json>(0).map(|json| Some(json.0))?,
         None => None,
     };
     let plan: serde_json::Value = plan.and_then(|plan| serde_json::from_str(&plan).ok()).unwrap_or_default();
-    let number = |name: &str| plan.pointer(&format!("/0/Plan/{name}")).and_then(serde_json::Value::as_u64);
+    let field = |name: &str| plan.pointer(&format!("/0/Plan/{name}"));
+    let number = |name: &str| field(name).and_then(serde_json::Value::as_u64);
     let rows = number("Plan Rows");
-    Ok(Estimate { rows, bytes: rows.zip(number("Plan Width")).map(|(rows, width)| rows.saturating_mul(width)) })
+    let bytes = rows.zip(number("Plan Width")).map(|(rows, width)| rows.saturating_mul(width));
+    Ok(Planned {
+        estimate: Estimate { rows, bytes },
+        cost: field("Total Cost").and_then(serde_json::Value::as_f64).unwrap_or(f64::INFINITY),
+        reads_whole_table: field("Node Type").and_then(serde_json::Value::as_str) == Some("Seq Scan"),
+    })
 }
 
 /// The text of a `json`, whose binary form is its text.

@@ -8,6 +8,7 @@ mod harness;
 mod listing;
 mod long;
 mod names;
+mod parts;
 mod planning;
 mod snapshot;
 mod tls;

@@ -24,7 +24,7 @@ use datafusion::physical_plan::{
 };
 use futures::{TryStreamExt, stream};
 
-use super::keys::{JoinKeys, KeyFilter};
+use super::keys::{JoinKeys, KeyFilter, Narrowed};
 use super::metrics::LeafMetrics;
 use super::stream::SplitStream;
 use super::turns::in_turns;
@@ -222,7 +222,7 @@ impl ExecutionPlan for SourceExec {
         let (keys, schema) = (self.keys.clone(), self.schema());
         let stream = stream::once(async move {
             let filters = keys.settle(&schema).await;
-            let splits = narrowed(connector.as_ref(), splits, &filters)?;
+            let splits = narrowed(connector.as_ref(), splits, filters)?;
             Ok::<_, DataFusionError>(SplitStream::new(connector, splits, schema, metrics, context))
         });
         Ok(in_turns(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream.try_flatten()))))
@@ -318,7 +318,11 @@ impl ExecutionPlan for SourceExec {
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
         match &self.input {
             Input::Native(native) => Ok(self.with_native(Arc::clone(native).reset_state()?)),
-            Input::Splits(_) => Ok(Arc::new(Self { metrics: ExecutionPlanMetricsSet::new(), ..self.as_ref().clone() })),
+            Input::Splits(_) => Ok(Arc::new(Self {
+                metrics: ExecutionPlanMetricsSet::new(),
+                keys: self.keys.afresh(),
+                ..self.as_ref().clone()
+            })),
         }
     }
 }
@@ -331,8 +335,15 @@ fn narrowed(connector: &dyn Connector, splits: VecDeque<Split>, filters: &[KeyFi
     if filters.is_empty() {
         return Ok(splits);
     }
-    let narrow = |split: Split| Ok(connector.narrow(&split, filters)?.unwrap_or(split));
-    splits.into_iter().map(narrow).collect()
+    let mut narrowed = VecDeque::with_capacity(splits.len());
+    for split in splits {
+        match connector.narrow(&split, filters)? {
+            Narrowed::Unchanged => narrowed.push_back(split),
+            Narrowed::To(split) => narrowed.push_back(split),
+            Narrowed::Nothing => {}
+        }
+    }
+    Ok(narrowed)
 }
 
 /// The stream with the engine's one zero and one NaN.

@@ -18,6 +18,9 @@ use datafusion::physical_expr::expressions::{
 };
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_plan::PhysicalExpr;
+use tokio::sync::OnceCell;
+
+use crate::Split;
 
 /// What is known of the keys of a join: rows for which it does not hold have no partner.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +55,17 @@ impl KeyFilter {
     }
 }
 
+/// What becomes of a split when the keys of a join are known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Narrowed {
+    /// It is read as it was planned.
+    Unchanged,
+    /// Another one is read in its place.
+    To(Split),
+    /// Another split of the scan reads its rows too, or there are none.
+    Nothing,
+}
+
 /// The filters of joins above a leaf.
 #[derive(Clone, Debug, Default)]
 pub(super) struct JoinKeys {
@@ -61,6 +75,8 @@ pub(super) struct JoinKeys {
     pub(super) awaited: Vec<u64>,
     /// How long to wait for a join to know its keys.
     pub(super) patience: Duration,
+    /// What the joins told, the same for all partitions of the leaf: splits may rely on one another.
+    pub(super) told: Arc<OnceCell<Vec<KeyFilter>>>,
 }
 
 impl JoinKeys {
@@ -69,8 +85,17 @@ impl JoinKeys {
         self.awaited.is_empty()
     }
 
+    /// The same filters, for a run that has not begun.
+    pub(super) fn afresh(&self) -> Self {
+        Self { told: Arc::default(), ..self.clone() }
+    }
+
     /// Waits until the joins know their keys, or for as long as it is worth it, and tells what they know.
-    pub(super) async fn settle(&self, schema: &Schema) -> Vec<KeyFilter> {
+    pub(super) async fn settle(&self, schema: &Schema) -> &[KeyFilter] {
+        self.told.get_or_init(|| self.ask(schema)).await
+    }
+
+    async fn ask(&self, schema: &Schema) -> Vec<KeyFilter> {
         let all = futures::future::join_all(self.dynamic().into_iter().map(|filter| async move {
             if let Some(filter) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
                 filter.wait_complete().await;
@@ -255,10 +280,17 @@ mod tests {
         let column = col("b", &schema()).unwrap();
         let filter = Arc::new(DynamicFilterPhysicalExpr::new(vec![column], lit(true)));
         let awaited = filter.expression_id().into_iter().collect();
-        let keys = JoinKeys { filters: vec![Arc::clone(&filter) as _], awaited, patience: Duration::from_millis(20) };
+        let keys = JoinKeys {
+            filters: vec![Arc::clone(&filter) as _],
+            awaited,
+            patience: Duration::from_millis(20),
+            told: Arc::default(),
+        };
         assert_eq!(keys.settle(&schema()).await, []);
         filter.update(compare("b", Operator::GtEq, 3)).unwrap();
         filter.mark_complete();
-        assert_eq!(keys.settle(&schema()).await.len(), 1);
+        // What one partition was told all are told.
+        assert_eq!(keys.settle(&schema()).await, []);
+        assert_eq!(keys.afresh().settle(&schema()).await.len(), 1);
     }
 }

@@ -361,3 +361,36 @@ fn columns_that_grow_have_an_end() {
     assert!(t.sql().len() < 100_000);
     assert_eq!(end.as_deref(), Some("d has more than 2000 parts"));
 }
+
+#[test]
+fn groups_that_are_looked_for_can_be_computed_one_by_one() {
+    let numbers = table("b").aggregate(&[column("b", "i")], &[number_of("b")]).unwrap().called("g");
+    let on = [(column("a", "i"), column("g", "i"))];
+    let less = column("a", "b").lt(col("g.n"));
+    let columns = [column("a", "t")];
+    let semi = table("a").join(&numbers, JoinType::LeftSemi, &on, Some(less)).unwrap().project(&columns).unwrap();
+    assert_eq!(
+        semi.sql(),
+        concat!(
+            r#"SELECT t0."t" FROM "s"."a" AS t0 WHERE EXISTS (SELECT FROM (SELECT t2."i", count(t2."b") AS "n" "#,
+            r#"FROM "s"."b" AS t2 GROUP BY t2."i") AS t1 WHERE t0."i" = t1."i" AND t0."b" < t1."n")"#
+        )
+    );
+    assert_eq!(
+        semi.query.correlated().unwrap().render(&PostgresDialect),
+        concat!(
+            r#"SELECT t0."t" FROM "s"."a" AS t0 WHERE EXISTS (SELECT FROM (SELECT t2."i", count(t2."b") AS "n" "#,
+            r#"FROM "s"."b" AS t2 WHERE t0."i" = t2."i" GROUP BY t2."i") AS t1 WHERE t0."b" < t1."n")"#
+        )
+    );
+    // A table is no group, and neither is what is equal to an aggregate.
+    let plain = table("a").join(&table("g"), JoinType::LeftSemi, &on, None).unwrap();
+    assert_eq!(plain.query.correlated(), None);
+    let counted = [(column("a", "b"), col("g.n"))];
+    let counted = table("a").join(&numbers, JoinType::LeftSemi, &counted, None).unwrap();
+    assert_eq!(counted.query.correlated(), None);
+}
+
+fn number_of(table: &str) -> Expr {
+    count(column(table, "b")).alias("n")
+}

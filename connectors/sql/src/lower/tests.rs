@@ -334,7 +334,7 @@ fn reasons_name_what_stands_in_the_way() {
 #[test]
 fn limits_hold() {
     let values = |count: usize| (0..count).map(|i| lit(i32::try_from(i).unwrap())).collect::<Vec<_>>();
-    assert!(outcome(&in_list("i", values(MAX_IN_VALUES), false)).starts_with(r#""i" IN ('0'::int4, "#));
+    assert!(outcome(&in_list("i", values(MAX_IN_VALUES), false)).starts_with(r#""i" = ANY ('{"0","1","2","#));
     check([(in_list("i", values(MAX_IN_VALUES + 1), false), "! the IN list has more than 10000 values")]);
 
     let nested = |levels: usize| (0..levels).fold(col("b"), |inner, _| not(inner));

@@ -182,6 +182,25 @@ fn queries() {
 }
 
 #[test]
+fn a_long_list_is_one_array() {
+    let literal = |text: Option<&str>| {
+        let column = RemoteColumn::new("c", ANY, DataType::Utf8);
+        PostgresDialect.literal(&ScalarValue::Utf8(text.map(str::to_owned)), &column).unwrap()
+    };
+    let mut values: Vec<_> =
+        ["a,b", "it's", "say \"x\"", "back\\slash", "{}", "NULL", ""].map(Some).map(literal).into();
+    values.push(literal(None));
+    assert!(PostgresDialect.write_in("c", &values, false).starts_with("c IN ('a,b'::text, "));
+    values.resize(32, literal(Some("z")));
+    let sql = PostgresDialect.write_in("c", &values, false);
+    // In the array a backslash and a quote have a backslash before them; in the E'' string each backslash is doubled.
+    let expected = r#"c = ANY (E'{"a,b","it''s","say \\"x\\"","back\\\\slash","{}","NULL","",NULL,"z""#;
+    assert!(sql.starts_with(expected), "{sql}");
+    assert!(sql.ends_with("}'::text[])"), "{sql}");
+    assert!(PostgresDialect.write_in("c", &values, true).starts_with("c <> ALL (E'{"));
+}
+
+#[test]
 fn timestamps_of_every_unit_share_one_type() {
     for unit in [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond] {
         let column = RemoteColumn::new("c", ANY, DataType::Timestamp(unit, None));

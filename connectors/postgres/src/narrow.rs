@@ -1,0 +1,71 @@
+//! Splits without rows that have no partner in a join, once its keys are known.
+
+use datafusion::common::Column;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, lit};
+use portolan_connector::{Capabilities, KeyFilter, Narrowed, Operation, Result, Verdict};
+use portolan_remote_sql::{PostgresDialect, RemoteColumn, lower};
+
+use crate::rules::domains;
+use crate::split::{CopySplit, Key, Part};
+use crate::table::Shared;
+
+/// What a condition on a column of the result has to know; `None` where PostgreSQL would not find the same values.
+pub(crate) fn key(name: String, column: &RemoteColumn, capabilities: &Capabilities) -> Option<Key> {
+    let exact = |operation| capabilities.verdict(operation, column.domain) == Verdict::Exact;
+    (exact(Operation::In) && exact(Operation::GtEq) && exact(Operation::LtEq)).then(|| Key {
+        name,
+        domain: column.domain.0.to_owned(),
+        literal_type: column.cast.clone(),
+        labels: column.labels.as_deref().map(<[String]>::to_vec),
+    })
+}
+
+/// What is read in place of a split when these filters are known. The query goes on as it was rendered, as a subquery of
+/// one with more conditions.
+///
+/// A list of keys is looked up by an index, for which parts of the table are of no use: the first part reads them all.
+pub(crate) fn narrow(split: CopySplit, filters: &[KeyFilter], shared: &Shared, rows: Option<u64>) -> Result<Narrowed> {
+    let conditions: Vec<String> = filters.iter().filter_map(|filter| rendered(filter, &split, shared)).collect();
+    if conditions.is_empty() {
+        return Ok(Narrowed::Unchanged);
+    }
+    let is_listed = filters
+        .iter()
+        .any(|filter| matches!(filter, KeyFilter::In { .. }) && rendered(filter, &split, shared).is_some());
+    let (sql, part) = match split.part.clone() {
+        Some(Part { number, .. }) if is_listed && number > 0 => return Ok(Narrowed::Nothing),
+        Some(Part { whole, .. }) if is_listed => (whole, None),
+        part => (split.sql.clone(), part),
+    };
+    let sql = format!("SELECT * FROM ({sql}) AS q WHERE {}", conditions.join(" AND "));
+    CopySplit { sql, part, ..split }.write(rows).map(Narrowed::To)
+}
+
+/// A filter as a condition of PostgreSQL's; `None` where there is no rule or no literal for it, so that the join alone
+/// applies it.
+fn rendered(filter: &KeyFilter, split: &CopySplit, shared: &Shared) -> Option<String> {
+    let column = split.columns.get(filter.column()?)?;
+    let key = column.key.as_ref()?;
+    let domain = *domains().iter().find(|domain| domain.0 == key.domain)?;
+    let mut remote = RemoteColumn::new(&key.name, domain, column.wire.data_type());
+    remote.cast = key.literal_type.clone();
+    remote.labels = key.labels.clone().map(Into::into);
+    let scope = |name: &str| (name == key.name).then(|| remote.clone());
+    let lowered = lower(&condition(filter, &key.name)?, &scope, &shared.vocabulary()).ok()?;
+    Some(lowered.expr.render(&PostgresDialect))
+}
+
+/// What a filter says of a column.
+fn condition(filter: &KeyFilter, name: &str) -> Option<Expr> {
+    let column = || Expr::Column(Column::new_unqualified(name));
+    match filter {
+        KeyFilter::In { values, .. } => Some(column().in_list(values.iter().cloned().map(lit).collect(), false)),
+        KeyFilter::Between { low, high, .. } => {
+            let low = low.clone().map(|low| column().gt_eq(lit(low)));
+            let high = high.clone().map(|high| column().lt_eq(lit(high)));
+            conjunction(low.into_iter().chain(high))
+        }
+        KeyFilter::Nothing => None,
+    }
+}

@@ -1,0 +1,119 @@
+//! A large table is read in parts: every row once, all of one moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{Int32Type, Int64Type};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{col, lit};
+use portolan_connector::{Connector, KeyFilter, Narrowed, ReadContext, Scan, SourceMetrics, SourcePlan, Split};
+
+use crate::harness::{Database, begin, drain, plan, request, table};
+
+const ROWS: i64 = 110_000;
+
+/// About 110 MB, which is more than three parts of 32 MiB.
+const LARGE: &str = "
+CREATE TABLE large AS SELECT g AS id, 100::bigint AS balance, repeat('x', 900) AS pad FROM generate_series(1, 110000) g;
+CREATE INDEX ON large (id);
+ANALYZE large";
+
+fn splits(plan: &SourcePlan) -> &[Split] {
+    let Scan::Splits(splits) = &plan.scan else { panic!("a native scan") };
+    splits
+}
+
+/// All values of the first column, read from all splits at the same time.
+async fn column(connector: &Arc<dyn Connector>, plan: &SourcePlan, splits: Vec<Split>) -> Vec<ArrayRef> {
+    let reading = splits.into_iter().map(|split| {
+        let schema = Arc::clone(&plan.schema);
+        let context = ReadContext { schema, batch_rows: 8192, metrics: SourceMetrics::unregistered() };
+        drain(connector.read(&split, context).unwrap())
+    });
+    let read = futures::future::join_all(reading).await;
+    read.into_iter().flat_map(Result::unwrap).map(|batch| Arc::clone(batch.column(0))).collect()
+}
+
+#[tokio::test]
+async fn every_row_is_in_one_part() {
+    let database = Database::with(LARGE);
+    let connector = database.connector();
+    let large = table(&connector, "public", "large").await;
+    let snapshot = begin(&connector).await;
+    let planned = plan(&large, &request(&large, &["id"], vec![]), &snapshot).await.unwrap();
+    assert!(splits(&planned).len() > 2, "{} splits", splits(&planned).len());
+    assert_eq!(planned.request.as_deref(), Some("SELECT \"id\" FROM \"public\".\"large\""));
+    let read = column(&connector, &planned, splits(&planned).to_vec()).await;
+    let mut ids: Vec<i32> = read.iter().flat_map(|ids| ids.as_primitive::<Int32Type>().values().to_vec()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=110_000).collect::<Vec<i32>>());
+
+    // What no index serves is read in parts as well, and what one serves is not.
+    let filtered = plan(&large, &request(&large, &["id"], vec![col("balance").eq(lit(100_i64))]), &snapshot).await;
+    assert!(splits(&filtered.unwrap()).len() > 2);
+    let indexed = plan(&large, &request(&large, &["id"], vec![col("id").eq(lit(7_i32))]), &snapshot).await.unwrap();
+    assert_eq!(splits(&indexed).len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_of_keys_is_looked_up_once() {
+    let database = Database::with(LARGE);
+    let connector = database.connector();
+    let large = table(&connector, "public", "large").await;
+    let snapshot = begin(&connector).await;
+    let planned = plan(&large, &request(&large, &["id"], vec![]), &snapshot).await.unwrap();
+    let keys = KeyFilter::In { column: 0, values: vec![ScalarValue::from(7_i32), ScalarValue::from(109_999_i32)] };
+    let bounds = KeyFilter::Between { column: 0, low: Some(ScalarValue::from(109_990_i32)), high: None };
+    let narrowed = |filter: &KeyFilter| {
+        let narrow = |split| match connector.narrow(split, std::slice::from_ref(filter)).unwrap() {
+            Narrowed::To(split) => Some(split),
+            Narrowed::Nothing => None,
+            Narrowed::Unchanged => panic!("{filter:?} says something"),
+        };
+        splits(&planned).iter().filter_map(narrow).collect::<Vec<_>>()
+    };
+    let listed = narrowed(&keys);
+    assert_eq!(listed.len(), 1);
+    let rows = |read: Vec<ArrayRef>| read.iter().map(|ids| ids.len()).sum::<usize>();
+    assert_eq!(rows(column(&connector, &planned, listed).await), 2);
+    let ranged = narrowed(&bounds);
+    assert_eq!(ranged.len(), splits(&planned).len());
+    assert_eq!(rows(column(&connector, &planned, ranged).await), 11);
+    let nothing = connector.narrow(&splits(&planned)[0], &[]).unwrap();
+    assert_eq!(nothing, Narrowed::Unchanged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_parts_see_one_moment() {
+    let database = Arc::new(Database::with(LARGE));
+    let connector = database.connector();
+    let large = table(&connector, "public", "large").await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (database, stop) = (Arc::clone(&database), Arc::clone(&stop));
+        std::thread::spawn(move || {
+            let mut transfers = 0;
+            // From the first rows of the table to its last ones and to new ones, each time in one transaction.
+            while !stop.load(Ordering::Relaxed) && transfers < 200 {
+                database.psql(
+                    "BEGIN; UPDATE large SET balance = balance - 5 WHERE id BETWEEN 1 AND 40;
+                     UPDATE large SET balance = balance + 4 WHERE id > 109960;
+                     INSERT INTO large VALUES (0, 40, ''); COMMIT",
+                );
+                transfers += 1;
+            }
+            transfers
+        })
+    };
+    for _ in 0..5 {
+        let snapshot = begin(&connector).await;
+        let planned = plan(&large, &request(&large, &["balance"], vec![]), &snapshot).await.unwrap();
+        assert!(splits(&planned).len() > 2);
+        let read = column(&connector, &planned, splits(&planned).to_vec()).await;
+        let total: i64 = read.iter().map(|part| part.as_primitive::<Int64Type>().values().iter().sum::<i64>()).sum();
+        assert_eq!(total, ROWS * 100);
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert!(writer.join().unwrap() > 0);
+}
