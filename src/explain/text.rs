@@ -39,7 +39,10 @@ fn node(report: &Report, node_: &Node, first: &str, rest: &str, lines: &mut Vec<
 
 fn source_lines(source: &Source) -> Vec<String> {
     let mut lines: Vec<String> = source.filters.iter().map(filter_line).collect();
-    lines.push(labelled("reads", &reads(source)));
+    lines.push(match computes(source) {
+        true => labelled("returns", &reads(source)),
+        false => labelled("reads", &reads(source)),
+    });
     let taken: Vec<&str> =
         source.folded.iter().map(String::as_str).filter(|fold| !matches!(*fold, "projection" | "filter")).collect();
     if !taken.is_empty() {
@@ -78,8 +81,14 @@ fn unfolded_line(unfolded: &Unfolded) -> String {
     format!("{line:<NOTE_COLUMN$}  {}", unfolded.reason)
 }
 
+/// Whether the source returns something else than columns of one table.
+fn computes(source: &Source) -> bool {
+    source.folded.iter().any(|fold| matches!(fold.as_str(), "aggregate" | "join" | "union"))
+}
+
 fn reads(source: &Source) -> String {
     let mut parts = vec![match source.columns.len() {
+        count if count > 0 && computes(source) => counted(count as u64, "column"),
         0 => "no columns, only how many rows there are".to_owned(),
         count => format!("{count} of {}", counted(source.columns_total as u64, "column")),
     }];

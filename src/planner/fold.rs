@@ -117,8 +117,7 @@ impl Source {
     /// The part as the whole plan. `unfolded` stands above it and was refused.
     fn plan(&self, unfolded: Option<Unfolded>) -> LogicalPlan {
         match &self.scan {
-            Some(LogicalPlan::TableScan(scan)) => FederatedTable::note_unfolded(scan, unfolded),
-            Some(other) => other.clone(),
+            Some(scan) => noted(scan.clone(), unfolded),
             None => FoldedScan::plan(self, unfolded),
         }
     }
@@ -129,6 +128,18 @@ impl Source {
             Some(plan) => plan.clone(),
             None => self.plan(unfolded),
         }
+    }
+}
+
+/// A scan, perhaps under another name, that knows which operator above it its source was not given.
+fn noted(plan: LogicalPlan, unfolded: Option<Unfolded>) -> LogicalPlan {
+    match plan {
+        LogicalPlan::TableScan(scan) => FederatedTable::note_unfolded(&scan, unfolded),
+        LogicalPlan::SubqueryAlias(mut alias) => {
+            alias.input = Arc::new(noted(Arc::unwrap_or_clone(alias.input), unfolded));
+            LogicalPlan::SubqueryAlias(alias)
+        }
+        other => other,
     }
 }
 

@@ -21,7 +21,7 @@ const MANY_QUERIES: u64 = 10_000;
 
 const TABLES: &str = "
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
-CREATE TABLE a (id int NOT NULL, i2 smallint, i4 int, i8 bigint, n numeric(12,2), m numeric(20,6), f float8, t text,
+CREATE TABLE a (id int NOT NULL, i2 smallint, i4 int, i8 bigint, n numeric(12,2), m numeric(20,6), f float8, t text COLLATE \"en-x-icu\",
     v varchar(20) COLLATE \"C\", d date, ts timestamp, bo boolean, e mood, u uuid, by bytea);
 INSERT INTO a SELECT g,
     (ARRAY[NULL, 0, 1, -1, 7, 32767, -32768])[1 + g % 7],
@@ -39,7 +39,7 @@ INSERT INTO a SELECT g,
     (ARRAY['00000000-0000-0000-0000-000000000001', NULL, 'ffffffff-ffff-ffff-ffff-ffffffffffff'])[1 + g % 3]::uuid,
     (ARRAY['\\x', '\\x00', '\\xff00', NULL])[1 + g % 4]::bytea
     FROM generate_series(1, 90) g;
-CREATE TABLE b (id int NOT NULL, i2 smallint, i4 int, i8 bigint, n numeric(12,2), m numeric(20,6), f float8, t text,
+CREATE TABLE b (id int NOT NULL, i2 smallint, i4 int, i8 bigint, n numeric(12,2), m numeric(20,6), f float8, t text COLLATE \"en-x-icu\",
     v varchar(20) COLLATE \"C\", d date, ts timestamp, bo boolean, e mood, u uuid, by bytea);
 INSERT INTO b SELECT id * 3, i2, i4 + 1, i8, n, m, f, t, v, d, ts, bo, e, u, by FROM a WHERE id % 4 > 0;
 CREATE TABLE nothing (LIKE a);

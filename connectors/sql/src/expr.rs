@@ -262,6 +262,13 @@ pub enum RemoteExpr {
         /// The type.
         type_name: String,
     },
+    /// A text under a collation.
+    Collate {
+        /// The text.
+        operand: Box<RemoteExpr>,
+        /// The collation.
+        collation: String,
+    },
     /// `CASE WHEN condition THEN value ... [ELSE value] END`. At least one branch.
     Case {
         /// Conditions and values.
@@ -331,6 +338,7 @@ impl RemoteExpr {
             | Self::Like { operand, .. }
             | Self::Truth { operand, .. }
             | Self::Cast { operand, .. }
+            | Self::Collate { operand, .. }
             | Self::Function { argument: operand, .. } => vec![operand],
             Self::Case { branches, otherwise } => {
                 let branches = branches.iter().flat_map(|(condition, value)| [condition, value]);

@@ -145,6 +145,7 @@ impl RemoteQuery {
                 return Err("the columns of the union are of different types in the source".into());
             }
         }
+        let members: Vec<Self> = queries.iter().map(|query| query.of_one_collation(vocabulary.dialect)).collect();
         let mut union = first.nested(vocabulary.dialect);
         let fallible =
             |at: usize| queries.iter().any(|q| q.outputs.get(at).is_some_and(|output| output.value.fallible));
@@ -155,8 +156,8 @@ impl RemoteQuery {
             value
         });
         let values = values.collect();
-        if let From::Queries { queries: members, .. } = &mut union.from {
-            members.extend(others.iter().map(|query| (*query).clone()));
+        if let From::Queries { queries, .. } = &mut union.from {
+            *queries = members;
         }
         union.outputs = outputs(values, result)?;
         Ok(union)
@@ -172,6 +173,17 @@ impl RemoteQuery {
         });
         let outputs = outputs.collect();
         Self { outputs, ..Self::over(From::Queries { source, queries: vec![self.clone()] }) }
+    }
+
+    /// The same, its texts under one collation whatever their columns have.
+    fn of_one_collation(&self, dialect: &dyn Dialect) -> Self {
+        let mut query = self.clone();
+        let Some(collation) = dialect.byte_order_collation() else { return query };
+        for output in query.outputs.iter_mut().filter(|output| dialect.is_text(&output.value.column)) {
+            let operand = Box::new(output.value.expr.clone());
+            output.value.expr = RemoteExpr::Collate { operand, collation: collation.to_owned() };
+        }
+        query
     }
 
     fn is_limited(&self) -> bool {

@@ -59,6 +59,7 @@ impl Printer<'_> {
                 self.dialect.write_quotient(&self.operand(dividend), &self.expression(divisor), *places)
             }
             RemoteExpr::Cast { operand, type_name } => self.dialect.cast(&self.operand(operand), type_name),
+            RemoteExpr::Collate { operand, collation } => self.collated(self.operand(operand), Some(collation)),
             RemoteExpr::Case { branches, otherwise } => {
                 let mut text = String::from("CASE");
                 for (condition, value) in branches {

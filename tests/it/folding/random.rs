@@ -36,6 +36,11 @@ impl Random {
     pub(super) fn query(&mut self) -> String {
         match self.below(10) {
             0 => self.top(),
+            1 if self.one_in(2) => format!(
+                "SELECT r, count(*), sum(p) FROM ({} UNION ALL {}) AS q WHERE r <> 'b' GROUP BY r",
+                self.rows(),
+                self.rows()
+            ),
             1 => format!("{} UNION ALL {}", self.rows(), self.rows()),
             2 => {
                 let (inner, condition) =
@@ -197,7 +202,9 @@ impl Random {
 
     fn text(&mut self, table: &str) -> String {
         let column = format!("{table}.{}", self.pick(TEXTS));
-        match self.below(5) {
+        match self.below(7) {
+            5 => format!("coalesce({table}.t, {table}.v)"),
+            6 => format!("CASE WHEN {} THEN {table}.v ELSE {table}.t END", self.condition(table, 0)),
             0 => format!("substring({column} FROM {} FOR {})", 1 + self.below(2), self.below(3)),
             1 => format!("coalesce({column}, 'none')"),
             2 => format!("CASE WHEN {} THEN {column} ELSE 'other' END", self.condition(table, 0)),

@@ -152,7 +152,7 @@ fn projections_are_computed_in_place() {
     let some = when(col("t.i").gt(lit(1_i32)), col("t.t")).otherwise(lit("few")).unwrap().alias("some");
     assert_eq!(
         t.project(&[some]).unwrap().sql(),
-        r#"SELECT CASE WHEN "i" > '1'::int4 THEN "t" ELSE 'few'::text END AS "some" FROM "s"."t""#
+        r#"SELECT (CASE WHEN "i" > '1'::int4 THEN "t" ELSE 'few'::text END) COLLATE "C" AS "some" FROM "s"."t""#
     );
 }
 

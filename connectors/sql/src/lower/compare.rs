@@ -85,6 +85,17 @@ impl Lowering<'_> {
         Ok(Lowered::new(expr, strength).or_fails(operand.fallible))
     }
 
+    /// A value that may be one text or another. Two columns may have two collations, and then the source does not know by
+    /// which it should compare what comes of them.
+    pub(super) fn of_one_collation(&self, value: Typed) -> Typed {
+        match self.collation(&value.column) {
+            Some(collation) => {
+                Typed { expr: RemoteExpr::Collate { operand: Box::new(value.expr), collation }, ..value }
+            }
+            None => value,
+        }
+    }
+
     /// The collation under which the source compares the column's values as the engine does.
     pub(super) fn collation(&self, column: &RemoteColumn) -> Option<String> {
         if !self.vocabulary.dialect.is_text(column) {

@@ -252,7 +252,7 @@ impl Lowering<'_> {
             false => None,
         };
         let branches = conditions.into_iter().zip(values.into_iter().map(|value| value.expr)).collect();
-        Ok(Typed::new(RemoteExpr::Case { branches, otherwise }, column).or_fails(fallible))
+        Ok(self.of_one_collation(Typed::new(RemoteExpr::Case { branches, otherwise }, column).or_fails(fallible)))
     }
 
     /// Values of one type, of which some may be literals; and a column of that type.

@@ -28,7 +28,7 @@ impl Lowering<'_> {
                 self.exact_rule(Operation::Coalesce, Some(column.domain))?;
                 let fallible = values.iter().any(|value| value.fallible);
                 let expr = RemoteExpr::Coalesce(values.into_iter().map(|value| value.expr).collect());
-                Ok(Typed::new(expr, column).or_fails(fallible))
+                Ok(self.of_one_collation(Typed::new(expr, column).or_fails(fallible)))
             }
             (name, _) => Err(refuse::no_rule_for_function(name)),
         }
