@@ -14,7 +14,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::{
-    BinaryExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
+    BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
 };
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_plan::PhysicalExpr;
@@ -51,6 +51,21 @@ impl KeyFilter {
         match self {
             Self::In { column, .. } | Self::Between { column, .. } => Some(*column),
             Self::Nothing => None,
+        }
+    }
+}
+
+impl KeyFilter {
+    /// What holds where this holds or all of the others; `None` where that says nothing of its column.
+    fn or_any_of(self, others: &[Self]) -> Option<Self> {
+        let other = others.iter().find(|other| other.column() == self.column())?;
+        match (self, other) {
+            (Self::In { column, mut values }, Self::In { values: more, .. }) => {
+                let seen: HashSet<ScalarValue> = values.iter().cloned().collect();
+                values.extend(more.iter().filter(|value| !seen.contains(value)).cloned());
+                Some(Self::In { column, values })
+            }
+            _ => None,
         }
     }
 }
@@ -152,11 +167,31 @@ fn of_part(part: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Vec<KeyFilter> {
         let never = *literal.value() == ScalarValue::Boolean(Some(false));
         return if never { vec![KeyFilter::Nothing] } else { Vec::new() };
     }
+    if let Some(case) = part.downcast_ref::<CaseExpr>() {
+        return of_case(case, schema).unwrap_or_default();
+    }
     match part.downcast_ref::<InListExpr>() {
         Some(list) if list.negated() => Vec::new(),
         Some(list) => of_list(list, schema).unwrap_or_default(),
         None => of_comparison(part, schema).into_iter().collect(),
     }
+}
+
+/// A join in several partitions knows the keys of each: every row is in one of them, so that it has one of all their keys.
+fn of_case(case: &CaseExpr, schema: &Schema) -> Option<Vec<KeyFilter>> {
+    let branches = case.when_then_expr().iter().map(|(_, then)| then).chain(case.else_expr());
+    let mut either: Option<Vec<KeyFilter>> = None;
+    for branch in branches {
+        let branch = known(std::iter::once(Arc::clone(branch)), schema);
+        if branch.contains(&KeyFilter::Nothing) {
+            continue;
+        }
+        either = Some(match either {
+            None => branch,
+            Some(before) => before.into_iter().filter_map(|filter| filter.or_any_of(&branch)).collect(),
+        });
+    }
+    Some(either.unwrap_or_else(|| vec![KeyFilter::Nothing]))
 }
 
 /// A list of values, or of pairs of values where a join has several keys. What is said of each key by itself is said of
@@ -263,6 +298,28 @@ mod tests {
         let wide = cast(col("a", &schema()).unwrap(), &schema(), DataType::Int64).unwrap();
         let list = in_list(wide, vec![lit(5_i64), lit(5_000_000_000_i64)], &false, &schema()).unwrap();
         assert_eq!(of(list), [KeyFilter::In { column: 0, values: vec![ScalarValue::from(5_i32)] }]);
+    }
+
+    #[test]
+    fn the_keys_of_all_partitions_are_keys() {
+        let list = |values: &[i64]| {
+            let values = values.iter().map(|value| lit(*value)).collect();
+            in_list(col("b", &schema()).unwrap(), values, &false, &schema()).unwrap()
+        };
+        let partition = |number: i64| lit(number);
+        let case = |branches: Vec<Arc<dyn PhysicalExpr>>, otherwise: bool| {
+            let branches = branches.into_iter().enumerate().map(|(at, then)| (partition(at as i64), then)).collect();
+            Arc::new(CaseExpr::try_new(Some(lit(0_i64)), branches, Some(lit(otherwise))).unwrap())
+        };
+        let of_all = [1_i64, 2, 3].map(ScalarValue::from).to_vec();
+        assert_eq!(
+            of(case(vec![list(&[1, 2]), lit(false), list(&[2, 3])], false)),
+            [KeyFilter::In { column: 1, values: of_all }]
+        );
+        assert_eq!(of(case(vec![lit(false), lit(false)], false)), [KeyFilter::Nothing]);
+        // Of a partition that says nothing all rows may have a partner.
+        assert_eq!(of(case(vec![list(&[1]), list(&[2])], true)), []);
+        assert_eq!(of(case(vec![list(&[1]), compare("b", Operator::GtEq, 7)], false)), []);
     }
 
     #[test]
