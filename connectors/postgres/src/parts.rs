@@ -8,6 +8,7 @@ use portolan_remote_sql::{CompareOp, From, RemoteExpr, RemoteLiteral, RemoteQuer
 
 use crate::metadata;
 use crate::net::Purpose;
+use crate::snapshot::PostgresSnapshot;
 use crate::table::Shared;
 
 /// Blocks that are worth a statement of their own: 32 MiB of 8 KiB each.
@@ -29,6 +30,7 @@ pub(crate) async fn of(
     table: &TableName,
     shared: &Shared,
     rows: Option<u64>,
+    snapshot: &PostgresSnapshot,
     context: &PlanContext<'_>,
 ) -> Vec<RemoteQuery> {
     let From::Table { source, .. } = &query.from else { return Vec::new() };
@@ -41,6 +43,11 @@ pub(crate) async fn of(
         && query.limit.is_none()
         && query.offset == 0;
     if !is_scan || readers < 2 || rows.is_none_or(|rows| rows < ROWS_MIN) {
+        return Vec::new();
+    }
+    // Parts are places in the table. A table that is rewritten between two of them (VACUUM FULL, CLUSTER) would have its rows
+    // elsewhere.
+    if !snapshot.hold(&table.schema, &table.table).await {
         return Vec::new();
     }
     let Ok(session) = shared.pool.get(Purpose::Metadata).await else { return Vec::new() };

@@ -96,7 +96,7 @@ impl PostgresRelation {
             columns,
         };
         let parts = match reads_whole_table {
-            true => parts::of(&query, &self.table, &self.shared, estimate.rows, context).await,
+            true => parts::of(&query, &self.table, &self.shared, estimate.rows, snapshot, context).await,
             false => Vec::new(),
         };
         let (splits, units) = match parts.len() {

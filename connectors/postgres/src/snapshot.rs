@@ -1,8 +1,9 @@
 //! One exported snapshot for all scans of a query.
 
-use std::sync::Mutex;
+use tokio::sync::Mutex;
 
 use portolan_connector::{Result, Snapshot};
+use portolan_remote_sql::{Dialect, PostgresDialect};
 
 use crate::config::Config;
 use crate::error;
@@ -28,6 +29,17 @@ impl PostgresSnapshot {
         }
     }
 
+    /// Keeps a table's rows where they are until the query ends: nobody rewrites or empties the table meanwhile. Whether
+    /// that could be done.
+    pub(crate) async fn hold(&self, schema: &str, table: &str) -> bool {
+        let dialect = PostgresDialect;
+        let table = format!("{}.{}", dialect.quote_identifier(schema), dialect.quote_identifier(table));
+        match self.session.lock().await.as_ref() {
+            Some(session) => session.execute(&format!("LOCK TABLE {table} IN ACCESS SHARE MODE")).await.is_ok(),
+            None => false,
+        }
+    }
+
     /// The name by which other sessions import it.
     pub(crate) fn id(&self) -> &str {
         &self.id
@@ -43,7 +55,7 @@ impl Snapshot for PostgresSnapshot {
 /// Ends the transaction and frees the session; where that cannot be done, closes the session, which ends it too.
 impl Drop for PostgresSnapshot {
     fn drop(&mut self) {
-        let session = self.session.get_mut().map_or(None, Option::take);
+        let session = self.session.get_mut().take();
         let Some(session) = session else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {

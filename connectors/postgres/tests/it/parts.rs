@@ -84,6 +84,28 @@ async fn a_list_of_keys_is_looked_up_once() {
     assert_eq!(nothing, Narrowed::Unchanged);
 }
 
+#[tokio::test]
+async fn nobody_moves_the_rows_between_two_parts() {
+    let database = Database::with(LARGE);
+    let connector = database.connector();
+    let large = table(&connector, "public", "large").await;
+    let rewrite = || database.server.psql(&database.name, "SET lock_timeout = '200ms'; VACUUM FULL large");
+    let snapshot = begin(&connector).await;
+    let planned = plan(&large, &request(&large, &["id"], vec![]), &snapshot).await.unwrap();
+    assert!(splits(&planned).len() > 2);
+    let refused = rewrite().unwrap_err().to_string();
+    assert!(refused.contains("lock timeout"), "{refused}");
+    drop(snapshot);
+    // The transaction ends on a task of its own.
+    for _ in 0..50 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        if rewrite().is_ok() {
+            return;
+        }
+    }
+    panic!("the table is still held");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_parts_see_one_moment() {
     let database = Arc::new(Database::with(LARGE));
