@@ -4,14 +4,21 @@ use datafusion::common::Column;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, lit};
 use portolan_connector::{Capabilities, KeyFilter, Narrowed, Operation, Result, Verdict};
-use portolan_remote_sql::{PostgresDialect, RemoteColumn, lower};
+use portolan_remote_sql::{PostgresDialect, RemoteColumn, Typed, lower};
 
 use crate::rules::domains;
 use crate::split::{CopySplit, Key, Part};
 use crate::table::Shared;
 
 /// What a condition on a column of the result has to know; `None` where PostgreSQL would not find the same values.
-pub(crate) fn key(name: String, column: &RemoteColumn, capabilities: &Capabilities) -> Option<Key> {
+///
+/// Neither has a condition any place on a value that may fail to be computed: PostgreSQL could compute it for rows that a
+/// condition within the query leaves out.
+pub(crate) fn key(name: String, value: &Typed, capabilities: &Capabilities) -> Option<Key> {
+    let column = &value.column;
+    if value.fallible {
+        return None;
+    }
     let exact = |operation| capabilities.verdict(operation, column.domain) == Verdict::Exact;
     (exact(Operation::In) && exact(Operation::GtEq) && exact(Operation::LtEq)).then(|| Key {
         name,

@@ -81,7 +81,7 @@ impl PostgresRelation {
                     .in_table(&self.table)
             })?;
             let source_type = source_type.as_deref().unwrap_or_default().to_owned();
-            let key = key(name, &output.value.column, &self.shared.capabilities);
+            let key = key(name, &output.value, &self.shared.capabilities);
             Ok(CopyColumn { name: output.name.clone(), source_type, wire, key })
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;

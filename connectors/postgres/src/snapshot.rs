@@ -34,9 +34,15 @@ impl PostgresSnapshot {
     pub(crate) async fn hold(&self, schema: &str, table: &str) -> bool {
         let dialect = PostgresDialect;
         let table = format!("{}.{}", dialect.quote_identifier(schema), dialect.quote_identifier(table));
-        match self.session.lock().await.as_ref() {
-            Some(session) => session.execute(&format!("LOCK TABLE {table} IN ACCESS SHARE MODE")).await.is_ok(),
-            None => false,
+        let session = self.session.lock().await;
+        let Some(session) = session.as_ref() else { return false };
+        // Who may read only some of the columns may not lock the table. The snapshot must outlive that.
+        let lock = format!("SAVEPOINT hold; LOCK TABLE {table} IN ACCESS SHARE MODE; RELEASE SAVEPOINT hold");
+        let held = session.execute(&lock).await.is_ok();
+        held || {
+            // Where even this fails the connection is gone, which whoever reads finds out.
+            let _ = session.execute("ROLLBACK TO SAVEPOINT hold").await;
+            false
         }
     }
 

@@ -63,16 +63,10 @@ pub fn lower_value(expr: &Expr, scope: &dyn Scope, vocabulary: &Vocabulary<'_>) 
     Lowering::new(scope, vocabulary).value(expr, 0)
 }
 
-/// Translates the equality of two values that are translated already; `nulls`: whether NULL equals NULL.
-pub(crate) fn lower_equality(
-    left: Typed,
-    right: Typed,
-    nulls: bool,
-    vocabulary: &Vocabulary<'_>,
-) -> Result<Predicate, Reason> {
+/// Translates the equality of two values that are translated already.
+pub(crate) fn lower_equality(left: Typed, right: Typed, vocabulary: &Vocabulary<'_>) -> Result<Predicate, Reason> {
     let nothing = |_: &str| None;
-    let op = if nulls { CompareOp::NotDistinct } else { CompareOp::Eq };
-    let lowered = Lowering::new(&nothing, vocabulary).with_value(left, op, right)?;
+    let lowered = Lowering::new(&nothing, vocabulary).with_value(left, CompareOp::Eq, right)?;
     match lowered.strength {
         Strength::Exact => Ok(Predicate { expr: lowered.expr, verdict: Verdict::Exact, fallible: lowered.fallible }),
         Strength::Pruning => Err("the equality only prunes".into()),

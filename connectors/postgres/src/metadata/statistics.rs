@@ -94,7 +94,8 @@ pub(crate) async fn planned(client: &Client, sql: &str) -> Result<Planned, Error
     Ok(Planned {
         estimate: Estimate { rows, bytes },
         cost: field("Total Cost").and_then(serde_json::Value::as_f64).unwrap_or(f64::INFINITY),
-        reads_whole_table: field("Node Type").and_then(serde_json::Value::as_str) == Some("Seq Scan"),
+        reads_whole_table: field("Node Type").and_then(serde_json::Value::as_str) == Some("Seq Scan")
+            && field("Plans").is_none(),
     })
 }
 

@@ -106,6 +106,22 @@ async fn nobody_moves_the_rows_between_two_parts() {
     panic!("the table is still held");
 }
 
+#[tokio::test]
+async fn who_may_read_some_columns_reads_the_table_as_a_whole() {
+    let database = Database::with(LARGE);
+    database.psql(
+        "DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN PASSWORD 'clerk'; GRANT SELECT (id) ON large TO clerk",
+    );
+    let url = format!("postgres://clerk@127.0.0.1:{}/{}", database.server.port(), database.name);
+    let connector = crate::harness::connector(&format!("url = '{url}'\npassword = 'clerk'")).unwrap();
+    let large = table(&connector, "public", "large").await;
+    let snapshot = begin(&connector).await;
+    let planned = plan(&large, &request(&large, &["id"], vec![]), &snapshot).await.unwrap();
+    assert_eq!(splits(&planned).len(), 1);
+    let read = column(&connector, &planned, splits(&planned).to_vec()).await;
+    assert_eq!(read.iter().map(|ids| ids.len()).sum::<usize>(), 110_000);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_parts_see_one_moment() {
     let database = Arc::new(Database::with(LARGE));

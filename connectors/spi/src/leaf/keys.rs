@@ -245,7 +245,11 @@ fn key(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<(usize, Option<D
     let cast = expr.downcast_ref::<CastExpr>()?;
     let column = cast.expr().downcast_ref::<Column>()?;
     let data_type = schema.fields().get(column.index())?.data_type();
-    (data_type.is_integer() && cast.cast_type().is_integer()).then(|| (column.index(), Some(data_type.clone())))
+    // A cast to a narrower type may fail, and whether it does must not depend on what the source leaves out.
+    let widens = data_type.is_signed_integer()
+        && cast.cast_type().is_signed_integer()
+        && data_type.primitive_width() < cast.cast_type().primitive_width();
+    widens.then(|| (column.index(), Some(data_type.clone())))
 }
 
 /// The value in the type of the column; `None` where the type has no room for it.

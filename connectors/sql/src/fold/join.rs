@@ -1,8 +1,8 @@
 //! Joins.
 
 use datafusion::common::{DFSchema, JoinType, NullEquality};
-use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Expr, ExprSchemable};
 use portolan_connector::{Operation, Reason};
 
 use super::scope::Columns;
@@ -62,7 +62,7 @@ impl RemoteQuery {
                 side_by_side(JoinKind::Right, one, other, on, result)
             }
             JoinType::Full => {
-                if on.equal.is_empty() || on.condition.is_some() || on.nulls == NullEquality::NullEqualsNull {
+                if on.equal.is_empty() || on.condition.is_some() {
                     return Err("no rule for a full join by anything but equality".into());
                 }
                 let whole = |query: &Self| match query.is_flat() && query.filter.is_empty() {
@@ -145,9 +145,15 @@ fn pairs(
     let mut conditions = Vec::with_capacity(on.equal.len() + 1);
     let (one, other) = (Columns::of(left, left_schema), Columns::of(right, right_schema));
     for (left, right) in on.equal {
+        // What is never NULL equals no NULL. Otherwise the source would have to compare every pair: it can neither hash nor
+        // sort by IS NOT DISTINCT FROM.
+        let nullable = |expr: &Expr, schema: &DFSchema| expr.nullable(schema).unwrap_or(true);
+        if on.nulls == NullEquality::NullEqualsNull && nullable(left, left_schema) && nullable(right, right_schema) {
+            return Err("no rule for a join in which NULL equals NULL".into());
+        }
         let left = lower::lower_value(left, &one, vocabulary)?;
         let right = lower::lower_value(right, &other, vocabulary)?;
-        let equal = lower::lower_equality(left, right, on.nulls == NullEquality::NullEqualsNull, vocabulary)?;
+        let equal = lower::lower_equality(left, right, vocabulary)?;
         if equal.fallible {
             return Err(super::FALLIBLE.into());
         }
