@@ -10,7 +10,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use portolan_connector::SourceExec;
 
 use super::expression;
-use super::model::{Actual, Estimate, Filter, Node, Report, Source, Unfolded, Unit, VERSION};
+use super::model::{Actual, Cost, Estimate, Filter, Node, Report, Source, Unfolded, Unit, VERSION};
 use super::operator::{self, Shown};
 use super::physical::Printer;
 use crate::query::progress::{self, count};
@@ -118,6 +118,10 @@ impl Builder {
             snapshot: report.snapshot.clone(),
             units,
             estimate: Estimate { rows: report.estimate.rows, bytes: report.estimate.bytes },
+            cost: report.cost.map(|cost| Cost {
+                source_seconds: cost.source.as_secs_f64(),
+                engine_seconds: cost.engine.as_secs_f64(),
+            }),
             actual: actual.clone(),
         });
         Node { operator: "Source".to_owned(), detail, source: Some(id), actual, children: Vec::new() }

@@ -48,6 +48,9 @@ pub struct Source {
     pub units: Vec<Unit>,
     /// What the planner expects.
     pub estimate: Estimate,
+    /// What the choice to give the source the last operator was made by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// What was measured; null without ANALYZE.
     pub actual: Option<Actual>,
 }
@@ -94,6 +97,15 @@ pub struct Estimate {
     pub rows: Option<u64>,
     /// Bytes.
     pub bytes: Option<u64>,
+}
+
+/// What an operator and all below it are expected to take until the engine has its rows, in seconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Cost {
+    /// If the source computes the operator.
+    pub source_seconds: f64,
+    /// If the engine does, over what it fetches.
+    pub engine_seconds: f64,
 }
 
 /// What was measured.

@@ -48,6 +48,10 @@ fn source_lines(source: &Source) -> Vec<String> {
     if !taken.is_empty() {
         lines.push(labelled("folds", &taken.join(", ")));
     }
+    if let Some(cost) = &source.cost {
+        let (source, engine) = (cost.source_seconds, cost.engine_seconds);
+        lines.push(labelled("cost", &format!("about {source:.2} s at the source · {engine:.2} s if fetched")));
+    }
     lines.extend(source.unfolded.iter().map(unfolded_line));
     if let Some(request) = &source.request {
         lines.push(labelled("sends", request));

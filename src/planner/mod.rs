@@ -5,6 +5,7 @@
 //! [`fold`] offers the operators above to the sources.
 
 mod assign;
+mod estimate;
 mod fold;
 mod hidden;
 mod naming;
@@ -12,11 +13,13 @@ mod parameters;
 mod patience;
 mod plan;
 mod refusals;
+mod reorder;
 mod session_values;
 mod spelling;
 mod table;
 
 pub(crate) use assign::{Assignment, assignable, new_columns};
+pub use fold::Folding;
 pub(crate) use hidden::normalized;
 pub use parameters::Parameter;
 pub use plan::{Plan, Planner, Prepared};

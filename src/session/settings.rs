@@ -9,8 +9,10 @@ use portolan_connector::properties::{self, parse_bytes, parse_duration};
 use portolan_connector::{PropertyKind, PropertySpec};
 
 use crate::error::{Error, Result};
+use crate::planner::Folding;
 
 const DYNAMIC_FILTER_WAIT: &str = "dynamic_filter_wait";
+const JOIN_REORDERING: &str = "join_reordering";
 const FOLD: &str = "fold";
 const PUSHDOWN: &str = "pushdown";
 const BATCH_ROWS: &str = "batch_rows";
@@ -37,10 +39,17 @@ pub fn setting_specs() -> &'static [PropertySpec] {
         .or("20s"),
         PropertySpec::new(
             FOLD,
-            PropertyKind::OneOf(&["always", "never"]),
-            "whether sources that can are given aggregates, joins, sorts and other operators, and not only scans",
+            PropertyKind::OneOf(&["always", "cost", "never"]),
+            "which aggregates, joins, sorts and other operators a source is given: all that it takes, those that it is expected to do faster \
+             than the engine over what it fetches, or none",
         )
-        .or("always"),
+        .or("cost"),
+        PropertySpec::new(
+            JOIN_REORDERING,
+            PropertyKind::OneOf(&["automatic", "none"]),
+            "whether joins run in the order that is expected to take the least time, where statistics tell, or in that of the statement",
+        )
+        .or("automatic"),
         PropertySpec::new(
             PUSHDOWN,
             PropertyKind::OneOf(&["all", "none"]),
@@ -128,9 +137,18 @@ impl Settings {
         self.get(DYNAMIC_FILTER_WAIT).ok().and_then(|value| parse_duration(value).ok()).unwrap_or_default()
     }
 
-    /// Whether sources are given more than scans.
-    pub fn fold(&self) -> bool {
-        self.changed.get(FOLD).is_none_or(|value| value != "never")
+    /// Which of the operators above its scans a source is given.
+    pub fn folding(&self) -> Folding {
+        match self.changed.get(FOLD).map(String::as_str) {
+            Some("always") => Folding::Always,
+            Some("never") => Folding::Never,
+            _ => Folding::Cost,
+        }
+    }
+
+    /// Whether joins may run in another order than the statement's.
+    pub fn join_reordering(&self) -> bool {
+        self.changed.get(JOIN_REORDERING).is_none_or(|value| value != "none")
     }
 
     /// How long a query may take.

@@ -64,8 +64,8 @@ pub use float::{canonical_float_array, canonical_floats, has_floats, schema_has_
 pub use leaf::{KeyFilter, Narrowed, SourceExec, SourceMetrics};
 pub use name::TableName;
 pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};
-pub use relation::{Operand, Operator, Relation};
-pub use report::{Estimate, FilterReport, SourceReport, Unfolded, Units};
+pub use relation::{Costs, Operand, Operator, Relation};
+pub use report::{Estimate, FilterReport, FoldCost, SourceReport, Unfolded, Units};
 pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};

@@ -67,6 +67,7 @@ async fn leaf(scan: &FoldedScan, session: &dyn Session) -> Result<Arc<dyn Execut
         snapshot: snapshot.describe(),
         units: plan.units.clone(),
         estimate: plan.estimate,
+        cost: scan.cost,
     };
     let partitions = session.config().target_partitions();
     Ok(Arc::new(SourceExec::new(table.catalog.clone(), plan, report, statistics, partitions, true)))
