@@ -7,14 +7,14 @@
 mod condition;
 mod join;
 
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Aggregate, Expr, FetchType, Limit, LogicalPlan, SkipType, TableScan};
 
 use self::condition::selectivity;
 use self::join::joined;
-pub(super) use self::join::{pairs, partnered};
+pub(super) use self::join::{alone, pairs, partnered};
 
 use super::FederatedTable;
 use super::fold::FoldedScan;
@@ -109,8 +109,8 @@ impl Estimated {
     }
 
     /// The relation with the columns of a schema of the same length.
-    fn named(mut self, plan: &LogicalPlan) -> Self {
-        for (values, column) in self.columns.iter_mut().zip(plan.schema().columns()) {
+    pub(super) fn named(mut self, schema: &DFSchema) -> Self {
+        for (values, column) in self.columns.iter_mut().zip(schema.columns()) {
             values.column = column;
         }
         self
@@ -156,7 +156,7 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
             let input = estimate(distinct.input())?;
             let columns: Vec<Expr> = input.columns.iter().map(|values| Expr::Column(values.column.clone())).collect();
             let rows = input.combinations(&columns);
-            Some(input.at_most(rows).named(plan))
+            Some(input.at_most(rows).named(plan.schema()))
         }
         LogicalPlan::Join(join) => joined(&estimate(&join.left)?, &estimate(&join.right)?, join),
         LogicalPlan::Sort(sort) => {
@@ -167,7 +167,7 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
             })
         }
         LogicalPlan::Limit(limit) => limited(limit),
-        LogicalPlan::SubqueryAlias(alias) => Some(estimate(&alias.input)?.named(plan)),
+        LogicalPlan::SubqueryAlias(alias) => Some(estimate(&alias.input)?.named(plan.schema())),
         LogicalPlan::Subquery(subquery) => estimate(&subquery.subquery),
         LogicalPlan::Repartition(repartition) => estimate(&repartition.input),
         LogicalPlan::Window(window) => {
@@ -182,7 +182,7 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
             let first = inputs.into_iter().next()?;
             let mut all = Estimated { rows, ..first };
             all.columns.iter_mut().for_each(|values| (values.distinct, values.range) = (None, None));
-            Some(all.named(plan))
+            Some(all.named(plan.schema()))
         }
         LogicalPlan::Values(values) => {
             let columns = plan.schema().columns().into_iter().map(unknown).collect();
@@ -194,7 +194,7 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
         }
         LogicalPlan::Extension(extension) => {
             let folded = extension.node.as_any().downcast_ref::<FoldedScan>()?;
-            Some(folded.rows.clone()?.named(plan))
+            Some(folded.rows.clone()?.named(plan.schema()))
         }
         _ => None,
     }
@@ -318,3 +318,6 @@ fn real(count: u64) -> f64 {
 fn count(rows: usize) -> f64 {
     real(u64::try_from(rows).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -258,6 +258,7 @@ fn fold_alias(alias: SubqueryAlias, folding: Folding) -> Result<Node> {
         Node::Source(mut source) => {
             source.scan = source.scan.take().map(&renamed).transpose()?;
             source.sorted_again = source.sorted_again.take().map(&renamed).transpose()?;
+            source.expected = source.expected.take().map(|expected| expected.renamed(&schema, renamed)).transpose()?;
             source.schema = schema;
             Ok(Node::Source(source))
         }

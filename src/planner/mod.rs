@@ -7,6 +7,7 @@
 mod assign;
 mod estimate;
 mod fold;
+mod guard;
 mod hidden;
 mod naming;
 mod parameters;
@@ -20,6 +21,7 @@ mod table;
 
 pub(crate) use assign::{Assignment, assignable, new_columns};
 pub use fold::Folding;
+pub(crate) use guard::guard;
 pub(crate) use hidden::normalized;
 pub use parameters::Parameter;
 pub use plan::{Plan, Planner, Prepared};

@@ -2,9 +2,12 @@
 
 use datafusion::common::JoinType;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Expr, Join, LogicalPlan};
+use datafusion::logical_expr::{Expr, Join};
 
 use super::{Estimated, selectivity, unknown};
+
+/// The least share of rows that are expected to have no partner.
+const ALONE_MIN: f64 = 0.1;
 
 /// What is expected of a join of two relations.
 pub(in crate::planner) fn joined(left: &Estimated, right: &Estimated, join: &Join) -> Option<Estimated> {
@@ -21,12 +24,12 @@ pub(in crate::planner) fn joined(left: &Estimated, right: &Estimated, join: &Joi
         JoinType::Full => left.product(right, pairs.max(left.rows).max(right.rows)),
         JoinType::LeftSemi => left.clone().share(partnered(left, right, &join.on, filter)),
         JoinType::RightSemi => right.clone().share(of_right()),
-        JoinType::LeftAnti => left.clone().share(1.0 - partnered(left, right, &join.on, filter)),
-        JoinType::RightAnti => right.clone().share(1.0 - of_right()),
+        JoinType::LeftAnti => left.clone().share(alone(partnered(left, right, &join.on, filter))),
+        JoinType::RightAnti => right.clone().share(alone(of_right())),
         JoinType::LeftMark => marked(left, join),
         JoinType::RightMark => marked(right, join),
     };
-    Some(result.named(&LogicalPlan::Join(join.clone())))
+    Some(result.named(&join.schema))
 }
 
 /// How many pairs of rows satisfy the conditions.
@@ -63,6 +66,11 @@ pub(in crate::planner) fn partnered(of: &Estimated, by: &Estimated, on: &[(Expr,
     let by_keys = on.iter().map(|(mine, theirs)| (by.distinct(theirs) / of.distinct(mine)).min(1.0));
     let by_keys = by_keys.fold(1.0, f64::min);
     if on.is_empty() || filter.is_some() { by_keys.min(by_pairs) } else { by_keys }
+}
+
+/// The share of rows without a partner, if so many have one. What is left over is what estimates know least of.
+pub(in crate::planner) fn alone(partnered: f64) -> f64 {
+    (1.0 - partnered).max(ALONE_MIN)
 }
 
 fn marked(of: &Estimated, join: &Join) -> Estimated {

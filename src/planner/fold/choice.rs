@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use portolan_connector::{Costs, FoldCost, Unfolded};
@@ -39,6 +40,19 @@ impl Expected {
     pub(super) fn of_scan(scan: &LogicalPlan, costs: Costs) -> Option<Self> {
         let rows = estimate(scan)?;
         Some(Self { rows, costs, at_source: 0.0, compared: None, fetched: None })
+    }
+
+    /// The same under another name, which `over` gives to a plan.
+    pub(super) fn renamed(
+        mut self,
+        schema: &DFSchema,
+        over: impl Fn(LogicalPlan) -> Result<LogicalPlan>,
+    ) -> Result<Self> {
+        self.rows = self.rows.named(schema);
+        if let Some(fetched) = &mut self.fetched {
+            fetched.plan = over(fetched.plan.clone())?;
+        }
+        Ok(self)
     }
 
     /// Microseconds until the engine has the rows, by the faster way.
@@ -88,7 +102,11 @@ pub(super) fn weigh(
         inputs.iter().map(|input| input.at_source).sum::<f64>() + operator(&costs, &plan, &estimates, &rows);
     let sent = at_source + transfer(&costs, &rows);
     let here = fetching(&inputs, &plan, &rows) + operator(&ENGINE, &plan, &estimates, &rows);
-    let faster = here + FETCHING_MUST_SAVE_MICROS < sent && here < FETCHING_MUST_SAVE * sent;
+    let faster = match &plan {
+        // As many rows are sent either way.
+        LogicalPlan::Projection(_) => here < sent,
+        _ => here + FETCHING_MUST_SAVE_MICROS < sent && here < FETCHING_MUST_SAVE * sent,
+    };
     let fetched = match faster {
         true => {
             let unfolded = || reason(weighed, here, sent);

@@ -52,6 +52,10 @@ pub(super) fn operator(costs: &Costs, plan: &LogicalPlan, inputs: &[&Estimated],
         },
         LogicalPlan::Aggregate(aggregate) => grouped(costs, aggregate, input, result),
         LogicalPlan::Distinct(_) => costs.grouped_row * input * costs.beyond_memory(table_bytes(result)),
+        LogicalPlan::Projection(projection) => {
+            let computed = projection.expr.iter().filter(|expr| !is_named(expr)).count() as f64;
+            costs.aggregated_value * computed * input
+        }
         LogicalPlan::Sort(sort) => {
             let kept = sort.fetch.map_or(input, |_| result.rows.min(input));
             costs.comparison * input * kept.max(2.0).log2()
@@ -83,6 +87,15 @@ fn grouped(costs: &Costs, aggregate: &Aggregate, input: f64, result: &Estimated)
     let sorted = distinct * costs.comparison * input * input.max(2.0).log2();
     let grouped = input * (costs.grouped_row + costs.aggregated_value * values);
     grouped * costs.beyond_memory(table_bytes(result)) + sorted
+}
+
+/// Whether an expression is a column, perhaps under another name.
+fn is_named(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(_) => true,
+        Expr::Alias(alias) => is_named(&alias.expr),
+        _ => false,
+    }
 }
 
 fn is_distinct(expr: &Expr) -> bool {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use portolan_connector::Costs;
 
-use super::super::estimate::{Estimated, pairs, partnered};
+use super::super::estimate::{Estimated, alone, pairs, partnered};
 use super::super::fold::{ENGINE, Folding, join_micros, narrowed, transfer};
 use super::graph::{Between, Graph, Role, Set, Tree, bit};
 
@@ -129,7 +129,7 @@ fn join(
         Some(Role::Semi { anti, on, filter, .. }) => {
             let rows = rows.cloned().unwrap_or_else(|| {
                 let share = partnered(&left.rows, &right.rows, on, filter.as_ref());
-                left.rows.clone().share(if *anti { 1.0 - share } else { share })
+                left.rows.clone().share(if *anti { alone(share) } else { share })
             });
             (!on.is_empty(), rows)
         }
