@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) wait_timeout: Duration,
     /// What a `numeric` without precision becomes.
     pub(crate) numeric: NumericMapping,
+    /// Whether dates and times out of the engine's range are read as its first or its last.
+    pub(crate) clamp_temporal: bool,
     /// A batch ends with the row that reaches this many bytes, as the server sends them.
     pub(crate) batch_bytes: usize,
 }
@@ -64,6 +66,7 @@ impl Config {
             connect_timeout: Duration::from_millis(number(properties, "connect_timeout_ms", 10_000)),
             wait_timeout: Duration::from_millis(number(properties, "connections_wait_ms", 60_000)),
             numeric: NumericMapping::parse(numeric).map_err(ConnectorError::user)?,
+            clamp_temporal: properties.text("temporal_out_of_range") == Some("clamp"),
             batch_bytes: number(properties, "batch_bytes", 8 << 20),
         })
     }

@@ -51,6 +51,12 @@ const PROPERTIES: &[PropertySpec] = &[
     )
     .or("decimal(38,16)"),
     PropertySpec::new(
+        "temporal_out_of_range",
+        PropertyKind::OneOf(&["error", "clamp"]),
+        "what infinite dates and timestamps, timestamps after the year 294247, and the time 24:00 are: an error, or the first or last of the type",
+    )
+    .or("error"),
+    PropertySpec::new(
         "batch_bytes",
         PropertyKind::Integer { min: 1024, max: 1 << 30 },
         "bytes after which a batch of rows ends, whatever its number of rows",

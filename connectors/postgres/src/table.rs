@@ -10,7 +10,7 @@ use portolan_connector::{
     Capabilities, Column, ConnectorError, ConnectorTable, Fold, Operation, PlanContext, Reason, Relation, Result,
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
 };
-use portolan_remote_sql::{RemoteColumn, RemoteQuery, Scope, SourceId, Typed, judge, lower};
+use portolan_remote_sql::{RemoteColumn, RemoteExpr, RemoteQuery, Scope, SourceId, Typed, judge, lower};
 
 use crate::config::Config;
 use crate::error;
@@ -27,6 +27,29 @@ pub(crate) struct Shared {
     pub(crate) capabilities: Arc<Capabilities>,
 }
 
+/// A column of the table.
+#[derive(Clone, Debug)]
+struct SourceColumn {
+    /// How it is decoded, and how expressions over it are translated.
+    column: RemoteColumn,
+    /// The type that PostgreSQL converts it to wherever it is used.
+    conversion: Option<String>,
+}
+
+impl SourceColumn {
+    /// The column of one of the relations of a query, as the engine sees it.
+    fn of(&self, source: SourceId) -> Typed {
+        let value = Typed::column(source, self.column.clone());
+        match &self.conversion {
+            None => value,
+            Some(type_name) => {
+                let (operand, type_name) = (Box::new(value.expr), type_name.clone());
+                Typed { expr: RemoteExpr::Cast { operand, type_name }, ..value }
+            }
+        }
+    }
+}
+
 /// A table and its columns, at the moment when it was asked for.
 #[derive(Debug)]
 pub(crate) struct PostgresTable {
@@ -36,8 +59,8 @@ pub(crate) struct PostgresTable {
     rows: Option<u64>,
     definition: String,
     columns: Vec<Column>,
-    /// Beside each column: how it is decoded, and how expressions over it are translated.
-    sources: Vec<RemoteColumn>,
+    /// Beside each column: what PostgreSQL is told to read.
+    sources: Vec<SourceColumn>,
     unsupported: Vec<UnsupportedColumn>,
 }
 
@@ -49,12 +72,17 @@ impl PostgresTable {
         // PostgreSQL does not check the constraints of a foreign table.
         let checked = relation.kind != RelationKind::ForeignTable;
         for attribute in relation.attributes {
-            let circumstances =
-                Circumstances { numeric: shared.config.numeric, utf8, deterministic: attribute.deterministic };
+            let circumstances = Circumstances {
+                numeric: shared.config.numeric,
+                clamp: shared.config.clamp_temporal,
+                utf8,
+                deterministic: attribute.deterministic,
+            };
             match map(&attribute.postgres_type, circumstances) {
                 Ok(mapped) => {
                     columns.push(column(&attribute, &mapped, checked));
-                    sources.push(remote_column(&attribute.name, &attribute.source_type, &mapped));
+                    let column = remote_column(&attribute.name, &attribute.source_type, &mapped);
+                    sources.push(SourceColumn { column, conversion: mapped.conversion });
                 }
                 Err(reason) => unsupported.push(UnsupportedColumn {
                     name: attribute.name,
@@ -66,8 +94,8 @@ impl PostgresTable {
         Self { shared, name, kind: relation.kind, rows: relation.rows, definition, columns, sources, unsupported }
     }
 
-    fn remote_column(&self, name: &str) -> Option<RemoteColumn> {
-        self.sources.iter().find(|source| source.name == name).cloned()
+    fn source_column(&self, name: &str) -> Option<&SourceColumn> {
+        self.sources.iter().find(|source| source.column.name == name)
     }
 
     /// The query of a request.
@@ -76,7 +104,7 @@ impl PostgresTable {
         let mut query = RemoteQuery::table(source, &self.name.schema, &self.name.table);
         query.limit = request.limit;
         for column in self.project(&request.projection)? {
-            query.push(Typed::column(source, column.clone()));
+            query.push(column.of(source));
         }
         for filter in &request.filters {
             let scope = TableColumns { table: self, source };
@@ -92,7 +120,7 @@ impl PostgresTable {
     }
 
     /// The columns of a projection, as the translator knows them.
-    fn project(&self, projection: &[usize]) -> Result<Vec<&RemoteColumn>> {
+    fn project(&self, projection: &[usize]) -> Result<Vec<&SourceColumn>> {
         let pick = |index: &usize| self.sources.get(*index);
         projection.iter().map(pick).collect::<Option<_>>().ok_or_else(|| {
             ConnectorError::internal(format!("a column of {projection:?} does not exist")).in_table(&self.name)
@@ -108,7 +136,7 @@ struct TableColumns<'a> {
 
 impl Scope for TableColumns<'_> {
     fn resolve(&self, column: &ColumnName) -> Option<Typed> {
-        self.table.remote_column(&column.name).map(|column| Typed::column(self.source, column))
+        self.table.source_column(&column.name).map(|column| column.of(self.source))
     }
 }
 
@@ -181,7 +209,7 @@ impl ConnectorTable for PostgresTable {
     }
 
     fn judge(&self, conjunct: &Expr) -> Verdict {
-        judge(conjunct, &|name: &str| self.remote_column(name), &self.shared.vocabulary())
+        judge(conjunct, &TableColumns { table: self, source: SourceId::ALONE }, &self.shared.vocabulary())
     }
 
     fn fold(&self, request: &ScanRequest, operator: &Fold) -> Result<ScanRequest, Reason> {

@@ -17,6 +17,7 @@ use crate::config::Config;
 /// What is set on every session. A session that holds a snapshot is idle for as long as its query runs.
 /// `statement_timeout` and `search_path` stay what the server says: functions behind a view may need theirs.
 const SETTINGS: &str = "SET standard_conforming_strings = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; \
+    SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; \
     SET extra_float_digits = 1; SET client_encoding = 'UTF8'; SET idle_in_transaction_session_timeout = 0; \
     SET default_transaction_read_only = on; SET client_min_messages = warning";
 

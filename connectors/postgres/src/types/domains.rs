@@ -44,3 +44,19 @@ pub(crate) const JSON: Domain = Domain("json");
 pub(crate) const ENUM: Domain = Domain("enum");
 /// An array of any of these
 pub(crate) const ARRAY: Domain = Domain("array");
+/// `date`, `time`, `timestamp` and `timestamptz` in a catalog that reads those out of range as the first or the last
+pub(crate) const TEMPORAL_CLAMPED: Domain = Domain("date or time (clamped)");
+/// `oid`
+pub(crate) const OID: Domain = Domain("oid");
+/// `money`, as a decimal
+pub(crate) const MONEY: Domain = Domain("money");
+/// `inet`, `cidr`
+pub(crate) const INET: Domain = Domain("inet");
+/// `hstore`, as a map
+pub(crate) const HSTORE: Domain = Domain("hstore");
+/// A type of PostgreSQL's own, a range or a composite type that the engine reads as text
+pub(crate) const AS_TEXT: Domain = Domain("another type, as text");
+/// The same in a database that does not store UTF-8
+pub(crate) const AS_TEXT_NOT_UTF8: Domain = Domain("another type, as text (database not in UTF8)");
+/// A base type that PostgreSQL does not bring itself
+pub(crate) const UNKNOWN: Domain = Domain("type of an extension, as text");

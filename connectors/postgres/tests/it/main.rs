@@ -7,6 +7,7 @@ mod failures;
 mod harness;
 mod listing;
 mod long;
+mod more_types;
 mod names;
 mod parts;
 mod planning;

@@ -43,6 +43,9 @@ impl Lowering<'_> {
     pub(super) fn with_value(&mut self, left: Typed, op: CompareOp, right: Typed) -> Result<Lowered, Reason> {
         let strength = self.rule(operation(op), left.column.domain)?;
         check_same_type(&left.column, &right.column)?;
+        if left.column.clamped {
+            return Err("values out of the engine's range are one to it and several to the source".into());
+        }
         let fallible = left.fallible || right.fallible;
         let expr = RemoteExpr::Compare {
             op,
