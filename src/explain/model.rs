@@ -127,6 +127,16 @@ pub struct Actual {
     pub spills: Option<u64>,
 }
 
+impl Node {
+    /// How far the planner was off: the larger one of expected and actual rows over the smaller, each at least 1. `None`
+    /// where one of them is not known.
+    pub fn error(&self) -> Option<f64> {
+        let (expected, actual) = (self.estimate_rows?, self.actual.as_ref()?.rows);
+        let (expected, actual) = (expected.max(1) as f64, actual.max(1) as f64);
+        Some((expected / actual).max(actual / expected))
+    }
+}
+
 /// An operator of the plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct Node {
@@ -136,6 +146,8 @@ pub struct Node {
     pub detail: String,
     /// The source of a leaf.
     pub source: Option<usize>,
+    /// How many rows the planner expects; null where it cannot tell.
+    pub estimate_rows: Option<u64>,
     /// What was measured; null without ANALYZE.
     pub actual: Option<Actual>,
     /// Its inputs.

@@ -128,10 +128,7 @@ impl Source {
         };
         let (filters, folded) = table.taken(&request);
         let plan = LogicalPlan::TableScan(scan.clone());
-        let expected = match folding {
-            Folding::Cost => Expected::of_scan(&plan, relation.costs()),
-            Folding::Always | Folding::Never => None,
-        };
+        let expected = Expected::of_scan(&plan, relation.costs(), folding);
         Ok(Some(Self {
             relation,
             schema: Arc::clone(&scan.projected_schema),

@@ -16,6 +16,7 @@ mod plan;
 mod refusals;
 mod reorder;
 mod session_values;
+mod sides;
 mod spelling;
 mod table;
 

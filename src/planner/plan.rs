@@ -31,6 +31,7 @@ use super::patience::await_joins;
 use super::refusals::note_refusals;
 use super::reorder::reorder;
 use super::session_values::{self, SessionValues};
+use super::sides::choose_sides;
 use super::spelling::find_columns;
 use super::table::FederatedTable;
 use crate::catalog::{Resolved, Resolver};
@@ -102,12 +103,20 @@ impl Planner {
     pub async fn plan(self, statement: Statement) -> Result<Plan> {
         let folding = if self.pushdown { self.folding } else { Folding::Never };
         let (patience, reordering) = (self.patience, self.join_reordering);
-        let (logical, state) = self.bound(statement).await?;
+        let (logical, mut state) = self.bound(statement).await?;
         let schema = announced(&logical, &state)?;
         let logical = state.optimize(&logical)?;
         let logical = if reordering { reorder(logical, folding, &state)? } else { logical };
         let logical = note_refusals(logical)?;
         let logical = fold(logical, folding)?;
+        let logical = match reordering {
+            true => {
+                let (logical, settled) = choose_sides(logical)?;
+                state.config_mut().options_mut().optimizer.join_reordering = !settled;
+                logical
+            }
+            false => logical,
+        };
         let physical = physical_planner().create_physical_plan(&logical, &state).await?;
         let physical = await_joins(physical, patience)?;
         Ok(Plan { schema, logical, physical, state })

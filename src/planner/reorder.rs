@@ -65,7 +65,7 @@ fn is_part(plan: &LogicalPlan) -> bool {
             matches!(join.join_type, JoinType::Inner | JoinType::LeftSemi | JoinType::LeftAnti)
                 && join.null_equality == NullEquality::NullEqualsNothing
                 && !join.null_aware
-                && join.filter.as_ref().is_none_or(|filter| !filter.is_volatile() && !has_subquery(filter))
+                && join.on.iter().flat_map(|(one, other)| [one, other]).chain(&join.filter).all(may_move)
         }
         _ => false,
     }
@@ -84,10 +84,12 @@ fn columns_only(plan: &LogicalPlan) -> Option<&Arc<LogicalPlan>> {
     }
 }
 
-fn has_subquery(expr: &Expr) -> bool {
+/// Whether an expression has one value for a row, wherever it is computed.
+fn may_move(expr: &Expr) -> bool {
     // The closure never fails.
-    expr.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_))))
-        .unwrap_or(true)
+    let has_subquery =
+        expr.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_))));
+    !expr.is_volatile() && !has_subquery.unwrap_or(true)
 }
 
 /// What a tree of joins is made of.
@@ -167,6 +169,10 @@ fn graph_of(members: Vec<(Member, Option<Semi>)>, conditions: Vec<Condition>) ->
         let Some(Semi { anti, on, filter }) = semi else { continue };
         let mut of = on.iter().map(|(left, _)| left).collect::<Vec<_>>();
         of.extend(&filter);
+        let keys = on.iter().flat_map(|(one, other)| [one, other]);
+        if !keys.chain(&filter).all(|expr| graph.cannot_fail(expr)) {
+            return None;
+        }
         let requires = graph.mentioned(&of, Some(at))?;
         let role = Role::Semi { anti, requires, on, filter };
         graph.members.get_mut(at)?.role = role;

@@ -78,8 +78,8 @@ async fn outcome(session: &Session, settings: &[&str], sql: &str) -> Result<Vec<
 }
 
 async fn chart(session: &Session, settings: &[&str], sql: &str) -> String {
-    let lines = outcome(session, settings, &format!("EXPLAIN {sql}")).await.unwrap();
-    lines.concat().join("\n")
+    outcome(session, settings, "SELECT 1").await.unwrap();
+    table::rows(session, &format!("EXPLAIN {sql}")).await.unwrap().concat().join("\n")
 }
 
 /// The scans of a chart, in their order.

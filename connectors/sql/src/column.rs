@@ -24,6 +24,9 @@ pub struct RemoteColumn {
     /// Whether the engine sees values beyond its range as the first or the last of the type. Only comparisons with literals
     /// between those mean the same in the source.
     pub clamped: bool,
+    /// Where the value is the conversion to text of one that ends in blanks that do not count: the type of a literal that
+    /// the value itself is compared with, so that an index serves. Only for equality with texts that do not end in blanks.
+    pub padded: Option<String>,
     /// How values of the column travel, in the connector's own words. What is computed without a change of type keeps
     /// it; nobody else looks at it.
     pub encoding: Option<Arc<str>>,
@@ -41,6 +44,7 @@ impl RemoteColumn {
             cast: None,
             labels: None,
             clamped: false,
+            padded: None,
             encoding: None,
             source_type: None,
         }

@@ -15,6 +15,9 @@ const RANGE: f64 = 1.0 / 3.0;
 /// A range with two ends, of which nothing is known.
 const CLOSED_RANGE: f64 = 0.05;
 
+/// A range in which there is no value as far as is known, or just one: statistics may be of yesterday or of a sample.
+const OUTSIDE: f64 = 0.0001;
+
 /// A value among values of which nothing is known.
 const EQUAL: f64 = 0.05;
 
@@ -84,10 +87,9 @@ impl Range {
         };
         let (lower, upper) = (lower.max(min), upper.min(max));
         match (lower > upper, max > min) {
-            (true, _) => 0.0,
+            (true, _) => OUTSIDE,
             (false, false) => 1.0,
-            // A range of one value is not empty.
-            (false, true) => ((upper - lower) / (max - min)).max(f64::MIN_POSITIVE.max(1e-9)),
+            (false, true) => ((upper - lower) / (max - min)).max(OUTSIDE),
         }
     }
 }

@@ -57,7 +57,8 @@ fn a_range_has_its_part_of_the_line() {
     // Two ends of one range, not two conditions.
     about(share(col("t.day").gt_eq(lit(20)).and(col("t.day").lt(lit(30)))), 0.1);
     about(share(col("t.day").between(lit(20), lit(30))), 0.1);
-    assert_eq!(share(col("t.day").gt(lit(200))), 0.0);
+    // There is no such value, as far as is known.
+    about(share(col("t.day").gt(lit(200))), 0.0001);
     // Nothing is known of the ends.
     about(share(col("t.kind").gt(lit("a"))), 1.0 / 3.0);
     about(share(col("t.day").gt(col("t.id"))), 1.0 / 3.0);

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use portolan_connector::{Costs, FoldCost, Unfolded};
 
 use super::cost::{ENGINE, FETCHING_MUST_SAVE, narrowed, operator, transfer};
-use super::{Source, refusal};
+use super::{Folding, Source, refusal};
 use crate::planner::estimate::{Estimated, estimate};
 
 /// Below this, in microseconds, nothing is gained by fetching: estimates are not as good as that.
@@ -18,6 +18,7 @@ const FETCHING_MUST_SAVE_MICROS: f64 = 50_000.0;
 #[derive(Clone, Debug)]
 pub(super) struct Expected {
     pub(super) rows: Estimated,
+    folding: Folding,
     costs: Costs,
     /// Microseconds that the source takes for what is folded.
     at_source: f64,
@@ -37,9 +38,9 @@ pub(super) struct Fetched {
 
 impl Expected {
     /// What is expected of a scan; `None` where its source knows nothing of the table.
-    pub(super) fn of_scan(scan: &LogicalPlan, costs: Costs) -> Option<Self> {
+    pub(super) fn of_scan(scan: &LogicalPlan, costs: Costs, folding: Folding) -> Option<Self> {
         let rows = estimate(scan)?;
-        Some(Self { rows, costs, at_source: 0.0, compared: None, fetched: None })
+        Some(Self { rows, folding, costs, at_source: 0.0, compared: None, fetched: None })
     }
 
     /// The same under another name, which `over` gives to a plan.
@@ -94,7 +95,7 @@ pub(super) fn weigh(
     let Some(inputs) = weighed.inputs.iter().map(|source| source.expected.as_ref()).collect::<Option<Vec<_>>>() else {
         return Ok(None);
     };
-    let Some(costs) = inputs.first().map(|first| first.costs) else { return Ok(None) };
+    let Some((costs, folding)) = inputs.first().map(|first| (first.costs, first.folding)) else { return Ok(None) };
     let plan = over(weighed.inputs.iter().map(|source| source.plan(None)).collect())?;
     let Some(rows) = estimate(&plan) else { return Ok(None) };
     let estimates: Vec<&Estimated> = inputs.iter().map(|input| &input.rows).collect();
@@ -102,7 +103,9 @@ pub(super) fn weigh(
         inputs.iter().map(|input| input.at_source).sum::<f64>() + operator(&costs, &plan, &estimates, &rows);
     let sent = at_source + transfer(&costs, &rows);
     let here = fetching(&inputs, &plan, &rows) + operator(&ENGINE, &plan, &estimates, &rows);
+    let by_cost = folding == Folding::Cost;
     let faster = match &plan {
+        _ if !by_cost => false,
         // As many rows are sent either way.
         LogicalPlan::Projection(_) => here < sent,
         _ => here + FETCHING_MUST_SAVE_MICROS < sent && here < FETCHING_MUST_SAVE * sent,
@@ -115,7 +118,7 @@ pub(super) fn weigh(
         }
         false => None,
     };
-    Ok(Some(Expected { rows, costs, at_source, compared: Some((sent, here)), fetched }))
+    Ok(Some(Expected { rows, folding, costs, at_source, compared: by_cost.then_some((sent, here)), fetched }))
 }
 
 /// Microseconds until the engine has the inputs of an operator. What a join finds on one side narrows the other.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::error::Result;
@@ -123,8 +124,14 @@ impl Graph {
         Some(set)
     }
 
-    /// Adds a condition; `None` where it names a column of no relation.
+    /// Adds a condition; `None` where it names a column of no relation, or where keys may fail to be computed for rows that
+    /// another order lets meet.
     pub(super) fn add(&mut self, condition: Condition) -> Option<()> {
+        if let Condition::Equal(left, right) = &condition
+            && !(self.cannot_fail(left) && self.cannot_fail(right))
+        {
+            return None;
+        }
         match condition {
             Condition::Equal(Expr::Column(left), Expr::Column(right)) if self.same_type(&left, &right) => {
                 let (one, other) = (self.relation(&left)?, self.relation(&right)?);
@@ -137,7 +144,7 @@ impl Graph {
                     false => self.others.push((one | other, left.eq(right))),
                 }
             }
-            Condition::Other(condition) => match cannot_fail(&condition) {
+            Condition::Other(condition) => match self.cannot_fail(&condition) {
                 true => {
                     let set = self.mentioned(&[&condition], None)?;
                     self.others.push((set, condition));
@@ -148,17 +155,46 @@ impl Graph {
         Some(())
     }
 
+    /// Whether an expression has a value for every row, so that it may be computed for rows that another order never sees.
+    pub(super) fn cannot_fail(&self, expr: &Expr) -> bool {
+        // The closure never fails.
+        let fails = expr.exists(|part| {
+            Ok(match part {
+                Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_) | Expr::Not(_) | Expr::Like(_) => false,
+                Expr::Between(_) | Expr::InList(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => false,
+                Expr::IsTrue(_) | Expr::IsFalse(_) | Expr::IsNotTrue(_) | Expr::IsNotFalse(_) => false,
+                Expr::IsUnknown(_) | Expr::IsNotUnknown(_) => false,
+                Expr::Cast(cast) => match &*cast.expr {
+                    Expr::Column(column) => {
+                        let from = self.type_of(column);
+                        !from.is_some_and(|from| keeps_every_value(&from, cast.field.data_type()))
+                    }
+                    Expr::Literal(..) => false,
+                    _ => true,
+                },
+                Expr::BinaryExpr(BinaryExpr { op, .. }) => !is_comparison(*op),
+                _ => true,
+            })
+        });
+        !fails.unwrap_or(true)
+    }
+
+    /// The type of a column of any of the relations.
+    fn type_of(&self, column: &Column) -> Option<DataType> {
+        let of = |member: &Member| {
+            let schema = member.plan.schema();
+            schema.has_column(column).then(|| Expr::Column(column.clone()).get_type(schema.as_ref()).ok()).flatten()
+        };
+        self.members.iter().find_map(of)
+    }
+
     fn relation(&self, column: &Column) -> Option<usize> {
         self.columns.iter().find(|(known, _)| known == column).map(|(_, at)| *at)
     }
 
     /// Whether equality of two columns says the same in every chain of equalities.
     fn same_type(&self, left: &Column, right: &Column) -> bool {
-        let type_of = |column: &Column| {
-            let member = self.members.get(self.relation(column)?)?;
-            Expr::Column(column.clone()).get_type(member.plan.schema().as_ref()).ok()
-        };
-        match (type_of(left), type_of(right)) {
+        match (self.type_of(left), self.type_of(right)) {
             (Some(left), Some(right)) => left == right && !left.is_floating(),
             _ => false,
         }
@@ -285,31 +321,30 @@ fn filtered(plan: LogicalPlan, conditions: impl Iterator<Item = Expr>) -> Result
     }
 }
 
-/// Whether a condition has a value for every row, so that it may be told of rows that another order never sees.
-fn cannot_fail(condition: &Expr) -> bool {
-    // The closure never fails.
-    let fails = condition.exists(|part| {
-        Ok(match part {
-            Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_) | Expr::Not(_) | Expr::Like(_) | Expr::Between(_) => {
-                false
-            }
-            Expr::InList(_) | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::IsTrue(_) | Expr::IsFalse(_) => false,
-            Expr::IsNotTrue(_) | Expr::IsNotFalse(_) | Expr::IsUnknown(_) | Expr::IsNotUnknown(_) => false,
-            Expr::BinaryExpr(BinaryExpr { op, .. }) => !matches!(
-                op,
-                Operator::And
-                    | Operator::Or
-                    | Operator::Eq
-                    | Operator::NotEq
-                    | Operator::Lt
-                    | Operator::LtEq
-                    | Operator::Gt
-                    | Operator::GtEq
-                    | Operator::IsDistinctFrom
-                    | Operator::IsNotDistinctFrom
-            ),
-            _ => true,
-        })
-    });
-    !fails.unwrap_or(true)
+fn is_comparison(op: Operator) -> bool {
+    use Operator::*;
+    matches!(op, And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+}
+
+/// Whether a type has every value of another.
+fn keeps_every_value(from: &DataType, to: &DataType) -> bool {
+    let texts = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let integral = |data_type: &DataType| match data_type {
+        DataType::Int8 => Some(3),
+        DataType::Int16 => Some(5),
+        DataType::Int32 => Some(10),
+        DataType::Int64 => Some(19),
+        _ => None,
+    };
+    match (from, to) {
+        (from, to) if from == to || (texts(from) && texts(to)) => true,
+        (DataType::Date32, DataType::Timestamp(..)) => false,
+        (DataType::Decimal128(digits, scale), DataType::Decimal128(more, larger)) => {
+            larger >= scale && i16::from(*more) - i16::from(*larger) >= i16::from(*digits) - i16::from(*scale)
+        }
+        (from, DataType::Decimal128(digits, scale)) => {
+            integral(from).is_some_and(|needed| i16::from(*digits) - i16::from(*scale) >= needed)
+        }
+        (from, to) => integral(from).zip(integral(to)).is_some_and(|(from, to)| from <= to),
+    }
 }

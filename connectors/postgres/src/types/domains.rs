@@ -14,14 +14,12 @@ pub(crate) const NUMERIC: Domain = Domain("numeric");
 pub(crate) const NUMERIC_UNDECLARED: Domain = Domain("numeric (no declared precision)");
 /// `numeric` that the engine sees as text or as a float, by the catalog's property
 pub(crate) const NUMERIC_CONVERTED: Domain = Domain("numeric as varchar or double");
-/// `text`, `varchar`, `name`, under a deterministic collation
+/// `text`, `varchar`, `name`, and `char(n)` without the blanks at its end, under a deterministic collation
 pub(crate) const TEXT: Domain = Domain("text");
 /// The same under a collation by which different texts can be equal
 pub(crate) const TEXT_NONDETERMINISTIC: Domain = Domain("text (nondeterministic collation)");
 /// The same in a database that does not store UTF-8
 pub(crate) const TEXT_NOT_UTF8: Domain = Domain("text (database not in UTF8)");
-/// `char(n)`
-pub(crate) const CHAR: Domain = Domain("char(n)");
 /// The extension's text without case
 pub(crate) const CITEXT: Domain = Domain("citext");
 /// `bytea`

@@ -62,11 +62,13 @@ pub(crate) struct Mapped {
     pub(crate) labels: Option<Vec<String>>,
     /// The type that PostgreSQL converts values to wherever they are used; none where they are read as they are.
     pub(crate) conversion: Option<String>,
+    /// Whether values end in blanks that the conversion leaves out.
+    pub(crate) padded: bool,
 }
 
 impl Mapped {
     fn new(wire: Wire, domain: Domain) -> Self {
-        Self { wire, domain, literal_type: None, labels: None, conversion: None }
+        Self { wire, domain, literal_type: None, labels: None, conversion: None, padded: false }
     }
 
     /// What PostgreSQL turns into a text.
@@ -143,7 +145,7 @@ fn base(of: &PostgresType, circumstances: Circumstances) -> Mapped {
         }
         // A literal of type name would lose what is beyond its 63rd byte.
         "text" | "varchar" | "name" => text().literals("text"),
-        "bpchar" => Mapped::new(Wire::PaddedText, domains::CHAR),
+        "bpchar" => Mapped { conversion: Some("text".to_owned()), padded: true, ..text().literals("text") },
         "bytea" => Mapped::new(Wire::Bytea, domains::BYTEA).literals("bytea"),
         "date" => temporal(Wire::Date, domains::DATE, "date"),
         "time" => temporal(Wire::Time, domains::TIME, "time"),
