@@ -14,3 +14,4 @@ mod snapshot;
 mod tls;
 mod types;
 mod walk;
+mod write;
