@@ -12,6 +12,9 @@ use url::Url;
 use crate::net::{Address, Verification};
 use crate::types::NumericMapping;
 
+/// Where the table of write tokens is, unless the catalog says otherwise.
+const TOKEN_SCHEMA: &str = "portolan";
+
 /// Everything that the connector has to know of its server.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -24,7 +27,11 @@ pub(crate) struct Config {
     pub(crate) tls_mode: SslMode,
     pub(crate) verification: Verification,
     pub(crate) tls_root_certificate: Option<PathBuf>,
-    /// Sessions that read rows at the same time, and as many for queries.
+    /// Whether statements may change the database.
+    pub(crate) is_writable: bool,
+    /// The schema of the table that tells which writes were made.
+    pub(crate) token_schema: String,
+    /// Sessions that read rows at the same time, as many for queries, and as many for writing.
     pub(crate) connections_max: usize,
     /// For each of: opening the socket, logging in.
     pub(crate) connect_timeout: Duration,
@@ -62,6 +69,8 @@ impl Config {
             tls_mode,
             verification,
             tls_root_certificate: properties.text("tls_root_certificate").map(PathBuf::from),
+            is_writable: properties.text("access") == Some("read_write"),
+            token_schema: properties.text("write_token_schema").unwrap_or(TOKEN_SCHEMA).to_owned(),
             connections_max: number(properties, "connections_max", 10),
             connect_timeout: Duration::from_millis(number(properties, "connect_timeout_ms", 10_000)),
             wait_timeout: Duration::from_millis(number(properties, "connections_wait_ms", 60_000)),

@@ -27,9 +27,22 @@ const PROPERTIES: &[PropertySpec] = &[
         "a PEM file of the authorities to trust, instead of the machine's, for verify-ca and verify-full",
     ),
     PropertySpec::new(
+        "access",
+        PropertyKind::OneOf(&["read_only", "read_write"]),
+        "whether statements may change the database: make and drop tables and schemas, add, change and remove rows",
+    )
+    .or("read_only"),
+    PropertySpec::new(
+        "write_token_schema",
+        PropertyKind::Text,
+        "the schema that has, or gets, the table write_tokens, where statements under a write_token are noted for 30 days",
+    )
+    .or("portolan"),
+    PropertySpec::new(
         "connections_max",
         PropertyKind::Integer { min: 1, max: 1000 },
-        "connections that read rows at the same time; each running query holds one more, up to as many again",
+        "connections that read rows at the same time; each running query holds one more, up to as many again, and so does each \
+         statement that writes",
     )
     .or("10"),
     PropertySpec::new(

@@ -36,9 +36,9 @@ pub(crate) fn parse_backend(kind: u8, content: &[u8]) -> Result<Backend<'static>
         b'c' => Backend::CopyDone,
         b'E' => Backend::Error(ServerError::parse(content)),
         b'Z' => Backend::Ready { idle: content == b"I" },
-        // CommandComplete, CopyOutResponse, NoticeResponse, ParameterStatus, NotificationResponse, RowDescription,
+        // CommandComplete, CopyInResponse, CopyOutResponse, NoticeResponse, ParameterStatus, NotificationResponse, RowDescription,
         // DataRow, EmptyQueryResponse
-        b'C' | b'H' | b'N' | b'S' | b'A' | b'T' | b'D' | b'I' => Backend::Other,
+        b'C' | b'G' | b'H' | b'N' | b'S' | b'A' | b'T' | b'D' | b'I' => Backend::Other,
         other => return Err(format!("a message of kind {:?}", char::from(other))),
     })
 }
@@ -68,6 +68,8 @@ pub(crate) struct ServerError {
     pub(crate) detail: Option<String>,
     /// The server's own suggestion.
     pub(crate) hint: Option<String>,
+    /// Where it happened: of `COPY`, the row and the column.
+    pub(crate) place: Option<String>,
 }
 
 impl ServerError {
@@ -82,6 +84,7 @@ impl ServerError {
                 b'M' => error.message = text,
                 b'D' => error.detail = Some(text),
                 b'H' => error.hint = Some(text),
+                b'W' => error.place = Some(text),
                 _ => {}
             }
         }

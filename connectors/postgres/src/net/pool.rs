@@ -14,13 +14,16 @@ use crate::error;
 const METADATA_SESSIONS: usize = 4;
 
 /// What a session is needed for. Each purpose has its own limit: a query that holds a snapshot waits for sessions to
-/// read rows, so those that read rows must never wait for those that hold snapshots.
+/// write and to read rows, and one that writes for sessions to read the rows that it writes. So those that read rows never
+/// wait for those that write, and neither for those that hold snapshots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     /// Reading rows.
     Scan,
     /// Holding a query's snapshot.
     Snapshot,
+    /// Writing, from its first row to its commit.
+    Write,
     /// A short question.
     Metadata,
 }
@@ -34,6 +37,7 @@ pub(crate) struct Pool {
     idle: Arc<Mutex<Vec<Session>>>,
     scans: Arc<Semaphore>,
     snapshots: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
     metadata: Arc<Semaphore>,
 }
 
@@ -42,8 +46,8 @@ impl Pool {
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let tls = Arc::new(Tls::new(config.tls_mode, config.verification, config.tls_root_certificate.clone()));
         let limit = |count| Arc::new(Semaphore::new(count));
-        let (scans, snapshots) = (limit(config.connections_max), limit(config.connections_max));
-        Self { config, tls, idle: Arc::default(), scans, snapshots, metadata: limit(METADATA_SESSIONS) }
+        let [scans, snapshots, writes] = [config.connections_max; 3].map(limit);
+        Self { config, tls, idle: Arc::default(), scans, snapshots, writes, metadata: limit(METADATA_SESSIONS) }
     }
 
     /// A session, as soon as there may be one for the purpose.
@@ -51,6 +55,7 @@ impl Pool {
         let limit = match purpose {
             Purpose::Scan => &self.scans,
             Purpose::Snapshot => &self.snapshots,
+            Purpose::Write => &self.writes,
             Purpose::Metadata => &self.metadata,
         };
         let permit = tokio::time::timeout(self.config.wait_timeout, Arc::clone(limit).acquire_owned())
@@ -74,6 +79,7 @@ impl Pool {
         let (count, what) = match purpose {
             Purpose::Scan => (self.config.connections_max, "for reading rows"),
             Purpose::Snapshot => (self.config.connections_max, "for queries"),
+            Purpose::Write => (self.config.connections_max, "for writing"),
             Purpose::Metadata => (METADATA_SESSIONS, "for the system catalogs"),
         };
         ConnectorError::resource_exhausted(format!(

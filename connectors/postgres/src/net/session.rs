@@ -11,7 +11,7 @@ use tokio_postgres::{CancelToken, Client, NoTls, SimpleQueryMessage};
 use super::dial::Address;
 use super::shared::{Lend, SharedStream};
 use super::tls::{SharedTls, Tls};
-use super::{RawWire, ServerError};
+use super::{CopyInWire, RawWire, ServerError};
 use crate::config::Config;
 
 /// What is set on every session. A session that holds a snapshot is idle for as long as its query runs.
@@ -107,6 +107,11 @@ impl Session {
         RawWire::borrow(Arc::clone(&self.wire))
     }
 
+    /// Borrows the wire to send rows. As [`Session::borrow_wire`].
+    pub(crate) fn borrow_wire_in(&self) -> CopyInWire {
+        CopyInWire::borrow(Arc::clone(&self.wire))
+    }
+
     /// What stops this session's statement.
     pub(crate) fn canceller(&self) -> Canceller {
         self.canceller.clone()
@@ -179,5 +184,6 @@ pub(crate) fn server_error(error: &tokio_postgres::Error) -> Option<ServerError>
         message: error.message().to_owned(),
         detail: error.detail().map(str::to_owned),
         hint: error.hint().map(str::to_owned),
+        place: error.where_().map(str::to_owned),
     })
 }

@@ -15,3 +15,4 @@ mod snapshot;
 mod tls;
 mod types;
 mod walk;
+mod write;
