@@ -12,7 +12,7 @@ use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Aggregate, Expr, FetchType, Limit, LogicalPlan, SkipType, TableScan};
 
-use self::condition::selectivity;
+use self::condition::{fixed, selectivity};
 use self::join::joined;
 pub(super) use self::join::{alone, pairs, partnered};
 
@@ -105,7 +105,14 @@ impl Estimated {
     fn filtered<'a>(self, conjuncts: impl IntoIterator<Item = &'a Expr>) -> Self {
         let conjuncts: Vec<&Expr> = conjuncts.into_iter().collect();
         let share = selectivity(&conjuncts, &self);
-        self.share(share)
+        let fixed: Vec<(Column, f64)> = conjuncts.iter().filter_map(|conjunct| fixed(conjunct)).collect();
+        let mut left = self.share(share);
+        for (column, values) in fixed {
+            for known in left.columns.iter_mut().filter(|known| known.column == column) {
+                known.distinct = Some(known.distinct.map_or(values, |distinct| distinct.min(values)));
+            }
+        }
+        left
     }
 
     /// The relation with the columns of a schema of the same length.

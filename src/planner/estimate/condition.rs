@@ -24,6 +24,9 @@ const EQUAL: f64 = 0.05;
 /// A pattern.
 const LIKE: f64 = 0.1;
 
+/// A pattern that says how the text begins.
+const LIKE_START: f64 = 0.02;
+
 /// Whatever else.
 const OTHER: f64 = 0.25;
 
@@ -46,6 +49,23 @@ pub(in crate::planner) fn selectivity(conjuncts: &[&Expr], of: &Estimated) -> f6
         share *= 1.0 - of.values(column).map_or(0.0, |values| values.nulls);
     }
     share.clamp(0.0, 1.0)
+}
+
+/// The column of which a condition leaves only some values, and how many.
+pub(super) fn fixed(condition: &Expr) -> Option<(Column, f64)> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match (bare(left), bare(right)) {
+            (Expr::Column(column), value) | (value, Expr::Column(column)) if value.column_refs().is_empty() => {
+                Some((column.clone(), 1.0))
+            }
+            _ => None,
+        },
+        Expr::InList(InList { expr, list, negated: false }) => match bare(expr) {
+            Expr::Column(column) => Some((column.clone(), count(list.len()))),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// An end of a range of values.
@@ -143,11 +163,8 @@ fn one(condition: &Expr, of: &Estimated) -> f64 {
         }
         Expr::Between(between) if between.negated => 1.0 - CLOSED_RANGE,
         Expr::Like(like) => {
-            if like.negated {
-                1.0 - LIKE
-            } else {
-                LIKE
-            }
+            let share = if has_start(&like.pattern) { LIKE_START } else { LIKE };
+            if like.negated { 1.0 - share } else { share }
         }
         Expr::Column(_) => 0.5,
         Expr::Exists(_) | Expr::InSubquery(_) => 0.5,
@@ -163,6 +180,16 @@ fn one(condition: &Expr, of: &Estimated) -> f64 {
             _ => OTHER,
         },
         _ => OTHER,
+    }
+}
+
+/// Whether a pattern says how texts begin.
+fn has_start(pattern: &Expr) -> bool {
+    match bare(pattern) {
+        Expr::Literal(value, _) => {
+            matches!(value.try_as_str(), Some(Some(text)) if !text.is_empty() && !text.starts_with(['%', '_']))
+        }
+        _ => false,
     }
 }
 

@@ -58,9 +58,14 @@ impl Expected {
 
     /// Microseconds until the engine has the rows, by the faster way.
     fn micros(&self) -> f64 {
+        self.narrowed_micros(1.0)
+    }
+
+    /// The same where its source sends only a share of the rows.
+    fn narrowed_micros(&self, share: f64) -> f64 {
         match &self.fetched {
             Some(fetched) => fetched.micros,
-            None => self.at_source + transfer(&self.costs, &self.rows),
+            None => self.at_source + transfer(&self.costs, &self.rows) * share,
         }
     }
 
@@ -125,8 +130,8 @@ pub(super) fn weigh(
 fn fetching(inputs: &[&Expected], plan: &LogicalPlan, result: &Estimated) -> f64 {
     match (plan, inputs) {
         (LogicalPlan::Join(join), [left, right]) if !join.on.is_empty() => {
-            left.micros() * narrowed(&left.rows, &right.rows, result)
-                + right.micros() * narrowed(&right.rows, &left.rows, result)
+            left.narrowed_micros(narrowed(&left.rows, &right.rows, result))
+                + right.narrowed_micros(narrowed(&right.rows, &left.rows, result))
         }
         _ => inputs.iter().map(|input| input.micros()).sum(),
     }

@@ -15,6 +15,21 @@ use super::graph::{Between, Graph, Role, Set, Tree, bit};
 /// The most relations of which all orders are compared: three to the power of this many pairs of sets.
 const EXHAUSTIVE_MAX: usize = 10;
 
+/// How a set of relations comes to be here.
+struct Way<'a> {
+    /// Microseconds until it is joined.
+    micros: f64,
+    /// Microseconds until its source has sent it.
+    sending: f64,
+    tree: &'a Arc<Tree>,
+}
+
+impl Way<'_> {
+    fn total(&self) -> f64 {
+        self.micros + self.sending
+    }
+}
+
 /// The best way to join a set of relations, as far as it is known.
 struct Best {
     rows: Estimated,
@@ -35,13 +50,14 @@ impl Best {
         Some(Self { rows: member.rows.clone(), source, engine })
     }
 
-    /// Microseconds until the engine has the rows, and the order.
-    fn here(&self, folding: Folding) -> Option<(f64, &Arc<Tree>)> {
+    /// The faster way to have the rows here.
+    fn here(&self, folding: Folding) -> Option<Way<'_>> {
         let source = self.source.as_ref();
-        let source = source.map(|(micros, tree, costs, _)| (micros + transfer(costs, &self.rows), tree));
-        let engine = self.engine.as_ref().map(|(micros, tree)| (*micros, tree));
+        let source =
+            source.map(|(micros, tree, costs, _)| Way { micros: *micros, sending: transfer(costs, &self.rows), tree });
+        let engine = self.engine.as_ref().map(|(micros, tree)| Way { micros: *micros, sending: 0.0, tree });
         match (source, engine) {
-            (Some(source), Some(engine)) if folding == Folding::Cost && engine.0 < source.0 => Some(engine),
+            (Some(source), Some(engine)) if folding == Folding::Cost && engine.micros < source.total() => Some(engine),
             (Some(source), _) => Some(source),
             (None, engine) => engine,
         }
@@ -68,7 +84,7 @@ pub(super) fn search(graph: &Graph, folding: Folding) -> Option<Tree> {
         true => exhaustive(graph, folding)?,
         false => greedy(graph, folding)?,
     };
-    best.here(folding).map(|(_, tree)| Tree::clone(tree))
+    best.here(folding).map(|way| Tree::clone(way.tree))
 }
 
 fn exhaustive(graph: &Graph, folding: Folding) -> Option<Best> {
@@ -150,18 +166,21 @@ fn join(
         _ => None,
     };
     let engine = {
-        let ((one, first), (other, second)) = (left.here(folding)?, right.here(folding)?);
-        let (one, other) = match equal {
-            true => (one * narrowed(&left.rows, &right.rows, &rows), other * narrowed(&right.rows, &left.rows, &rows)),
-            false => (one, other),
+        let (one, other) = (left.here(folding)?, right.here(folding)?);
+        // What is found on one side narrows what is sent of the other.
+        let (of_one, of_other) = match equal {
+            true => (narrowed(&left.rows, &right.rows, &rows), narrowed(&right.rows, &left.rows, &rows)),
+            false => (1.0, 1.0),
         };
+        let inputs = one.micros + one.sending * of_one + other.micros + other.sending * of_other;
+        let (first, second) = (one.tree, other.tree);
         // The side whose rows are put into a table goes first.
         let (first, second) = match semi.is_none() && right.rows.rows < left.rows.rows {
             true => (second, first),
             false => (first, second),
         };
         let tree = Arc::new(Tree::Join(Arc::clone(first), Arc::clone(second)));
-        Some((one + other + micros(&ENGINE), tree))
+        Some((inputs + micros(&ENGINE), tree))
     };
     Some(Best { rows, source, engine })
 }
@@ -191,7 +210,7 @@ fn cheapest(graph: &Graph, parts: &[(Set, Best)], folding: Folding, connected: b
                 continue;
             }
             let Some(joined) = join(graph, one, other, *right, &between, None, folding) else { continue };
-            let weight = |best: &Best| (best.rows.rows, best.here(folding).map_or(f64::INFINITY, |(micros, _)| micros));
+            let weight = |best: &Best| (best.rows.rows, best.here(folding).map_or(f64::INFINITY, |way| way.total()));
             if found.as_ref().is_none_or(|(_, _, known)| weight(&joined) < weight(known)) {
                 found = Some((at, by, joined));
             }

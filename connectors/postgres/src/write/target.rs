@@ -137,11 +137,18 @@ fn target(attribute: &Attribute, detail: Detail, shared: &Shared, utf8: bool) ->
         return Err(ConnectorError::user(format!("column \"{name}\" is GENERATED ALWAYS AS IDENTITY"))
             .hint("name the other columns: INSERT INTO table (column, ...)"));
     }
-    let circumstances = Circumstances { numeric: shared.config.numeric, utf8, deterministic: attribute.deterministic };
+    let circumstances = Circumstances {
+        numeric: shared.config.numeric,
+        clamp: shared.config.clamp_temporal,
+        utf8,
+        deterministic: attribute.deterministic,
+    };
     let cannot =
         |reason: &str| ConnectorError::user(format!("column \"{name}\" ({source_type}) cannot be written: {reason}"));
     let mapped = map(&attribute.postgres_type, circumstances).map_err(|reason| cannot(&reason))?;
-    if !encode::is_writable(&mapped.wire) {
+    // What PostgreSQL converts for reading it does not convert back.
+    let is_converted = mapped.conversion.is_some() && !mapped.padded;
+    if is_converted || !encode::is_writable(&mapped.wire) {
         return Err(cannot("values of its type are only read").hint("leave the column out of the statement"));
     }
     Ok(Target { name: name.clone(), source_type: source_type.clone(), wire: mapped.wire, element: detail.element })
