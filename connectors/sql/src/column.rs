@@ -24,6 +24,8 @@ pub struct RemoteColumn {
     /// Whether the engine sees values beyond its range as the first or the last of the type. Only comparisons with literals
     /// between those mean the same in the source.
     pub clamped: bool,
+    /// For an array of one dimension: an element of it, as if it were a column.
+    pub element: Option<Arc<RemoteColumn>>,
     /// How values of the column travel, in the connector's own words. What is computed without a change of type keeps
     /// it; nobody else looks at it.
     pub encoding: Option<Arc<str>>,
@@ -41,6 +43,7 @@ impl RemoteColumn {
             cast: None,
             labels: None,
             clamped: false,
+            element: None,
             encoding: None,
             source_type: None,
         }
