@@ -29,4 +29,5 @@ mod store;
 mod table;
 mod tokens;
 mod traces;
+mod traps;
 mod workspace;
