@@ -8,6 +8,7 @@ mod assign;
 mod fold;
 mod hidden;
 mod naming;
+mod native;
 mod parameters;
 mod patience;
 mod plan;
