@@ -42,6 +42,7 @@ pub(crate) trait Reader {
 pub(crate) trait Rewriter {
     fn query(&mut self, _query: &mut Query) {}
     fn select(&mut self, _select: &mut Select) {}
+    fn table_factor(&mut self, _factor: &mut TableFactor) {}
     fn expr(&mut self, _expr: &mut Expr) {}
 }
 
@@ -88,6 +89,10 @@ impl VisitorMut for Rewriting<'_> {
     }
     fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
         self.0.select(select);
+        ON
+    }
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Flow {
+        self.0.table_factor(factor);
         ON
     }
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {

@@ -10,6 +10,7 @@ mod fold;
 mod guard;
 mod hidden;
 mod naming;
+mod native;
 mod parameters;
 mod patience;
 mod plan;

@@ -26,6 +26,7 @@ use super::assign::Assignment;
 use super::fold::{Folding, fold, physical_planner};
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::naming::name_columns;
+use super::native::{self, NativeQuery};
 use super::parameters::{self, Parameter};
 use super::patience::await_joins;
 use super::refusals::note_refusals;
@@ -147,6 +148,7 @@ impl Planner {
 
     /// The logical plan before optimization, and how many parameters it has.
     async fn logical(self, mut statement: Statement) -> Result<(LogicalPlan, SessionState, usize)> {
+        let natives = native::take(&mut statement)?;
         semantics::refuse_ignored_syntax(&statement).map_err(|refusal| {
             let place = refusal.location().map(|place| Position { line: place.line, column: place.column });
             Error::unsupported(refusal.to_string()).at(place)
@@ -155,7 +157,13 @@ impl Planner {
         session_values::fill_in(&mut statement, &self.values);
         let parameters = parameters::number(&mut statement)?;
         semantics::rewrite_literals(&mut statement);
-        let tables = self.tables(&statement).await?;
+        let mut tables = self.tables(&statement, &natives).await?;
+        for query in natives {
+            let catalog = self.resolver.catalog(Some(&query.catalog)).map_err(|error| error.at(query.position))?;
+            let table = catalog.connector()?.native(&query.text).await;
+            let table = table.map_err(|error| Error::from(error).at(query.position))?;
+            tables.insert(query.reference, Table::Source(table, None));
+        }
         let named = named_columns(&statement);
         self.adapt_names(&mut statement, &tables, &named);
         let state = self.state(&tables, &named)?;
@@ -167,15 +175,16 @@ impl Planner {
         Ok((plan, state, parameters))
     }
 
-    /// The tables that a statement names, each looked up once.
-    async fn tables(&self, statement: &Statement) -> Result<HashMap<TableReference, Table>> {
+    /// The tables that a statement names, each looked up once, without the results of native queries.
+    async fn tables(&self, statement: &Statement, natives: &[NativeQuery]) -> Result<HashMap<TableReference, Table>> {
         let wrapped = DfStatement::Statement(Box::new(statement.clone()));
         let references = self.base.resolve_table_references(&wrapped)?;
         let functions: HashSet<&String> = self.base.table_functions().keys().collect();
         futures::stream::iter(references)
             .filter(|reference| {
                 let is_function = reference.schema().is_none() && functions.contains(&reference.table().to_owned());
-                futures::future::ready(!is_function)
+                let is_native = natives.iter().any(|query| query.reference == *reference);
+                futures::future::ready(!is_function && !is_native)
             })
             .map(|reference| async {
                 let resolved = self.resolver.resolve(&reference).await;
@@ -313,6 +322,11 @@ pub(crate) fn reads_only(statement: &Statement, catalog: &str) -> bool {
         outside: usize,
     }
     impl Reader for Catalogs<'_> {
+        fn table_factor(&mut self, factor: &TableFactor) -> Flow {
+            // A native query is of the catalog that it is for.
+            self.outside += usize::from(matches!(factor, TableFactor::TableFunction { .. }));
+            ON
+        }
         fn relation(&mut self, name: &ObjectName) -> Flow {
             match reference_of(name).catalog() == Some(self.catalog) {
                 true => self.inside += 1,

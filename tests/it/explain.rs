@@ -261,8 +261,8 @@ fn what_is_not_folded_says_why() {
 fn rows_that_the_source_sorts_stay_sorted_under_an_operator_of_the_engine() {
     shop::block_on(async {
         let session = shop::session();
-        // The engine computes the modulo, over rows that PostgreSQL has sorted and several threads share.
-        let sql = "SELECT customer_id % 7 AS r, customer_id \
+        // The engine computes the root, over rows that PostgreSQL has sorted and several threads share.
+        let sql = "SELECT sqrt(customer_id) AS r, customer_id \
                    FROM (SELECT customer_id FROM pg.public.customers ORDER BY customer_id DESC LIMIT 3000) AS c";
         let rows = table::rows(&session, sql).await.unwrap();
         let ids: Vec<i64> = rows.iter().map(|row| row[1].parse().unwrap()).collect();

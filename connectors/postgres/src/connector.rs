@@ -15,7 +15,7 @@ use crate::net::{Pool, Purpose};
 use crate::snapshot::PostgresSnapshot;
 use crate::split::CopySplit;
 use crate::table::{PostgresTable, Shared};
-use crate::{error, metadata, narrow, read, rules};
+use crate::{error, metadata, narrow, native, read, rules};
 
 /// The connector of one catalog.
 #[derive(Debug)]
@@ -79,6 +79,10 @@ impl Connector for PostgresConnector {
         Ok(relation.map(|relation| {
             Arc::new(PostgresTable::new(self.0.clone(), name, relation, utf8)) as Arc<dyn ConnectorTable>
         }))
+    }
+
+    async fn native(&self, query: &str) -> Result<Arc<dyn ConnectorTable>> {
+        Ok(Arc::new(native::describe(&self.0, query).await?))
     }
 
     async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {

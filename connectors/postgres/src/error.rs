@@ -36,6 +36,17 @@ pub(crate) fn statement(config: &Config, tried: &str, error: &tokio_postgres::Er
     .in_catalog(&config.catalog)
 }
 
+/// The server does not take a query that somebody wrote.
+pub(crate) fn native(config: &Config, error: &tokio_postgres::Error) -> ConnectorError {
+    match server_error(error) {
+        Some(said) => {
+            let refused = ConnectorError::user("PostgreSQL does not take the native query");
+            refused.said(&said).hint_if(said.hint.clone()).in_catalog(&config.catalog)
+        }
+        None => statement(config, "cannot describe the native query", error),
+    }
+}
+
 /// Reading rows failed on the server.
 pub(crate) fn rows(config: &Config, table: &TableName, error: &ServerError) -> ConnectorError {
     with_server(ConnectorError::source("PostgreSQL cannot read the rows"), error, config).in_table(table)

@@ -6,6 +6,7 @@
 //! | `connector` | [`portolan_connector::Connector`]: listings, tables, snapshots, reads |
 //! | `table` | [`portolan_connector::ConnectorTable`]: columns, statistics, verdicts |
 //! | `relation` | [`portolan_connector::Relation`]: what is folded over a table, and how it is read |
+//! | `native` | the rows of a query that somebody wrote for PostgreSQL |
 //! | `parts`, `narrow` | large tables in parts; splits without rows that have no partner in a join |
 //! | `rules` | what PostgreSQL is declared to do as the engine would |
 //! | `types` | PostgreSQL's types, and as what the engine sees them |
@@ -24,6 +25,7 @@ mod error;
 mod factory;
 mod metadata;
 mod narrow;
+mod native;
 mod net;
 mod parts;
 mod read;

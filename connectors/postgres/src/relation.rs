@@ -29,6 +29,7 @@ pub(crate) fn remote_column(name: &str, source_type: &str, mapped: &Mapped) -> R
     column.encoding = serde_json::to_string(&mapped.wire).ok().map(Into::into);
     column.source_type = Some(source_type.into());
     column.padded = mapped.padded.then(|| "bpchar".to_owned());
+    column.element = mapped.element.as_ref().map(|element| Arc::new(remote_column(name, source_type, element)));
     column.clamped = matches!(mapped.wire, Wire::Clamped(_));
     column
 }

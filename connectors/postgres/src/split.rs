@@ -70,13 +70,14 @@ impl CopySplit {
             .map_err(|error| ConnectorError::internal("cannot read a split of this catalog").said(error))
     }
 
-    /// The statements of the whole read. The transaction ends with it, so that the session is free afterwards.
+    /// The statements of the whole read. The transaction ends with it, so that the session is free afterwards; it is rolled
+    /// back, and with it what a function of a view or of a native query has set in the session.
     pub(crate) fn statements(&self) -> String {
         let Self { sql, snapshot, .. } = self;
         let snapshot = snapshot.replace('\'', "''");
         format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'; \
-             COPY ({sql}) TO STDOUT (FORMAT binary); COMMIT"
+             COPY ({sql}) TO STDOUT (FORMAT binary); ROLLBACK"
         )
     }
 }

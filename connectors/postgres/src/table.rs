@@ -10,14 +10,16 @@ use portolan_connector::{
     Capabilities, Column, ConnectorError, ConnectorTable, Fold, Operation, PlanContext, Reason, Relation, Result,
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
 };
-use portolan_remote_sql::{RemoteColumn, RemoteExpr, RemoteQuery, Scope, SourceId, Typed, judge, lower};
+use portolan_remote_sql::{
+    Dialect, From, PostgresDialect, RemoteColumn, RemoteExpr, RemoteQuery, Scope, SourceId, Typed, judge, lower,
+};
 
 use crate::config::Config;
 use crate::error;
 use crate::metadata::{self, Attribute, RelationKind};
 use crate::net::{Pool, Purpose};
 use crate::relation::{PostgresRelation, remote_column};
-use crate::types::{Circumstances, Mapped, map};
+use crate::types::{Circumstances, Mapped, TEXT, map};
 
 /// What tables share with their connector.
 #[derive(Clone, Debug)]
@@ -34,19 +36,21 @@ struct SourceColumn {
     column: RemoteColumn,
     /// The type that PostgreSQL converts it to wherever it is used.
     conversion: Option<String>,
+    /// The collation of a text whose own is not known.
+    collation: Option<String>,
 }
 
 impl SourceColumn {
     /// The column of one of the relations of a query, as the engine sees it.
     fn of(&self, source: SourceId) -> Typed {
-        let value = Typed::column(source, self.column.clone());
-        match &self.conversion {
-            None => value,
-            Some(type_name) => {
-                let (operand, type_name) = (Box::new(value.expr), type_name.clone());
-                Typed { expr: RemoteExpr::Cast { operand, type_name }, ..value }
-            }
+        let mut value = Typed::column(source, self.column.clone());
+        if let Some(type_name) = self.conversion.clone() {
+            value.expr = RemoteExpr::Cast { operand: Box::new(value.expr), type_name };
         }
+        if let Some(collation) = self.collation.clone() {
+            value.expr = RemoteExpr::Collate { operand: Box::new(value.expr), collation };
+        }
+        value
     }
 }
 
@@ -56,6 +60,8 @@ pub(crate) struct PostgresTable {
     shared: Shared,
     name: TableName,
     kind: RelationKind,
+    /// The query of whose rows it consists, where somebody wrote one.
+    native: Option<String>,
     rows: Option<u64>,
     definition: String,
     columns: Vec<Column>,
@@ -68,30 +74,70 @@ impl PostgresTable {
     /// Maps the columns. `utf8` says whether the database stores UTF-8.
     pub(crate) fn new(shared: Shared, name: TableName, relation: metadata::Relation, utf8: bool) -> Self {
         let definition = definition(&name, &relation);
-        let (mut columns, mut sources, mut unsupported) = (Vec::new(), Vec::new(), Vec::new());
+        let table = Self {
+            shared,
+            name,
+            kind: relation.kind,
+            native: None,
+            rows: relation.rows,
+            definition,
+            columns: Vec::new(),
+            sources: Vec::new(),
+            unsupported: Vec::new(),
+        };
+        table.with_columns(relation.attributes, utf8)
+    }
+
+    /// The rows of a query that somebody wrote.
+    pub(crate) fn of_query(shared: Shared, text: String, attributes: Vec<Attribute>, utf8: bool) -> Self {
+        let name = TableName::new(&shared.config.catalog, "system", "query");
+        let definition = text.clone();
+        let table = Self {
+            shared,
+            name,
+            kind: RelationKind::View,
+            native: Some(text),
+            rows: None,
+            definition,
+            columns: Vec::new(),
+            sources: Vec::new(),
+            unsupported: Vec::new(),
+        };
+        table.with_columns(attributes, utf8)
+    }
+
+    fn with_columns(mut self, attributes: Vec<Attribute>, utf8: bool) -> Self {
         // PostgreSQL does not check the constraints of a foreign table.
-        let checked = relation.kind != RelationKind::ForeignTable;
-        for attribute in relation.attributes {
+        let checked = self.kind != RelationKind::ForeignTable;
+        for attribute in attributes {
             let circumstances = Circumstances {
-                numeric: shared.config.numeric,
-                clamp: shared.config.clamp_temporal,
+                numeric: self.shared.config.numeric,
+                clamp: self.shared.config.clamp_temporal,
                 utf8,
                 deterministic: attribute.deterministic,
             };
             match map(&attribute.postgres_type, circumstances) {
-                Ok(mapped) => {
-                    columns.push(column(&attribute, &mapped, checked));
-                    let column = remote_column(&attribute.name, &attribute.source_type, &mapped);
-                    sources.push(SourceColumn { column, conversion: mapped.conversion });
+                Ok(mut mapped) => {
+                    self.columns.push(column(&attribute, &mapped, checked));
+                    let is_query = self.native.is_some();
+                    // By what collation a query's texts compare is not known, and an array's cannot be told another.
+                    mapped.element = mapped.element.filter(|_| !is_query);
+                    let collation =
+                        PostgresDialect.byte_order_collation().filter(|_| is_query && mapped.domain == TEXT);
+                    self.sources.push(SourceColumn {
+                        column: remote_column(&attribute.name, &attribute.source_type, &mapped),
+                        collation: collation.map(str::to_owned),
+                        conversion: mapped.conversion,
+                    });
                 }
-                Err(reason) => unsupported.push(UnsupportedColumn {
+                Err(reason) => self.unsupported.push(UnsupportedColumn {
                     name: attribute.name,
                     source_type: attribute.source_type,
                     reason,
                 }),
             }
         }
-        Self { shared, name, kind: relation.kind, rows: relation.rows, definition, columns, sources, unsupported }
+        self
     }
 
     fn source_column(&self, name: &str) -> Option<&SourceColumn> {
@@ -101,7 +147,10 @@ impl PostgresTable {
     /// The query of a request.
     fn relation_of(&self, request: &ScanRequest) -> Result<PostgresRelation> {
         let source = SourceId::fresh();
-        let mut query = RemoteQuery::table(source, &self.name.schema, &self.name.table);
+        let mut query = match &self.native {
+            Some(text) => RemoteQuery::over(From::Native { source, text: text.clone() }),
+            None => RemoteQuery::table(source, &self.name.schema, &self.name.table),
+        };
         query.limit = request.limit;
         for column in self.project(&request.projection)? {
             query.push(column.of(source));
@@ -201,6 +250,9 @@ impl ConnectorTable for PostgresTable {
     }
 
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
+        if self.native.is_some() {
+            return Ok(None);
+        }
         let session = self.shared.pool.get(Purpose::Metadata).await.map_err(|error| error.in_table(&self.name))?;
         let statistics = metadata::statistics(session.client(), &self.name.schema, &self.name.table, self.rows).await;
         session.release_after(statistics).map_err(|cause| {

@@ -49,18 +49,70 @@ pub enum Operation {
     Multiply,
     /// `/`
     Divide,
+    /// `%`
+    Modulo,
     /// A conversion that loses nothing
     Cast,
     /// `CASE`
     Case,
     /// `coalesce`
     Coalesce,
-    /// `extract` of a year, a quarter, a month or a day
+    /// `nullif`
+    NullIf,
+    /// `greatest`
+    Greatest,
+    /// `least`
+    Least,
+    /// `extract`
     DatePart,
+    /// `date_trunc`
+    DateTrunc,
     /// `substring` from a literal position on
     Substring,
     /// `character_length`
     CharacterLength,
+    /// `octet_length`
+    OctetLength,
+    /// `||` and `concat`
+    Concat,
+    /// `trim`, `btrim`, `ltrim` and `rtrim`
+    Trim,
+    /// `replace` of one literal by another
+    Replace,
+    /// `left`
+    Left,
+    /// `right`
+    Right,
+    /// `strpos`
+    Position,
+    /// `starts_with`
+    StartsWith,
+    /// `ends_with`
+    EndsWith,
+    /// `contains`
+    Contains,
+    /// `reverse`
+    Reverse,
+    /// `repeat`
+    Repeat,
+    /// `lpad` and `rpad`
+    Pad,
+    /// `split_part`
+    SplitPart,
+    /// `lower`, `upper` and `initcap`
+    LetterCase,
+    /// `abs`
+    Abs,
+    /// `ceil`
+    Ceil,
+    /// `floor`
+    Floor,
+    /// `round`
+    Round,
+    /// `trunc`
+    Trunc,
+    /// `array_has`, `array_has_all` and `array_has_any`: `= ANY`, `@>` and `&&`
+    ArrayHas,
     /// `GROUP BY`, `DISTINCT`
     GroupBy,
     /// `ORDER BY`
@@ -122,12 +174,38 @@ impl Operation {
             Self::Subtract => "-",
             Self::Multiply => "*",
             Self::Divide => "/",
+            Self::Modulo => "%",
             Self::Cast => "CAST",
             Self::Case => "CASE",
             Self::Coalesce => "coalesce",
+            Self::NullIf => "nullif",
+            Self::Greatest => "greatest",
+            Self::Least => "least",
             Self::DatePart => "extract",
+            Self::DateTrunc => "date_trunc",
             Self::Substring => "substring",
             Self::CharacterLength => "character_length",
+            Self::OctetLength => "octet_length",
+            Self::Concat => "||",
+            Self::Trim => "trim",
+            Self::Replace => "replace",
+            Self::Left => "left",
+            Self::Right => "right",
+            Self::Position => "strpos",
+            Self::StartsWith => "starts_with",
+            Self::EndsWith => "ends_with",
+            Self::Contains => "contains",
+            Self::Reverse => "reverse",
+            Self::Repeat => "repeat",
+            Self::Pad => "lpad",
+            Self::SplitPart => "split_part",
+            Self::LetterCase => "lower",
+            Self::Abs => "abs",
+            Self::Ceil => "ceil",
+            Self::Floor => "floor",
+            Self::Round => "round",
+            Self::Trunc => "trunc",
+            Self::ArrayHas => "array_has",
             Self::GroupBy => "GROUP BY",
             Self::Sort => "ORDER BY",
             Self::Count => "count",

@@ -11,9 +11,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 
 use crate::{
-    Capabilities, CatalogEntry, Column, Fold, KeyFilter, Narrowed, PropertySpec, Reason, Relation, Result, ScanRequest,
-    Snapshot, SourceMetrics, SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn, Verdict,
-    WritableCatalog,
+    Capabilities, CatalogEntry, Column, ConnectorError, Fold, KeyFilter, Narrowed, PropertySpec, Reason, Relation,
+    Result, ScanRequest, Snapshot, SourceMetrics, SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn,
+    Verdict, WritableCatalog,
 };
 
 /// How to make a connector from a catalog entry. One per kind of source.
@@ -72,6 +72,13 @@ pub trait Connector: Debug + Send + Sync {
 
     /// A table by its exact name; `None` when there is none.
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>>;
+
+    /// The rows of a query in the source's own language, as a table: `catalog.system.query('...')`. The source says what its
+    /// columns are and that it only reads; its rows are not asked for yet.
+    async fn native(&self, _query: &str) -> Result<Arc<dyn ConnectorTable>> {
+        Err(ConnectorError::user(format!("the connector {} takes no queries in a language of its own", self.kind()))
+            .hint("name the table instead: catalog.schema.table"))
+    }
 
     /// Freezes the source's position. Called at most once per query, before its first scan of this catalog.
     async fn begin(&self, query: &QueryContext) -> Result<Arc<dyn Snapshot>>;

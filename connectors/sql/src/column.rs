@@ -27,6 +27,8 @@ pub struct RemoteColumn {
     /// Where the value is the conversion to text of one that ends in blanks that do not count: the type of a literal that
     /// the value itself is compared with, so that an index serves. Only for equality with texts that do not end in blanks.
     pub padded: Option<String>,
+    /// For an array of one dimension: an element of it, as if it were a column.
+    pub element: Option<Arc<RemoteColumn>>,
     /// How values of the column travel, in the connector's own words. What is computed without a change of type keeps
     /// it; nobody else looks at it.
     pub encoding: Option<Arc<str>>,
@@ -45,6 +47,7 @@ impl RemoteColumn {
             labels: None,
             clamped: false,
             padded: None,
+            element: None,
             encoding: None,
             source_type: None,
         }

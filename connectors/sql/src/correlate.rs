@@ -26,7 +26,7 @@ fn correlate_query(query: &mut RemoteQuery) -> bool {
 
 fn correlate_from(from: &mut From) -> bool {
     match from {
-        From::Table { .. } => false,
+        From::Table { .. } | From::Native { .. } => false,
         From::Queries { queries, .. } => {
             queries.iter_mut().fold(false, |changed, query| correlate_query(query) | changed)
         }

@@ -68,6 +68,9 @@ pub trait Dialect: Debug + Send + Sync {
     /// Prints a call of a function.
     fn write_function(&self, function: &RemoteFunction, argument: &str) -> String;
 
+    /// Prints whether an array has all of some values, or one of them.
+    fn write_array_has(&self, operand: &str, values: &[RemoteLiteral], element_type: &str, all: bool) -> String;
+
     /// Prints a quotient of exact numbers, cut off behind so many digits after the point. The dividend is an operand.
     fn write_quotient(&self, dividend: &str, divisor: &str, places: u8) -> String;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{RemoteLiteral, RemoteQuery};
+use crate::{RemoteFunction, RemoteLiteral, RemoteQuery};
 
 /// Which of the relations of a query a column is of. No two relations of a process have the same; what they are called
 /// in the SQL is decided when it is printed.
@@ -37,6 +37,8 @@ pub enum CompareOp {
     GtEq,
     /// `IS NOT DISTINCT FROM`
     NotDistinct,
+    /// `IS DISTINCT FROM`
+    Distinct,
 }
 
 impl CompareOp {
@@ -50,6 +52,7 @@ impl CompareOp {
             Self::Gt => ">",
             Self::GtEq => ">=",
             Self::NotDistinct => "IS NOT DISTINCT FROM",
+            Self::Distinct => "IS DISTINCT FROM",
         }
     }
 
@@ -61,7 +64,7 @@ impl CompareOp {
             Self::LtEq => Self::GtEq,
             Self::Gt => Self::Lt,
             Self::GtEq => Self::LtEq,
-            Self::Eq | Self::NotEq | Self::NotDistinct => self,
+            Self::Eq | Self::NotEq | Self::NotDistinct | Self::Distinct => self,
         }
     }
 
@@ -80,8 +83,10 @@ pub enum ArithmeticOp {
     Subtract,
     /// `*`
     Multiply,
-    /// `/` of floating-point numbers
+    /// `/` of floating-point numbers, and of integers, whose quotient is cut off toward zero
     Divide,
+    /// `%`, with the sign of the dividend
+    Remainder,
 }
 
 impl ArithmeticOp {
@@ -92,6 +97,7 @@ impl ArithmeticOp {
             Self::Subtract => "-",
             Self::Multiply => "*",
             Self::Divide => "/",
+            Self::Remainder => "%",
         }
     }
 }
@@ -116,30 +122,6 @@ impl TruthValue {
             Self::Unknown => "UNKNOWN",
         }
     }
-}
-
-/// A field of a date or a timestamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DatePart {
-    /// The year of the astronomers, who count a year 0.
-    Year,
-    /// 1 to 4.
-    Quarter,
-    /// 1 to 12.
-    Month,
-    /// 1 to 31.
-    Day,
-}
-
-/// A function of one value of each row.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RemoteFunction {
-    /// A field of a date or a timestamp, as an integer of 4 bytes.
-    DatePart(DatePart),
-    /// The characters of a text from a position on, which counts from 1; at most so many.
-    Substring(i64, Option<i64>),
-    /// How many characters a text has, as an integer of 4 bytes.
-    CharacterLength,
 }
 
 /// A function over the rows of a group.
@@ -278,6 +260,33 @@ pub enum RemoteExpr {
     },
     /// The first that is not NULL. At least one.
     Coalesce(Vec<RemoteExpr>),
+    /// The greatest that is not NULL, or the least. At least one.
+    Extreme {
+        /// Whether the greatest is.
+        greatest: bool,
+        /// The values.
+        values: Vec<RemoteExpr>,
+    },
+    /// NULL where both are equal, else the first.
+    NullIf(Box<RemoteExpr>, Box<RemoteExpr>),
+    /// Texts one after the other. At least one.
+    Concat {
+        /// The texts.
+        parts: Vec<RemoteExpr>,
+        /// Whether a NULL is left out; otherwise it makes the whole NULL.
+        skip_nulls: bool,
+    },
+    /// Whether an array has all of some values, or one of them. NULL is never found.
+    ArrayHas {
+        /// The array.
+        operand: Box<RemoteExpr>,
+        /// The values, none of them NULL.
+        values: Vec<RemoteLiteral>,
+        /// The type of the elements.
+        element_type: String,
+        /// Whether all are looked for.
+        all: bool,
+    },
     /// A function of one value.
     Function {
         /// The function.
@@ -329,7 +338,12 @@ impl RemoteExpr {
             Self::Column { .. } | Self::Literal(_) | Self::Constant(_) | Self::Exists { .. } => Vec::new(),
             Self::Compare { left, right, .. } | Self::Arithmetic { left, right, .. } => vec![left, right],
             Self::Quotient { dividend, divisor, .. } => vec![dividend, divisor],
-            Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) => parts.iter().collect(),
+            Self::NullIf(value, other) => vec![value, other],
+            Self::And(parts)
+            | Self::Or(parts)
+            | Self::Coalesce(parts)
+            | Self::Concat { parts, .. }
+            | Self::Extreme { values: parts, .. } => parts.iter().collect(),
             Self::Not(operand)
             | Self::IsNull(operand)
             | Self::IsNotNull(operand)
@@ -339,6 +353,7 @@ impl RemoteExpr {
             | Self::Truth { operand, .. }
             | Self::Cast { operand, .. }
             | Self::Collate { operand, .. }
+            | Self::ArrayHas { operand, .. }
             | Self::Function { argument: operand, .. } => vec![operand],
             Self::Case { branches, otherwise } => {
                 let branches = branches.iter().flat_map(|(condition, value)| [condition, value]);

@@ -24,6 +24,7 @@ mod correlate;
 mod dialect;
 mod expr;
 mod fold;
+mod function;
 mod literal;
 mod lower;
 mod postgres;
@@ -34,10 +35,9 @@ mod typed;
 
 pub use column::RemoteColumn;
 pub use dialect::Dialect;
-pub use expr::{
-    AggregateFunction, ArithmeticOp, CompareOp, DatePart, RemoteExpr, RemoteFunction, SourceId, TruthValue,
-};
+pub use expr::{AggregateFunction, ArithmeticOp, CompareOp, RemoteExpr, SourceId, TruthValue};
 pub use fold::{JoinOn, JoinSide};
+pub use function::{DatePart, DateUnit, RemoteFunction, TrimSide};
 pub use literal::{RemoteLiteral, RemoteValue};
 pub use lower::limits;
 pub use lower::{Predicate, judge, lower, lower_aggregate, lower_value};

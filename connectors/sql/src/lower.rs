@@ -4,17 +4,22 @@
 //! exact literal is refused with a reason for the person who reads EXPLAIN.
 
 mod aggregate;
+mod array;
 mod combine;
 mod compare;
 mod compute;
+mod date;
+mod division;
 mod function;
 pub mod limits;
 mod literal;
+mod number;
 mod operand;
 mod pattern;
 mod refuse;
 #[cfg(test)]
 mod tests;
+mod text;
 mod truth;
 
 use datafusion::common::ScalarValue;
@@ -150,6 +155,7 @@ impl<'a> Lowering<'a> {
             Expr::Between(between) => self.between(between, depth),
             Expr::Like(like) => self.like(like, depth),
             Expr::SimilarTo(like) => self.untranslated(Operation::Regex, &like.expr, depth),
+            Expr::ScalarFunction(function) if Self::is_condition(function) => self.truth_value(expr, depth),
             Expr::ScalarFunction(function) => Err(self.no_predicate(function)),
             other => Err(refuse::expression(other)),
         }

@@ -3,6 +3,7 @@
 //! Sources of the rules: PostgreSQL's documentation, chapters "Lexical Structure" and "Data Types"; the ranges of
 //! dates and times are those of `datatype/timestamp.h`.
 
+mod function;
 mod inet;
 mod literal;
 #[cfg(test)]
@@ -13,12 +14,9 @@ use datafusion::common::ScalarValue;
 use portolan_connector::Reason;
 
 use crate::calendar::{Day, MICROS_PER_DAY, time_text};
-use crate::{DatePart, Dialect, RemoteColumn, RemoteFunction, RemoteLiteral, RemoteValue};
+use crate::{Dialect, RemoteColumn, RemoteFunction, RemoteLiteral, RemoteValue};
 
 pub use inet::inet_text;
-
-/// The engine's calendar ends before this day; the parts of a later one are NULL to it.
-const CALENDAR_END: &str = "'262143-01-01'";
 
 /// Lists of so many values are sent as one array.
 const ARRAY_VALUES_MIN: usize = 32;
@@ -117,25 +115,13 @@ impl Dialect for PostgresDialect {
     }
 
     fn write_function(&self, function: &RemoteFunction, argument: &str) -> String {
-        match function {
-            // PostgreSQL has no year 0: before 1 AD it counts -1, -2 where the engine counts 0, -1.
-            RemoteFunction::DatePart(DatePart::Year) => format!(
-                "CASE WHEN {argument} < '0001-01-01' THEN EXTRACT(year FROM {argument})::int4 + 1 \
-                 WHEN {argument} < {CALENDAR_END} THEN EXTRACT(year FROM {argument})::int4 END"
-            ),
-            RemoteFunction::DatePart(part) => {
-                let part = match part {
-                    DatePart::Year => "year",
-                    DatePart::Quarter => "quarter",
-                    DatePart::Month => "month",
-                    DatePart::Day => "day",
-                };
-                format!("CASE WHEN {argument} < {CALENDAR_END} THEN EXTRACT({part} FROM {argument})::int4 END")
-            }
-            RemoteFunction::Substring(from, None) => format!("substr({argument}, {from})"),
-            RemoteFunction::Substring(from, Some(length)) => format!("substr({argument}, {from}, {length})"),
-            RemoteFunction::CharacterLength => format!("char_length({argument})"),
-        }
+        function::write(function, argument, self)
+    }
+
+    /// Operators that an index over the elements answers.
+    fn write_array_has(&self, operand: &str, values: &[RemoteLiteral], element_type: &str, all: bool) -> String {
+        let values: Vec<_> = values.iter().map(|value| self.write_literal(value)).collect();
+        format!("{operand} {} ARRAY[{}]::{element_type}[]", if all { "@>" } else { "&&" }, values.join(", "))
     }
 
     /// `/` rounds to a number of digits that depends on its operands; `div` gives the whole part of the quotient.

@@ -29,6 +29,13 @@ pub enum From {
         /// The table.
         table: String,
     },
+    /// The rows of a query that somebody wrote in the source's own language.
+    Native {
+        /// What its columns refer to it by.
+        source: SourceId,
+        /// The query, of which the source has said that it is one.
+        text: String,
+    },
     /// The rows of other queries, one after the other. At least one.
     Queries {
         /// What columns refer to them by.

@@ -75,6 +75,23 @@ impl Printer<'_> {
                 let parts: Vec<_> = parts.iter().map(|part| self.expression(part)).collect();
                 format!("coalesce({})", parts.join(", "))
             }
+            RemoteExpr::Extreme { greatest, values } => {
+                let values: Vec<_> = values.iter().map(|value| self.expression(value)).collect();
+                format!("{}({})", if *greatest { "greatest" } else { "least" }, values.join(", "))
+            }
+            RemoteExpr::NullIf(value, other) => {
+                format!("nullif({}, {})", self.expression(value), self.expression(other))
+            }
+            RemoteExpr::Concat { parts, skip_nulls: true } => {
+                let parts: Vec<_> = parts.iter().map(|part| self.expression(part)).collect();
+                format!("concat({})", parts.join(", "))
+            }
+            RemoteExpr::Concat { parts, skip_nulls: false } => {
+                parts.iter().map(|part| self.operand(part)).collect::<Vec<_>>().join(" || ")
+            }
+            RemoteExpr::ArrayHas { operand, values, element_type, all } => {
+                self.dialect.write_array_has(&self.operand(operand), values, element_type, *all)
+            }
             RemoteExpr::Function { function, argument } => {
                 self.dialect.write_function(function, &self.operand(argument))
             }
@@ -119,6 +136,9 @@ impl Printer<'_> {
             | RemoteExpr::Constant(_)
             | RemoteExpr::Cast { .. }
             | RemoteExpr::Coalesce(_)
+            | RemoteExpr::NullIf(..)
+            | RemoteExpr::Extreme { .. }
+            | RemoteExpr::Concat { skip_nulls: true, .. }
             | RemoteExpr::Aggregate { filter: None, .. } => text,
             _ => format!("({text})"),
         }

@@ -48,7 +48,7 @@ fn collect(query: &RemoteQuery, into: &mut Vec<SourceId>) {
 
 fn collect_from(from: &From, into: &mut Vec<SourceId>) {
     match from {
-        From::Table { source, .. } => into.push(*source),
+        From::Table { source, .. } | From::Native { source, .. } => into.push(*source),
         From::Queries { source, queries } => {
             into.push(*source);
             queries.iter().for_each(|query| collect(query, into));
@@ -131,6 +131,11 @@ impl Printer<'_> {
                     false => format!("{}.{table}", self.dialect.quote_identifier(schema)),
                 };
                 format!("{table}{}", self.alias(*source))
+            }
+            // It may end in a comment.
+            From::Native { source, text } => {
+                let alias = self.alias(*source);
+                format!("({text}\n){}", if alias.is_empty() { " AS q".to_owned() } else { alias })
             }
             From::Queries { source, queries } => {
                 let text = match queries.as_slice() {

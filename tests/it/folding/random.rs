@@ -218,7 +218,14 @@ impl Random {
 
     fn integer(&mut self, table: &str) -> String {
         let column = format!("{table}.{}", self.pick(INTEGERS));
-        match self.below(8) {
+        match self.below(14) {
+            6 => format!("{column} % {}", self.pick(&["7", "-3", "2"])),
+            7 => format!("{column} / {}", self.pick(&["7", "-3", "2"])),
+            8 => format!("nullif({column}, {})", self.pick(&["0", "5", "7"])),
+            9 => format!("{}({column}, 3)", self.pick(&["greatest", "least"])),
+            10 => format!("extract({} FROM {table}.d)", self.pick(&["week", "doy", "dow", "quarter", "day"])),
+            11 => format!("extract({} FROM {table}.ts)", self.pick(&["hour", "minute", "second", "microsecond"])),
+            12 => format!("strpos({table}.{}, {})", self.pick(TEXTS), self.pick(&["'a'", "''", "'b'"])),
             0 => format!("CAST({column} AS bigint) + 1"),
             1 => format!("-CAST({column} AS bigint)"),
             2 => format!("coalesce({column}, 42)"),
@@ -235,7 +242,13 @@ impl Random {
             return column;
         }
         let other = self.number(table, depth - 1);
-        match self.below(8) {
+        match self.below(14) {
+            7 => format!("round({column}, {})", self.below(3)),
+            8 => format!("abs({column})"),
+            9 => format!("{}({column})", self.pick(&["ceil", "floor", "trunc"])),
+            10 => format!("{column} % {}", self.pick(&["0.07", "-3", "2.5"])),
+            11 => format!("{}({column}, {other})", self.pick(&["greatest", "least"])),
+            12 => format!("trunc({column}, 1)"),
             0 => format!("{column} + {other}"),
             1 => format!("{column} - {other}"),
             2 => format!("{column} * {other}"),
@@ -249,7 +262,18 @@ impl Random {
 
     fn text(&mut self, table: &str) -> String {
         let column = format!("{table}.{}", self.pick(TEXTS));
-        match self.below(7) {
+        match self.below(16) {
+            7 => format!("{column} || {}", self.pick(&["'x'", "''", "' é'"])),
+            8 => format!("concat({table}.t, '-', {table}.v)"),
+            9 => {
+                format!("{}({column}{})", self.pick(&["btrim", "ltrim", "rtrim"]), self.pick(&["", ", 'ab'", ", 'äa'"]))
+            }
+            10 => format!("replace({column}, {}, {})", self.pick(&["'a'", "''", "'ab'"]), self.pick(&["'b'", "''"])),
+            11 => format!("{}({column}, {})", self.pick(&["left", "right"]), self.pick(&["1", "-1", "0", "2"])),
+            12 => format!("{}({column}, 3, {})", self.pick(&["lpad", "rpad"]), self.pick(&["'xy'", "''", "'ä'"])),
+            13 => format!("{}({table}.t, {table}.v, 'M')", self.pick(&["greatest", "least"])),
+            14 => format!("reverse(split_part({column}, 'b', 1))"),
+            15 => format!("nullif({table}.t, {table}.v)"),
             5 => format!("coalesce({table}.t, {table}.v)"),
             6 => format!("CASE WHEN {} THEN {table}.v ELSE {table}.t END", self.condition(table, 0)),
             0 => format!("substring({column} FROM {} FOR {})", 1 + self.below(2), self.below(3)),
@@ -299,7 +323,16 @@ impl Random {
             };
         }
         let op = self.pick(&["=", "<>", "<", "<=", ">", ">="]);
-        match self.below(10) {
+        match self.below(14) {
+            10 => format!(
+                "{table}.{} IS {}DISTINCT FROM {}",
+                self.pick(INTEGERS),
+                self.pick(&["", "NOT "]),
+                self.pick(&["NULL", "5", "0"])
+            ),
+            11 => format!("starts_with({table}.t, {})", self.pick(&["'a'", "''", "'Z'"])),
+            12 => format!("{table}.id % 3 {op} 1"),
+            13 => format!("left({table}.t, 1) {op} {}", self.pick(&["'a'", "'ä'", "''"])),
             0 => format!("{table}.{} {op} {}", self.pick(INTEGERS), self.pick(&["0", "1", "5", "-3", "100000"])),
             1 => format!("{table}.{} {op} {}", self.pick(NUMBERS), self.pick(&["0", "0.01", "1.5", "99.99", "-7.25"])),
             2 => format!("{table}.t {op} {}", self.pick(&["'a'", "''", "'ab'", "'ä'", "'Z'"])),

@@ -5,26 +5,25 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::types::{PostgresType, TypeKind};
 
-/// One row for each column, and one with NULLs for a table without any. `base` follows a domain down to the type that
-/// it stands for, taking along the modifier and the dimensions that the domain declares; `elem` does the same for an array's element.
-const DESCRIBE: &str = "\
-SELECT c.relkind::text, c.reltuples::float8, d.description AS comment,
-       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS view,
-       a.attname::text, a.attnotnull, format_type(a.atttypid, a.atttypmod) AS source_type,
-       ad.description AS column_comment, coalesce(co.collisdeterministic, true) AS deterministic,
+/// What is to be known of the type of each `a`: `base` follows a domain down to the type that it stands for, taking along the
+/// modifier and the dimensions that the domain declares; `elem` does the same for an array's element.
+macro_rules! type_columns {
+    () => {
+        "\
        bn.nspname::text AS base_schema, bt.typname::text AS base_name, base.typmod AS base_typmod,
        bt.typtype::text AS base_kind, bt.typcategory = 'A' AND bt.typelem <> 0 AND bt.typlen = -1 AS is_array,
        base.dimensions AS dimensions,
        en.nspname::text AS elem_schema, et.typname::text AS elem_name, elem.typmod AS elem_typmod,
        et.typtype::text AS elem_kind, et.typcategory = 'A' AND et.typelem <> 0 AND et.typlen = -1 AS elem_is_array,
        (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
-        WHERE e.enumtypid = coalesce(et.oid, bt.oid)) AS labels
-FROM pg_catalog.pg_class c
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0
-LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_catalog.pg_description ad ON ad.objoid = c.oid AND ad.classoid = 'pg_catalog.pg_class'::regclass AND ad.objsubid = a.attnum
-LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
+        WHERE e.enumtypid = coalesce(et.oid, bt.oid)) AS labels\n"
+    };
+}
+
+/// Where that is found.
+macro_rules! type_joins {
+    () => {
+        "\
 LEFT JOIN LATERAL (
     WITH RECURSIVE chain(depth, oid, typmod, dimensions) AS (
         SELECT 0, a.atttypid, a.atttypmod, a.attndims::int4
@@ -43,9 +42,43 @@ LEFT JOIN LATERAL (
         FROM chain JOIN pg_catalog.pg_type t ON t.oid = chain.oid WHERE t.typtype = 'd')
     SELECT chain.oid, chain.typmod FROM chain ORDER BY chain.depth DESC LIMIT 1) elem ON true
 LEFT JOIN pg_catalog.pg_type et ON et.oid = elem.oid
-LEFT JOIN pg_catalog.pg_namespace en ON en.oid = et.typnamespace
+LEFT JOIN pg_catalog.pg_namespace en ON en.oid = et.typnamespace\n"
+    };
+}
+
+/// One row for each column, and one with NULLs for a table without any.
+const DESCRIBE: &str = concat!(
+    "\
+SELECT c.relkind::text, c.reltuples::float8, d.description AS comment,
+       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS view,
+       a.attname::text, a.attnotnull, format_type(a.atttypid, a.atttypmod) AS source_type,
+       ad.description AS column_comment, coalesce(co.collisdeterministic, true) AS deterministic,\n",
+    type_columns!(),
+    "\
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_description ad ON ad.objoid = c.oid AND ad.classoid = 'pg_catalog.pg_class'::regclass AND ad.objsubid = a.attnum
+LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation\n",
+    type_joins!(),
+    "\
 WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-ORDER BY a.attnum";
+ORDER BY a.attnum"
+);
+
+/// The same of the columns of a query: their names, types and modifiers are the parameters.
+const DESCRIBE_TYPES: &str = concat!(
+    "\
+SELECT a.attname, false AS attnotnull, format_type(a.atttypid, a.atttypmod) AS source_type, NULL::text AS column_comment,
+       true AS deterministic,\n",
+    type_columns!(),
+    "\
+FROM (SELECT u.attname, u.atttypid, u.atttypmod, 0 AS attndims, u.attnum
+      FROM unnest($1, $2, $3) WITH ORDINALITY AS u(attname, atttypid, atttypmod, attnum)) a\n",
+    type_joins!(),
+    "ORDER BY a.attnum"
+);
 
 /// A table, view, or anything else with rows.
 #[derive(Clone, Debug)]
@@ -107,6 +140,33 @@ pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Resu
         view: first.try_get("view")?,
         attributes,
     }))
+}
+
+/// What PostgreSQL says of a query that somebody wrote.
+#[derive(Clone, Debug)]
+pub(crate) struct DescribedQuery {
+    /// How many parameters it has.
+    pub(crate) parameters: usize,
+    pub(crate) attributes: Vec<Attribute>,
+}
+
+/// Asks for the columns of a query. It is parsed, alone and as the subquery that it is read as, and not run.
+pub(crate) async fn describe_query(client: &Client, text: &str) -> Result<DescribedQuery, Error> {
+    // Alone, so that it is one statement, and complete.
+    let alone = client.prepare(text).await?;
+    let query = client.prepare(&format!("SELECT * FROM ({text}\n) AS q")).await?;
+    let columns = query.columns();
+    let names: Vec<&str> = columns.iter().map(tokio_postgres::Column::name).collect();
+    let types: Vec<u32> = columns.iter().map(|column| column.type_().oid()).collect();
+    let modifiers: Vec<i32> = columns.iter().map(tokio_postgres::Column::type_modifier).collect();
+    let rows = client
+        .query_typed(
+            DESCRIBE_TYPES,
+            &[(&names, Type::TEXT_ARRAY), (&types, Type::OID_ARRAY), (&modifiers, Type::INT4_ARRAY)],
+        )
+        .await?;
+    let attributes = rows.iter().map(|row| attribute(row, row.try_get("attname")?)).collect::<Result<_, _>>()?;
+    Ok(DescribedQuery { parameters: alone.params().len(), attributes })
 }
 
 /// Since PostgreSQL 14, -1 means that nobody has counted; before, 0 may mean it. A view has no count.

@@ -60,6 +60,8 @@ pub(crate) struct Mapped {
     pub(crate) literal_type: Option<String>,
     /// The values of an enumeration.
     pub(crate) labels: Option<Vec<String>>,
+    /// Of an array of one dimension: its elements.
+    pub(crate) element: Option<Box<Mapped>>,
     /// The type that PostgreSQL converts values to wherever they are used; none where they are read as they are.
     pub(crate) conversion: Option<String>,
     /// Whether values end in blanks that the conversion leaves out.
@@ -68,7 +70,7 @@ pub(crate) struct Mapped {
 
 impl Mapped {
     fn new(wire: Wire, domain: Domain) -> Self {
-        Self { wire, domain, literal_type: None, labels: None, conversion: None, padded: false }
+        Self { wire, domain, literal_type: None, labels: None, element: None, conversion: None, padded: false }
     }
 
     /// What PostgreSQL turns into a text.
@@ -85,7 +87,7 @@ impl Mapped {
 /// Maps a column's type; the error is the reason why the column cannot be read.
 pub(crate) fn map(of: &PostgresType, circumstances: Circumstances) -> Result<Mapped, String> {
     match &of.kind {
-        TypeKind::Array(element, dimensions) => Ok(array(map(element, circumstances)?, *dimensions)),
+        TypeKind::Array(element, dimensions) => Ok(array(element, map(element, circumstances)?, *dimensions)),
         TypeKind::Enum(labels) => {
             let literal_type = format!("{}.{}", quoted(&of.schema), quoted(&of.name));
             let mapped = Mapped::new(Wire::Text, domains::ENUM).literals(literal_type);
@@ -101,13 +103,20 @@ pub(crate) fn map(of: &PostgresType, circumstances: Circumstances) -> Result<Map
 }
 
 /// Lists nested as deep as the column declares dimensions. PostgreSQL converts an array element by element.
-fn array(element: Mapped, dimensions: usize) -> Mapped {
-    let mut wire = element.wire;
+fn array(of: &PostgresType, element: Mapped, dimensions: usize) -> Mapped {
+    let mut wire = element.wire.clone();
     for _ in 0..dimensions.clamp(1, DIMENSIONS_MAX) {
         wire = Wire::List(Box::new(wire));
     }
-    let conversion = element.conversion.map(|conversion| format!("{conversion}[]"));
-    Mapped { conversion, ..Mapped::new(wire, domains::ARRAY) }
+    let conversion = element.conversion.as_ref().map(|conversion| format!("{conversion}[]"));
+    // PostgreSQL compares arrays of one type only, and a literal of type name would be cut off.
+    let literal_type = match of.name.as_str() {
+        "varchar" => Some("varchar".to_owned()),
+        _ => element.literal_type.clone(),
+    };
+    let is_plain = dimensions == 1 && conversion.is_none() && of.name != "name";
+    let element = is_plain.then(|| Box::new(Mapped { literal_type, ..element }));
+    Mapped { conversion, element, ..Mapped::new(wire, domains::ARRAY) }
 }
 
 /// A type that has values of others in it, or that the engine has no values for.

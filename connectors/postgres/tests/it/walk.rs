@@ -147,7 +147,10 @@ const COLUMNS: &[ColumnSpec] = &[
     ("co", "pair", &["ROW(1, 'x')", "ROW(NULL, NULL)", "NULL"]),
     ("hs", "hstore", &["'a=>1'", "''", "NULL"]),
     ("cu", "weight", &["'2.50'", "''", "NULL"]),
-    ("ar", "int[]", &["'{}'", "'{1}'", "'{1,NULL}'", "'[0:0]={1}'", "NULL"]),
+    ("ar", "int[]", &["'{}'", "'{1}'", "'{1,NULL}'", "'[0:0]={1}'", "NULL", "'{2,7}'"]),
+    ("at", "varchar(9)[]", &["'{}'", "'{a,b}'", "'{NULL}'", "'{A}'", "NULL"]),
+    ("ai", "inet[]", &["'{10.0.0.1}'", "NULL"]),
+    ("an", "numeric(8,2)[]", &["'{1,NULL}'", "'{7.5}'", "NULL"]),
 ];
 
 const SETUP: &str =
@@ -223,6 +226,16 @@ async fn walk(connector: Arc<dyn Connector>) -> WalkReport {
         "%,%",
         "2.50",
     ]);
+    let list = |values: &[S]| S::List(S::new_list_nullable(values, &values[0].data_type()));
+    let lists = [
+        list(&[S::from(1_i32)]),
+        list(&[S::from(2_i32), S::from(7_i32)]),
+        list(&[S::from(1_i32), S::Int32(None)]),
+        list(&texts(&["a"])),
+        list(&texts(&["a", "b"])),
+        list(&texts(&["10.0.0.1"])),
+        list(&[S::Decimal128(Some(750), 8, 2)]),
+    ];
     let jsons = texts(&["1", "{\"a\":1}", ""]);
     Walk::new(Subject::new(connector, w))
         .probe(Domain("boolean"), ["bo", "bo2"], [S::from(true), S::from(false)])
@@ -248,7 +261,7 @@ async fn walk(connector: Arc<dyn Connector>) -> WalkReport {
         .probe(Domain("another type, as text"), ["ra", "ma", "bi", "co"], printed.clone())
         .probe(Domain("type of an extension, as text"), ["cu"], printed)
         .probe(Domain("hstore"), ["hs"], [])
-        .probe(Domain("array"), ["ar"], [])
+        .probe(Domain("array"), ["ar", "at", "ai", "an"], lists)
         .run()
         .await
         .unwrap()

@@ -21,8 +21,12 @@ pub(super) fn conjuncts(
 ) -> Vec<Expr> {
     let column = Expr::Column(Column::new_unqualified(column));
     match operation {
-        Operation::Eq => comparisons(&column, Operator::Eq, literals),
-        Operation::NotEq => comparisons(&column, Operator::NotEq, literals),
+        Operation::Eq => {
+            [Operator::Eq, Operator::IsNotDistinctFrom].map(|op| comparisons(&column, op, literals)).concat()
+        }
+        Operation::NotEq => {
+            [Operator::NotEq, Operator::IsDistinctFrom].map(|op| comparisons(&column, op, literals)).concat()
+        }
         Operation::Lt => comparisons(&column, Operator::Lt, literals),
         Operation::LtEq => comparisons(&column, Operator::LtEq, literals),
         Operation::Gt => comparisons(&column, Operator::Gt, literals),

@@ -53,7 +53,8 @@ async fn an_honest_connector_passes() {
     // 5 values fit into the column id and 3 into the smaller one, NULL joins them, and each stands on either side.
     assert_eq!(line(Operation::Eq, Some(INTEGER)).accepted, (6 + 4) * 2);
     let text = line(Operation::Eq, Some(TEXT));
-    assert_eq!(text.refused.values().sum::<usize>(), 2, "the value with a NUL is refused on either side");
+    let with_nul = text.refused.iter().filter(|(reason, _)| reason.contains("NUL"));
+    assert_eq!(with_nul.map(|(_, count)| count).sum::<usize>(), 2, "the value with a NUL is refused on either side");
     assert_eq!(line(Operation::Truth, Some(BOOLEAN)).accepted, 7);
     assert!(line(Operation::Not, None).accepted > 50);
     assert!(line(Operation::Or, None).accepted > 50);

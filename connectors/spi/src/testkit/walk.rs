@@ -2,6 +2,7 @@
 
 mod combine;
 mod folds;
+mod values;
 mod verify;
 
 use std::sync::Arc;

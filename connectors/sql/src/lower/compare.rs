@@ -161,6 +161,7 @@ fn compare_op(op: Operator) -> Option<CompareOp> {
         Operator::Gt => CompareOp::Gt,
         Operator::GtEq => CompareOp::GtEq,
         Operator::IsNotDistinctFrom => CompareOp::NotDistinct,
+        Operator::IsDistinctFrom => CompareOp::Distinct,
         _ => return None,
     })
 }
@@ -168,7 +169,7 @@ fn compare_op(op: Operator) -> Option<CompareOp> {
 fn operation(op: CompareOp) -> Operation {
     match op {
         CompareOp::Eq | CompareOp::NotDistinct => Operation::Eq,
-        CompareOp::NotEq => Operation::NotEq,
+        CompareOp::NotEq | CompareOp::Distinct => Operation::NotEq,
         CompareOp::Lt => Operation::Lt,
         CompareOp::LtEq => Operation::LtEq,
         CompareOp::Gt => Operation::Gt,

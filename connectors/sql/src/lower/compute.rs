@@ -8,6 +8,7 @@ use datafusion::logical_expr::{Expr, Operator};
 use portolan_connector::{Operation, Reason};
 
 use super::compare::check_same_type;
+use super::division::Divisor;
 use super::operand::{Side, bare, same_values};
 use super::{Lowering, Strength, check_depth, refuse};
 use crate::{ArithmeticOp, RemoteColumn, RemoteExpr, Typed};
@@ -25,10 +26,18 @@ impl Lowering<'_> {
                     let right = self.value(&binary.right, depth + 1)?;
                     self.arithmetic(left, op, right)
                 }
-                None if binary.op == Operator::Divide => {
+                None if matches!(binary.op, Operator::Divide | Operator::Modulo) => {
                     let left = self.value(&binary.left, depth + 1)?;
                     let right = self.value(&binary.right, depth + 1)?;
-                    self.quotient(left, right)
+                    let divisor = Divisor::of(&binary.right);
+                    match (binary.op, left.column.arrow_type.is_integer()) {
+                        (Operator::Modulo, _) => self.remainder(left, right, divisor),
+                        (_, true) => self.whole_quotient(left, right, divisor),
+                        (_, false) => self.quotient(left, right),
+                    }
+                }
+                None if binary.op == Operator::StringConcat => {
+                    self.concatenation(vec![&binary.left, &binary.right], false, depth)
                 }
                 None if is_predicate(binary.op) => self.condition(expr, depth),
                 None => Err(refuse::operator(binary.op)),
@@ -109,6 +118,7 @@ impl Lowering<'_> {
             ArithmeticOp::Subtract => (Operation::Subtract, Operator::Minus),
             ArithmeticOp::Multiply => (Operation::Multiply, Operator::Multiply),
             ArithmeticOp::Divide => return Err(refuse::operator(Operator::Divide)),
+            ArithmeticOp::Remainder => return Err(refuse::operator(Operator::Modulo)),
         };
         self.exact_rule(operation, Some(left.column.domain))?;
         let (one, other) = (&left.column.arrow_type, &right.column.arrow_type);
@@ -145,24 +155,6 @@ impl Lowering<'_> {
         Ok(Typed::new(expr, column).or_fails(true))
     }
 
-    /// A quotient of decimals, cut off where the engine cuts it off.
-    pub(super) fn quotient(&mut self, left: Typed, right: Typed) -> Result<Typed, Reason> {
-        self.exact_rule(Operation::Divide, Some(left.column.domain))?;
-        let (one, other) = (&left.column.arrow_type, &right.column.arrow_type);
-        let result = BinaryTypeCoercer::new(one, &Operator::Divide, other).get_result_type();
-        let result = result.map_err(|_| refuse::operator(Operator::Divide))?;
-        let DataType::Decimal128(_, scale) = result else { return Err(refuse::operator(Operator::Divide)) };
-        let places = u8::try_from(scale).map_err(|_| refuse::operator(Operator::Divide))?;
-        if left.column.domain != right.column.domain {
-            return Err(refuse::operator(Operator::Divide));
-        }
-        let column = self.computed(&format!("{} / {}", left.column.name, right.column.name), &result)?;
-        let quotient = RemoteExpr::Quotient { dividend: Box::new(left.expr), divisor: Box::new(right.expr), places };
-        let expr = RemoteExpr::Cast { operand: Box::new(quotient), type_name: self.exact_type(&result)? };
-        // The divisor may be 0.
-        Ok(Typed::new(expr, column).or_fails(true))
-    }
-
     /// The source's type that has room for just what the engine's has room for.
     pub(super) fn exact_type(&self, data_type: &DataType) -> Result<String, Reason> {
         let dialect = self.vocabulary.dialect;
@@ -182,7 +174,11 @@ impl Lowering<'_> {
         // Room for all digits, before the point and behind it.
         let widens = match (&from, to) {
             (DataType::Int16, DataType::Int32 | DataType::Int64 | DataType::Float64)
-            | (DataType::Int32, DataType::Int64 | DataType::Float64) => true,
+            | (DataType::Int32, DataType::Int64 | DataType::Float64)
+            | (DataType::Float32, DataType::Float64) => true,
+            // To the nearest double, there and here.
+            (DataType::Int64, DataType::Float64) => true,
+            (DataType::Boolean | DataType::Int16 | DataType::Int32 | DataType::Int64, DataType::Utf8) => true,
             (DataType::Int16 | DataType::Int32 | DataType::Int64, DataType::Decimal128(precision, scale)) => {
                 let digits = match from {
                     DataType::Int16 => 5,
@@ -314,6 +310,7 @@ fn is_predicate(op: Operator) -> bool {
             | Operator::And
             | Operator::Or
             | Operator::IsNotDistinctFrom
+            | Operator::IsDistinctFrom
     )
 }
 

@@ -6,58 +6,72 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::ScalarFunction;
 use portolan_connector::{Operation, Reason};
 
-use super::operand::{bare, is_string};
+use super::operand::bare;
 use super::{Lowering, refuse};
-use crate::{DatePart, RemoteExpr, RemoteFunction, Typed};
+use crate::{RemoteExpr, RemoteFunction, Typed};
+
+/// Functions whose value is a truth value.
+const PREDICATES: &[&str] = &["starts_with", "ends_with", "contains", "array_has", "array_has_all", "array_has_any"];
 
 impl Lowering<'_> {
+    /// Whether a function stands where a condition does.
+    pub(super) fn is_condition(call: &ScalarFunction) -> bool {
+        PREDICATES.contains(&call.name())
+    }
+
     pub(super) fn function(&mut self, call: &ScalarFunction, depth: usize) -> Result<Typed, Reason> {
         match (call.name(), call.args.as_slice()) {
-            ("date_part", [part, value]) => {
-                let part = date_part(part)?;
-                self.call(RemoteFunction::DatePart(part), Operation::DatePart, value, &DataType::Int32, depth)
-            }
-            ("substr", [text, from]) => self.substring(text, from, None, depth),
-            ("substr", [text, from, length]) => self.substring(text, from, Some(length), depth),
-            ("character_length", [text]) => {
-                self.call(RemoteFunction::CharacterLength, Operation::CharacterLength, text, &DataType::Int32, depth)
+            ("date_part" | "date_trunc", _) => self.date_function(call, depth),
+            ("abs" | "ceil" | "floor" | "round" | "trunc", _) => self.number_function(call, depth),
+            ("array_has" | "array_has_all" | "array_has_any", [array, values]) => {
+                self.array_test(call.name(), array, values, depth)
             }
             ("coalesce", values) if !values.is_empty() => {
-                let values: Vec<&Expr> = values.iter().collect();
-                let (values, column) = self.alike(&values, depth)?;
-                self.exact_rule(Operation::Coalesce, Some(column.domain))?;
-                let fallible = values.iter().any(|value| value.fallible);
-                let expr = RemoteExpr::Coalesce(values.into_iter().map(|value| value.expr).collect());
-                Ok(self.of_one_collation(Typed::new(expr, column).or_fails(fallible)))
+                let (value, parts) = self.choice(Operation::Coalesce, values, depth)?;
+                Ok(self.of_one_collation(Typed { expr: RemoteExpr::Coalesce(parts), ..value }))
             }
-            (name, _) => Err(refuse::no_rule_for_function(name)),
+            ("nullif", [_, _]) => {
+                let (value, parts) = self.choice(Operation::NullIf, &call.args, depth)?;
+                let [first, second] = <[RemoteExpr; 2]>::try_from(self.byte_ordered(parts, &value))
+                    .map_err(|_| refuse::no_rule_for_function("nullif"))?;
+                Ok(Typed { expr: RemoteExpr::NullIf(Box::new(first), Box::new(second)), ..value })
+            }
+            (name @ ("greatest" | "least"), values) if !values.is_empty() => {
+                let greatest = name == "greatest";
+                let operation = if greatest { Operation::Greatest } else { Operation::Least };
+                let (value, parts) = self.choice(operation, values, depth)?;
+                let values = self.byte_ordered(parts, &value);
+                Ok(Typed { expr: RemoteExpr::Extreme { greatest, values }, ..value })
+            }
+            ("concat", parts) if !parts.is_empty() => self.concatenation(parts.iter().collect(), true, depth),
+            _ => self.text_function(call, depth),
         }
     }
 
-    /// PostgreSQL and the engine count characters from 1 and leave out what lies before the first. A position or a
-    /// length that is no literal may be negative, which they take for different things.
-    fn substring(&mut self, text: &Expr, from: &Expr, length: Option<&Expr>, depth: usize) -> Result<Typed, Reason> {
-        let from = whole_number(from).filter(|from| *from >= 1);
-        let from = from.ok_or("no rule for a substring that does not begin at a literal position from 1 on")?;
-        let length = match length {
-            None => None,
-            Some(length) => {
-                let length = whole_number(length).filter(|length| *length >= 0);
-                Some(length.ok_or("no rule for a substring whose length is no literal from 0 on")?)
-            }
-        };
-        self.call(RemoteFunction::Substring(from, length), Operation::Substring, text, &DataType::Utf8, depth)
+    /// Values of one type of which one is taken: a value of that type, and the values.
+    fn choice(&mut self, operation: Operation, of: &[Expr], depth: usize) -> Result<(Typed, Vec<RemoteExpr>), Reason> {
+        let of: Vec<&Expr> = of.iter().collect();
+        let (values, column) = self.alike(&of, depth)?;
+        self.exact_rule(operation, Some(column.domain))?;
+        let fallible = values.iter().any(|value| value.fallible);
+        let value = Typed::new(RemoteExpr::Constant(None), column).or_fails(fallible);
+        Ok((value, values.into_iter().map(|value| value.expr).collect()))
     }
 
-    fn call(
+    /// Texts under the collation by which the source compares them as the engine does; other values as they are.
+    fn byte_ordered(&self, values: Vec<RemoteExpr>, like: &Typed) -> Vec<RemoteExpr> {
+        let collated = |value| self.of_one_collation(Typed { expr: value, ..like.clone() }).expr;
+        values.into_iter().map(collated).collect()
+    }
+
+    /// A function of one value that gives a value of a type.
+    pub(super) fn call(
         &mut self,
         function: RemoteFunction,
         operation: Operation,
-        argument: &Expr,
+        argument: Typed,
         result: &DataType,
-        depth: usize,
     ) -> Result<Typed, Reason> {
-        let argument = self.value(argument, depth + 1)?;
         self.exact_rule(operation, Some(argument.column.domain))?;
         let column = self.computed(&format!("{operation} of {}", argument.column.name), result)?;
         let fallible = argument.fallible;
@@ -66,21 +80,8 @@ impl Lowering<'_> {
     }
 }
 
-fn date_part(part: &Expr) -> Result<DatePart, Reason> {
-    let Expr::Literal(part, _) = bare(part) else {
-        return Err("no rule for a part of a date that is no literal".into());
-    };
-    let part = if is_string(&part.data_type()) { part.try_as_str().flatten() } else { None };
-    match part.map(str::to_lowercase).as_deref() {
-        Some("year") => Ok(DatePart::Year),
-        Some("quarter") => Ok(DatePart::Quarter),
-        Some("month") => Ok(DatePart::Month),
-        Some("day") => Ok(DatePart::Day),
-        _ => Err("no rule for this part of a date".into()),
-    }
-}
-
-fn whole_number(expr: &Expr) -> Option<i64> {
+/// A whole number that is a literal.
+pub(super) fn whole_number(expr: &Expr) -> Option<i64> {
     match bare(expr) {
         Expr::Literal(ScalarValue::Int64(value), _) => *value,
         Expr::Literal(ScalarValue::Int32(value), _) => value.map(i64::from),

@@ -14,3 +14,6 @@ pub const MAX_CONJUNCT_LITERAL_BYTES: usize = 4 * 1024 * 1024;
 
 /// Operators, columns and literals of one column of a result, with all that it is computed from.
 pub const MAX_EXPRESSION_PARTS: usize = 2_000;
+
+/// How often a text may be repeated, and how many characters it may be filled up to.
+pub const MAX_TEXT_GROWTH: i32 = 1_000;

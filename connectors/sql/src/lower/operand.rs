@@ -26,22 +26,23 @@ impl Lowering<'_> {
     /// What is computed of columns, whatever transparent wrapping it has.
     pub(super) fn value(&mut self, expr: &Expr, depth: usize) -> Result<Typed, Reason> {
         match unwrapped(expr) {
-            Expr::Column(column) => self.column(expr, column),
+            Expr::Column(column) => {
+                let value = self.column(column)?;
+                // A cast to a text changes nothing only when the column is a text already.
+                let is_cast = matches!(bare(expr), Expr::Cast(_) | Expr::TryCast(_));
+                match is_cast && !is_string(&value.column.arrow_type) {
+                    true => self.compute(expr, depth),
+                    false => Ok(value),
+                }
+            }
             computed => self.compute(computed, depth),
         }
     }
 
-    /// A column, whatever transparent wrapping it has.
-    fn column(&self, expr: &Expr, column: &Column) -> Result<Typed, Reason> {
+    fn column(&self, column: &Column) -> Result<Typed, Reason> {
         let name = &column.name;
         self.vocabulary.dialect.check_identifier(name)?;
-        let value =
-            self.scope.resolve(column).ok_or_else(|| Reason::new(format!("the source has no column {name}")))?;
-        // A cast to a text changes nothing only when the column is a text already.
-        if matches!(bare(expr), Expr::Cast(_) | Expr::TryCast(_)) && !is_string(&value.column.arrow_type) {
-            return Err(refuse::expression(bare(expr)));
-        }
-        Ok(value)
+        self.scope.resolve(column).ok_or_else(|| Reason::new(format!("the source has no column {name}")))
     }
 
     /// A literal.

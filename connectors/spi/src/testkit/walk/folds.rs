@@ -2,40 +2,25 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::Schema;
 use datafusion::catalog::MemTable;
-use datafusion::common::{DFSchema, ScalarValue, TableReference};
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::datasource::provider_as_source;
-use datafusion::functions::expr_fn::{character_length, coalesce, date_part, substr, substring};
 use datafusion::functions_aggregate::expr_fn::{
     avg, bool_and, bool_or, count, count_distinct, max, min, sum, sum_distinct,
 };
-use datafusion::logical_expr::{
-    Expr, LogicalPlan, LogicalPlanBuilder, Operator as Sign, binary_expr, cast, ident, lit, when,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident, lit};
 
 use super::super::report::{RuleReport, Violation, rule_name};
 use super::super::rows::Rows;
 use super::super::subject::failed;
-use super::Target;
+use super::values::small;
 use super::verify::Verifier;
+use super::{Target, values};
 use crate::{Capabilities, Operation, Operator, Relation, Result, Rule, Verdict};
 
-/// Numbers up to this size are added and multiplied without an overflow in any type.
-const SMALL: i64 = 100;
-
-/// The operations that compute something of one column.
-const COMPUTED: &[Operation] = &[
-    Operation::Add,
-    Operation::Subtract,
-    Operation::Multiply,
-    Operation::Divide,
-    Operation::Cast,
-    Operation::Case,
-    Operation::Coalesce,
-    Operation::DatePart,
-    Operation::Substring,
-    Operation::CharacterLength,
+/// The operations over the rows of a group, and orders.
+const GROUPED: &[Operation] = &[
     Operation::GroupBy,
     Operation::Sort,
     Operation::Sum,
@@ -46,11 +31,16 @@ const COMPUTED: &[Operation] = &[
     Operation::BoolOr,
 ];
 
+/// The operations that compute something of one column.
+fn computed() -> impl Iterator<Item = &'static Operation> {
+    values::COMPUTED.iter().chain(GROUPED)
+}
+
 /// Walks the rules for values, groups and orders. A table without a relation has nothing to fold into.
 pub(super) async fn walk(verifier: &mut Verifier, capabilities: &Capabilities, targets: &[Target]) -> Result<()> {
     let Some(relation) = verifier.relation() else { return Ok(()) };
     let table = Table::of(verifier)?;
-    for rule in capabilities.rules().iter().filter(|rule| COMPUTED.contains(&rule.operation)) {
+    for rule in capabilities.rules().iter().filter(|rule| computed().any(|operation| *operation == rule.operation)) {
         let mut line = RuleReport::new(rule);
         let mut tried = 0;
         for target in targets {
@@ -83,7 +73,7 @@ fn deny(
 ) {
     for target in targets {
         let domain = target.column.domain;
-        for operation in COMPUTED.iter().filter(|operation| capabilities.rule(**operation, Some(domain)).is_none()) {
+        for operation in computed().filter(|operation| capabilities.rule(**operation, Some(domain)).is_none()) {
             for plan in table.plans(*operation, target) {
                 match fold(relation, &table.schema, &plan) {
                     Some(Ok(_)) => {
@@ -196,8 +186,6 @@ impl Table {
     fn plans(&self, operation: Operation, target: &Target) -> Vec<LogicalPlan> {
         let column = || ident(target.column.name());
         let data_type = target.column.field.data_type();
-        // The engine has one zero; a statement with another one never gets here.
-        let literals = target.literals.iter().filter(|value| !is_negative_zero(value));
         let over = || LogicalPlanBuilder::from(self.scan.clone());
         let project =
             |values: Vec<Expr>| values.into_iter().map(|value| over().project([value.alias("v")])).collect::<Vec<_>>();
@@ -222,27 +210,7 @@ impl Table {
             // The engine's own average of integers is not DataFusion's.
             Operation::Avg if data_type.is_integer() => Vec::new(),
             Operation::Avg => total(vec![avg(small(column(), data_type))]),
-            Operation::Add => project(arithmetic(column(), Sign::Plus, data_type, &target.literals)),
-            Operation::Subtract => project(arithmetic(column(), Sign::Minus, data_type, &target.literals)),
-            Operation::Multiply => project(arithmetic(column(), Sign::Multiply, data_type, &target.literals)),
-            Operation::Divide => project(arithmetic(column(), Sign::Divide, data_type, &target.literals)),
-            Operation::Cast => project(casts(&column(), data_type)),
-            Operation::Case => project(cases(&column(), literals)),
-            Operation::Coalesce => {
-                project(literals.clone().map(|value| coalesce(vec![column(), lit(value.clone())])).collect())
-            }
-            Operation::DatePart => project(
-                ["year", "quarter", "month", "day"].iter().map(|part| date_part(lit(*part), column())).collect(),
-            ),
-            Operation::Substring => project(vec![
-                substr(column(), lit(1_i64)),
-                substr(column(), lit(2_i64)),
-                substring(column(), lit(1_i64), lit(1_i64)),
-                substring(column(), lit(2_i64), lit(0_i64)),
-                substring(column(), lit(3_i64), lit(100_i64)),
-            ]),
-            Operation::CharacterLength => project(vec![character_length(column())]),
-            _ => Vec::new(),
+            operation => project(values::of(operation, target.column.name(), data_type, &target.literals)),
         };
         // What the engine itself does not plan, such as a sum of texts, asks nothing of a source.
         let settled = |plan: LogicalPlanBuilder| {
@@ -251,56 +219,4 @@ impl Table {
         };
         plans.into_iter().filter_map(|plan| plan.and_then(settled).ok()).collect()
     }
-}
-
-/// A number where it is small, and NULL where it is not.
-fn small(column: Expr, data_type: &DataType) -> Expr {
-    let bound = |number: i64| {
-        let number = ScalarValue::from(number).cast_to(data_type).or_else(|_| ScalarValue::try_from(data_type));
-        lit(number.unwrap_or(ScalarValue::Null))
-    };
-    if !data_type.is_numeric() {
-        return column;
-    }
-    let is_small = column.clone().between(bound(-SMALL), bound(SMALL));
-    when(is_small, column.clone()).end().unwrap_or(column)
-}
-
-fn arithmetic(column: Expr, sign: Sign, data_type: &DataType, literals: &[ScalarValue]) -> Vec<Expr> {
-    let is_small = |value: &&ScalarValue| {
-        let number = value.cast_to(&DataType::Float64).ok().and_then(|number| match number {
-            ScalarValue::Float64(number) => number,
-            _ => None,
-        });
-        number.is_some_and(|number| number != 0.0 && number.abs() <= SMALL as f64)
-    };
-    let operand = small(column, data_type);
-    literals.iter().filter(is_small).map(|value| binary_expr(operand.clone(), sign, lit(value.clone()))).collect()
-}
-
-fn casts(column: &Expr, data_type: &DataType) -> Vec<Expr> {
-    let wider = match data_type {
-        DataType::Decimal128(precision, scale) => vec![DataType::Decimal128((precision + 6).min(38), scale + 3)],
-        _ => vec![DataType::Int32, DataType::Int64, DataType::Float64, DataType::Decimal128(38, 5)],
-    };
-    wider.into_iter().filter(|wider| wider != data_type).map(|wider| cast(column.clone(), wider)).collect()
-}
-
-fn is_negative_zero(value: &ScalarValue) -> bool {
-    match value {
-        ScalarValue::Float32(Some(value)) => *value == 0.0 && value.is_sign_negative(),
-        ScalarValue::Float64(Some(value)) => *value == 0.0 && value.is_sign_negative(),
-        _ => false,
-    }
-}
-
-fn cases<'a>(column: &Expr, literals: impl Iterator<Item = &'a ScalarValue>) -> Vec<Expr> {
-    let mut cases = Vec::new();
-    for value in literals {
-        let value = lit(value.clone());
-        cases.push(when(column.clone().is_null(), value.clone()).otherwise(column.clone()));
-        cases.push(when(column.clone().eq(value), column.clone()).end());
-    }
-    cases.push(when(column.clone().is_not_null(), column.clone()).end());
-    cases.into_iter().filter_map(std::result::Result::ok).collect()
 }
