@@ -10,13 +10,14 @@ use portolan_connector::{
     Capabilities, Column, ConnectorError, ConnectorTable, Fold, Operation, PlanContext, Reason, Relation, Result,
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
 };
-use portolan_remote_sql::{RemoteColumn, RemoteQuery, Scope, SourceId, Typed, judge, lower};
+use portolan_remote_sql::{PostgresDialect, RemoteColumn, RemoteQuery, Scope, SourceId, Typed, judge, lower};
 
 use crate::config::Config;
 use crate::error;
-use crate::metadata::{self, Attribute, RelationKind};
+use crate::metadata::{self, Attribute, Described, KnownTables, RelationKind, Seen};
 use crate::net::{Pool, Purpose};
 use crate::relation::{PostgresRelation, remote_column};
+use crate::snapshot::Moments;
 use crate::types::{Circumstances, Mapped, map};
 
 /// What tables share with their connector.
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) known: Arc<KnownTables>,
+    pub(crate) moments: Arc<Moments>,
 }
 
 /// A table and its columns, at the moment when it was asked for.
@@ -32,8 +35,8 @@ pub(crate) struct Shared {
 pub(crate) struct PostgresTable {
     shared: Shared,
     name: TableName,
-    kind: RelationKind,
-    rows: Option<u64>,
+    described: Arc<Described>,
+    seen: Seen,
     definition: String,
     columns: Vec<Column>,
     /// Beside each column: how it is decoded, and how expressions over it are translated.
@@ -42,32 +45,46 @@ pub(crate) struct PostgresTable {
 }
 
 impl PostgresTable {
-    /// Maps the columns. `utf8` says whether the database stores UTF-8.
-    pub(crate) fn new(shared: Shared, name: TableName, relation: metadata::Relation, utf8: bool) -> Self {
-        let definition = definition(&name, &relation);
+    /// Maps the columns.
+    pub(crate) fn new(shared: Shared, name: TableName, described: Arc<Described>, seen: Seen) -> Self {
+        let relation = &described.relation;
+        let definition = definition(&name, relation);
         let (mut columns, mut sources, mut unsupported) = (Vec::new(), Vec::new(), Vec::new());
         // PostgreSQL does not check the constraints of a foreign table.
         let checked = relation.kind != RelationKind::ForeignTable;
-        for attribute in relation.attributes {
-            let circumstances =
-                Circumstances { numeric: shared.config.numeric, utf8, deterministic: attribute.deterministic };
+        for attribute in &relation.attributes {
+            let circumstances = Circumstances {
+                numeric: shared.config.numeric,
+                utf8: described.utf8,
+                deterministic: attribute.deterministic,
+            };
             match map(&attribute.postgres_type, circumstances) {
                 Ok(mapped) => {
-                    columns.push(column(&attribute, &mapped, checked));
+                    columns.push(column(attribute, &mapped, checked));
                     sources.push(remote_column(&attribute.name, &attribute.source_type, &mapped));
                 }
                 Err(reason) => unsupported.push(UnsupportedColumn {
-                    name: attribute.name,
-                    source_type: attribute.source_type,
+                    name: attribute.name.clone(),
+                    source_type: attribute.source_type.clone(),
                     reason,
                 }),
             }
         }
-        Self { shared, name, kind: relation.kind, rows: relation.rows, definition, columns, sources, unsupported }
+        Self { shared, name, described, seen, definition, columns, sources, unsupported }
     }
 
     fn remote_column(&self, name: &str) -> Option<RemoteColumn> {
         self.sources.iter().find(|source| source.name == name).cloned()
+    }
+
+    /// A query for all columns that can be read.
+    fn all_columns(&self) -> String {
+        let source = SourceId::fresh();
+        let mut query = RemoteQuery::table(source, &self.name.schema, &self.name.table);
+        for column in &self.sources {
+            query.push(Typed::column(source, column.clone()));
+        }
+        query.render(&PostgresDialect)
     }
 
     /// The query of a request.
@@ -87,8 +104,8 @@ impl PostgresTable {
             })?;
             query.filter.push(lowered.expr);
         }
-        let rows = self.rows.filter(|_| query.filter.is_empty());
-        Ok(PostgresRelation { shared: self.shared.clone(), table: self.name.clone(), query, rows })
+        let versions = vec![self.described.version.clone()];
+        Ok(PostgresRelation { shared: self.shared.clone(), table: self.name.clone(), query, versions })
     }
 
     /// The columns of a projection, as the translator knows them.
@@ -157,7 +174,7 @@ impl ConnectorTable for PostgresTable {
     }
 
     fn kind(&self) -> TableKind {
-        if self.kind == RelationKind::View { TableKind::View } else { TableKind::Table }
+        if self.described.relation.kind == RelationKind::View { TableKind::View } else { TableKind::Table }
     }
 
     fn columns(&self) -> &[Column] {
@@ -173,11 +190,22 @@ impl ConnectorTable for PostgresTable {
     }
 
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
+        if let Some(known) = self.described.statistics(&self.seen) {
+            return Ok(known);
+        }
         let session = self.shared.pool.get(Purpose::Metadata).await.map_err(|error| error.in_table(&self.name))?;
-        let statistics = metadata::statistics(session.client(), &self.name.schema, &self.name.table, self.rows).await;
-        session.release_after(statistics).map_err(|cause| {
+        let query = self.all_columns();
+        let data_type =
+            |name: &str| self.sources.iter().find(|source| source.name == name).map(|source| source.arrow_type.clone());
+        let TableName { schema, table, .. } = &self.name;
+        let question =
+            metadata::statistics(session.client(), schema, table, &query, self.seen.counted_rows(), data_type);
+        let statistics = session.read_only(question).await.map(Some);
+        let statistics = session.release_after(statistics).map_err(|cause| {
             error::statement(&self.shared.config, "cannot read the table's statistics", &cause).in_table(&self.name)
-        })
+        })?;
+        self.described.remember(&self.seen, statistics.clone());
+        Ok(statistics)
     }
 
     fn judge(&self, conjunct: &Expr) -> Verdict {

@@ -1,4 +1,4 @@
-//! Everything about one table, in one round trip.
+//! Everything about one table, in one question.
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
@@ -8,7 +8,7 @@ use crate::types::{PostgresType, TypeKind};
 /// One row for each column, and one with NULLs for a table without any. `base` follows a domain down to the type that
 /// it stands for, taking along the modifier that the domain declares; `elem` does the same for an array's element.
 const DESCRIBE: &str = "\
-SELECT c.relkind::text, c.reltuples::float8, d.description AS comment,
+SELECT c.relkind::text, d.description AS comment,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS view,
        a.attname::text, a.attnotnull, format_type(a.atttypid, a.atttypmod) AS source_type,
        ad.description AS column_comment, coalesce(co.collisdeterministic, true) AS deterministic,
@@ -50,8 +50,6 @@ ORDER BY a.attnum";
 #[derive(Clone, Debug)]
 pub(crate) struct Relation {
     pub(crate) kind: RelationKind,
-    /// Rows by the last ANALYZE or VACUUM.
-    pub(crate) rows: Option<u64>,
     pub(crate) comment: Option<String>,
     /// A view's query.
     pub(crate) view: Option<String>,
@@ -82,11 +80,10 @@ pub(crate) struct Attribute {
 }
 
 /// Asks for a table by its exact name; `None` when there is none.
-pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Result<Option<Relation>, Error> {
+pub(super) async fn describe(client: &Client, schema: &str, table: &str) -> Result<Option<Relation>, Error> {
     let rows = client.query_typed(DESCRIBE, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let kind: String = first.try_get("relkind")?;
-    let tuples: f64 = first.try_get("reltuples")?;
     let mut attributes = Vec::with_capacity(rows.len());
     for row in &rows {
         if let Some(name) = row.try_get("attname")? {
@@ -101,19 +98,10 @@ pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Resu
             "f" => RelationKind::ForeignTable,
             _ => RelationKind::Table,
         },
-        rows: known_rows(tuples, &kind),
         comment: first.try_get("comment")?,
         view: first.try_get("view")?,
         attributes,
     }))
-}
-
-/// Since PostgreSQL 14, -1 means that nobody has counted; before, 0 may mean it. A view has no count.
-fn known_rows(tuples: f64, kind: &str) -> Option<u64> {
-    let counted = tuples > 0.0 && kind != "v";
-    // A count beyond 2^63 would be no count; the cast saturates.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, positive")]
-    counted.then_some(tuples as u64)
 }
 
 fn attribute(row: &Row, name: String) -> Result<Attribute, Error> {
