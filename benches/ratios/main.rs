@@ -26,6 +26,7 @@ mod postgres;
 mod process;
 mod startup;
 mod stream;
+mod tpch;
 
 /// The allocator of the program itself.
 #[global_allocator]
@@ -34,12 +35,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Bench = fn();
 
 /// All benches, in the order in which they run.
-const BENCHES: [(&str, Bench); 8] = [
+const BENCHES: [(&str, Bench); 9] = [
     ("startup", startup::run),
     ("lake", lake::run),
     ("kafka", kafka::run),
     ("postgres", postgres::run),
     ("lookup", lookup::run),
+    ("tpch", tpch::run),
     ("stream", stream::run),
     ("clients", clients::run),
     ("endless", endless::run),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures::TryStreamExt;
 use portolan::catalog::{CatalogFile, CatalogSet};
-use portolan::{Engine, EngineOptions};
+use portolan::{Engine, EngineOptions, Session};
 
 /// What a run cost.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,12 @@ pub(crate) fn engine(catalogs: &Path) -> std::sync::Arc<Engine> {
 
 /// Runs a query and counts its rows.
 pub(crate) async fn rows(engine: &std::sync::Arc<Engine>, sql: &str) -> usize {
-    let answer = engine.session().execute(sql).await.expect("the query");
+    drain(&engine.session(), sql).await
+}
+
+/// Runs a query in a session and counts its rows.
+pub(crate) async fn drain(session: &Session, sql: &str) -> usize {
+    let answer = session.execute(sql).await.unwrap_or_else(|error| panic!("{}", error.render(sql)));
     answer
         .rows
         .map_ok(|batch| batch.num_rows())

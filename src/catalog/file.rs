@@ -8,7 +8,7 @@ use portolan_connector::{CatalogEntry, ConnectorFactory, PropertyKind, PropertyS
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{SYSTEM_CATALOG, registry};
+use super::{SYSTEM_CATALOG, limits, registry};
 use crate::error::{Error, Result};
 
 /// The key of a catalog's table that names its connector.
@@ -93,7 +93,8 @@ fn entry(
         };
         (message, connector.span())
     })?;
-    let properties = properties::parse(table, value.span(), factory.properties(), &[CONNECTOR], secrets)
+    let specs = [factory.properties(), limits::SPECS].concat();
+    let properties = properties::parse(table, value.span(), &specs, &[CONNECTOR], secrets)
         .map_err(|error| (error.message, error.span))?;
     Ok((factory, CatalogEntry { name: name.to_owned(), properties }))
 }
@@ -137,6 +138,9 @@ pub fn reference() -> String {
         reference_rows(&mut text, "", factory.properties());
         text.push('\n');
     }
+    text.push_str("## In every catalog\n\n| key | value | default | meaning |\n|---|---|---|---|\n");
+    reference_rows(&mut text, "", limits::SPECS);
+    text.push('\n');
     text
 }
 

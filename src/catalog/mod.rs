@@ -2,6 +2,7 @@
 
 mod file;
 mod information_schema;
+pub(crate) mod limits;
 mod registry;
 mod reload;
 mod resolve;
@@ -10,6 +11,7 @@ mod system;
 
 pub use file::{CatalogDefinition, CatalogFile, Environment, reference};
 pub(crate) use information_schema::INFORMATION_SCHEMA;
+pub(crate) use limits::SourceLimits;
 pub use registry::{factories, factory};
 pub use reload::Change;
 pub use resolve::{Resolved, Resolver};

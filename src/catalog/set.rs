@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_connector::{CatalogEntry, Connector, Connectors};
 
 use super::system::SystemConnector;
-use super::{CatalogFile, SYSTEM_CATALOG};
+use super::{CatalogFile, SYSTEM_CATALOG, SourceLimits};
 use crate::error::{Error, Result, some_of};
 use crate::query::Queries;
 
@@ -28,6 +28,11 @@ impl Catalog {
     /// The connector. The error of a broken entry comes up here, when the catalog is used.
     pub fn connector(&self) -> Result<&Arc<dyn Connector>> {
         self.connector.as_ref().map_err(Clone::clone)
+    }
+
+    /// What queries may take from the source.
+    pub(crate) fn limits(&self) -> SourceLimits {
+        self.entry.as_ref().map(SourceLimits::of_catalog).unwrap_or_default()
     }
 
     /// The catalog's state as listings show it: `ok`, or what is wrong, as far as that is known without asking it.

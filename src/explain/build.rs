@@ -6,11 +6,12 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use portolan_connector::SourceExec;
 
 use super::expression;
-use super::model::{Actual, Estimate, Filter, Node, Report, Source, Unfolded, Unit, VERSION};
+use super::model::{Actual, Cost, Estimate, Filter, Node, Report, Source, Unfolded, Unit, VERSION};
 use super::operator::{self, Shown};
 use super::physical::Printer;
 use crate::query::progress::{self, count};
@@ -63,7 +64,14 @@ impl Builder {
             None => plan.children().into_iter().cloned().collect(),
         };
         let children = inputs.iter().map(|input| self.node(input)).collect();
-        Node { operator: shown.name, detail: shown.detail, source: None, actual, children }
+        let estimate_rows = self.expected(plan.as_ref());
+        Node { operator: shown.name, detail: shown.detail, source: None, estimate_rows, actual, children }
+    }
+
+    /// How many rows come out of an operator, as far as the statistics of its inputs tell.
+    fn expected(&self, plan: &dyn ExecutionPlan) -> Option<u64> {
+        let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new()).ok()?;
+        statistics.num_rows.get_value().and_then(|rows| u64::try_from(*rows).ok())
     }
 
     fn source(&mut self, leaf: &SourceExec) -> Node {
@@ -118,9 +126,14 @@ impl Builder {
             snapshot: report.snapshot.clone(),
             units,
             estimate: Estimate { rows: report.estimate.rows, bytes: report.estimate.bytes },
+            cost: report.cost.map(|cost| Cost {
+                source_seconds: cost.source.as_secs_f64(),
+                engine_seconds: cost.engine.as_secs_f64(),
+            }),
             actual: actual.clone(),
         });
-        Node { operator: "Source".to_owned(), detail, source: Some(id), actual, children: Vec::new() }
+        let estimate_rows = report.estimate.rows;
+        Node { operator: "Source".to_owned(), detail, source: Some(id), estimate_rows, actual, children: Vec::new() }
     }
 
     /// Filters that reach a native leaf only while the query runs: from a join's build side, a top-N, a minimum.

@@ -48,6 +48,9 @@ pub struct Source {
     pub units: Vec<Unit>,
     /// What the planner expects.
     pub estimate: Estimate,
+    /// What the choice to give the source the last operator was made by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// What was measured; null without ANALYZE.
     pub actual: Option<Actual>,
 }
@@ -96,6 +99,15 @@ pub struct Estimate {
     pub bytes: Option<u64>,
 }
 
+/// What an operator and all below it are expected to take until the engine has its rows, in seconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Cost {
+    /// If the source computes the operator.
+    pub source_seconds: f64,
+    /// If the engine does, over what it fetches.
+    pub engine_seconds: f64,
+}
+
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Actual {
@@ -115,6 +127,16 @@ pub struct Actual {
     pub spills: Option<u64>,
 }
 
+impl Node {
+    /// How far the planner was off: the larger one of expected and actual rows over the smaller, each at least 1. `None`
+    /// where one of them is not known.
+    pub fn error(&self) -> Option<f64> {
+        let (expected, actual) = (self.estimate_rows?, self.actual.as_ref()?.rows);
+        let (expected, actual) = (expected.max(1) as f64, actual.max(1) as f64);
+        Some((expected / actual).max(actual / expected))
+    }
+}
+
 /// An operator of the plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct Node {
@@ -124,6 +146,8 @@ pub struct Node {
     pub detail: String,
     /// The source of a leaf.
     pub source: Option<usize>,
+    /// How many rows the planner expects; null where it cannot tell.
+    pub estimate_rows: Option<u64>,
     /// What was measured; null without ANALYZE.
     pub actual: Option<Actual>,
     /// Its inputs.

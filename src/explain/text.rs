@@ -5,11 +5,44 @@ use super::model::{Actual, Filter, Node, Report, Source, Unfolded, Unit};
 /// Where the notes beside filters begin, unless a filter is longer.
 const NOTE_COLUMN: usize = 40;
 
+/// Below this the choice between a source and the engine is not worth a line.
+const COST_SHOWN_SECONDS: f64 = 0.05;
+
+/// How many times too large or too small an estimate is that is worth telling.
+const MISJUDGED: f64 = 3.0;
+
+/// The most estimates that are told of.
+const MISJUDGED_SHOWN: usize = 5;
+
 /// The lines of a report.
 pub(super) fn render(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     node(report, &report.plan, "", "", &mut lines);
+    lines.extend(misjudged(report));
     lines
+}
+
+/// The operators and sources of which the planner expected far more or far fewer rows than came, the worst first.
+fn misjudged(report: &Report) -> Vec<String> {
+    let mut found: Vec<(f64, &Node)> = Vec::new();
+    let mut rest = vec![&report.plan];
+    while let Some(node) = rest.pop() {
+        found.extend(node.error().filter(|error| *error >= MISJUDGED).map(|error| (error, node)));
+        rest.extend(&node.children);
+    }
+    found.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let lines = found.iter().take(MISJUDGED_SHOWN).filter_map(|(error, node)| {
+        let (expected, actual) = (node.estimate_rows?, node.actual.as_ref()?.rows);
+        let name =
+            if node.source.is_some() { node.detail.clone() } else { format!("{}  {}", node.operator, node.detail) };
+        let rows = format!("about {} expected, {} came", counted(expected, "row"), grouped(actual));
+        Some(format!("  {error:.0} times  {}: {rows}", name.trim_end()))
+    });
+    let lines: Vec<String> = lines.collect();
+    match lines.is_empty() {
+        true => lines,
+        false => ["estimates that were wrong".to_owned()].into_iter().chain(lines).collect(),
+    }
 }
 
 /// Writes a node: `first` leads its own line, `rest` the lines below it.
@@ -24,8 +57,14 @@ fn node(report: &Report, node_: &Node, first: &str, rest: &str, lines: &mut Vec<
             if !node_.detail.is_empty() {
                 line = format!("{line}  {}", node_.detail);
             }
-            if let Some(actual) = &node_.actual {
-                line = format!("{line}  ({})", operator_actual(actual));
+            let expected = node_.estimate_rows.map(|rows| format!("about {}", counted(rows, "row")));
+            let notes = match (expected, &node_.actual) {
+                (Some(expected), Some(actual)) => Some(format!("{expected} expected, {}", operator_actual(actual))),
+                (None, Some(actual)) => Some(operator_actual(actual)),
+                (expected, None) => expected,
+            };
+            if let Some(notes) = notes {
+                line = format!("{line}  ({notes})");
             }
             lines.push(line);
         }
@@ -47,6 +86,10 @@ fn source_lines(source: &Source) -> Vec<String> {
         source.folded.iter().map(String::as_str).filter(|fold| !matches!(*fold, "projection" | "filter")).collect();
     if !taken.is_empty() {
         lines.push(labelled("folds", &taken.join(", ")));
+    }
+    if let Some(cost) = source.cost.filter(|cost| cost.source_seconds.max(cost.engine_seconds) >= COST_SHOWN_SECONDS) {
+        let (source, engine) = (cost.source_seconds, cost.engine_seconds);
+        lines.push(labelled("cost", &format!("about {source:.2} s at the source · {engine:.2} s if fetched")));
     }
     lines.extend(source.unfolded.iter().map(unfolded_line));
     if let Some(request) = &source.request {

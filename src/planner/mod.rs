@@ -5,18 +5,24 @@
 //! [`fold`] offers the operators above to the sources.
 
 mod assign;
+mod estimate;
 mod fold;
+mod guard;
 mod hidden;
 mod naming;
 mod parameters;
 mod patience;
 mod plan;
 mod refusals;
+mod reorder;
 mod session_values;
+mod sides;
 mod spelling;
 mod table;
 
 pub(crate) use assign::{Assignment, assignable, new_columns};
+pub use fold::Folding;
+pub(crate) use guard::guard;
 pub(crate) use hidden::normalized;
 pub use parameters::Parameter;
 pub use plan::{Plan, Planner, Prepared};

@@ -23,13 +23,15 @@ use futures::{StreamExt, TryStreamExt};
 use portolan_connector::ConnectorTable;
 
 use super::assign::Assignment;
-use super::fold::{fold, physical_planner};
+use super::fold::{Folding, fold, physical_planner};
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::naming::name_columns;
 use super::parameters::{self, Parameter};
 use super::patience::await_joins;
 use super::refusals::note_refusals;
+use super::reorder::reorder;
 use super::session_values::{self, SessionValues};
+use super::sides::choose_sides;
 use super::spelling::find_columns;
 use super::table::FederatedTable;
 use crate::catalog::{Resolved, Resolver};
@@ -71,8 +73,10 @@ pub struct Planner {
     pub scope: Arc<QueryScope>,
     /// Whether sources get any work at all.
     pub pushdown: bool,
-    /// Whether sources are given more than scans.
-    pub fold: bool,
+    /// Which of the operators above its scans a source is given.
+    pub folding: Folding,
+    /// Whether joins are put into the order that is expected to be the best one.
+    pub join_reordering: bool,
     /// How long a scan waits for a join to know its keys.
     pub patience: Duration,
     /// What functions such as `current_catalog` tell.
@@ -97,12 +101,22 @@ pub struct Prepared {
 impl Planner {
     /// Plans a query.
     pub async fn plan(self, statement: Statement) -> Result<Plan> {
-        let folds = self.pushdown && self.fold;
-        let patience = self.patience;
-        let (logical, state) = self.bound(statement).await?;
+        let folding = if self.pushdown { self.folding } else { Folding::Never };
+        let (patience, reordering) = (self.patience, self.join_reordering);
+        let (logical, mut state) = self.bound(statement).await?;
         let schema = announced(&logical, &state)?;
-        let logical = note_refusals(state.optimize(&logical)?)?;
-        let logical = if folds { fold(logical)? } else { logical };
+        let logical = state.optimize(&logical)?;
+        let logical = if reordering { reorder(logical, folding, &state)? } else { logical };
+        let logical = note_refusals(logical)?;
+        let logical = fold(logical, folding)?;
+        let logical = match reordering {
+            true => {
+                let (logical, settled) = choose_sides(logical)?;
+                state.config_mut().options_mut().optimizer.join_reordering = !settled;
+                logical
+            }
+            false => logical,
+        };
         let physical = physical_planner().create_physical_plan(&logical, &state).await?;
         let physical = await_joins(physical, patience)?;
         Ok(Plan { schema, logical, physical, state })

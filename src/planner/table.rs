@@ -136,6 +136,11 @@ impl FederatedTable {
         (filters, folded)
     }
 
+    /// What the source knows of the table's size and values.
+    pub(super) fn known(&self) -> Option<&TableStatistics> {
+        self.statistics.as_deref()
+    }
+
     /// How many columns the table has, without hidden ones.
     pub(super) fn visible_columns(&self) -> usize {
         self.table.columns().iter().filter(|column| column.hidden.is_none()).count()
@@ -204,6 +209,7 @@ impl FederatedTable {
             snapshot,
             units: plan.units.clone(),
             estimate: plan.estimate,
+            cost: None,
         }
     }
 

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
 pub(crate) use answer::WRITTEN_WORDS;
@@ -35,7 +35,7 @@ use crate::catalog::{Resolver, SYSTEM_CATALOG};
 use crate::error::{Error, Result};
 use crate::explain;
 pub(crate) use crate::planner::Prepared;
-use crate::planner::{Plan, Planner, SessionValues, reads_only};
+use crate::planner::{Plan, Planner, SessionValues, guard, reads_only};
 use crate::query::{QueryRun, QueryScope, TraceHeaders, Wishes};
 
 /// Where a session stands and how it wants things done.
@@ -270,7 +270,8 @@ impl Session {
             resolver: self.resolver(),
             scope: Arc::clone(scope),
             pushdown: settings.pushdown(),
-            fold: settings.fold(),
+            folding: settings.folding(),
+            join_reordering: settings.join_reordering(),
             patience: settings.dynamic_filter_wait(),
             values: SessionValues { catalog, schema, user: self.principal.name.to_string() },
             parameters: request.parameters.clone(),
@@ -293,24 +294,36 @@ impl Session {
         self.engine.queries().begin(&self.principal, &request.sql, wishes)
     }
 
-    /// Plans a query when it is its turn.
+    /// The plan within what catalogs and session allow to take from sources.
+    pub(crate) fn guarded(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        let (catalogs, session) = (self.engine.catalogs(), self.settings().source_limits());
+        guard(plan, |catalog| {
+            catalogs.find(catalog).map_or_else(|| session.clone(), |found| session.and(&found.limits()))
+        })
+    }
+
+    /// Plans a query when it is its turn. One that `runs` is held to the limits.
     async fn plan(
         &self,
         run: &mut QueryRun,
         query: SqlStatement,
         request: &Request,
+        runs: bool,
     ) -> Result<(Plan, Arc<QueryScope>)> {
         let scope = self.new_scope(run.query().id().to_owned());
         let planner = self.planner(request, &scope, self.runtime_of(run));
         // On the heap: planning is a large future, and every step that it passes through would copy it on the stack.
-        let plan = run.plan(Box::pin(planner.plan(query))).await?;
+        let mut plan = run.plan(Box::pin(planner.plan(query))).await?;
+        if runs {
+            plan.physical = self.guarded(plan.physical)?;
+        }
         run.query().follow(Arc::clone(&plan.physical));
         Ok((plan, scope))
     }
 
     async fn run(&self, query: SqlStatement, request: &Request) -> Result<Answer> {
         let mut run = self.begin(reads_only(&query, SYSTEM_CATALOG), request);
-        let (plan, scope) = self.plan(&mut run, query, request).await?;
+        let (plan, scope) = self.plan(&mut run, query, request, true).await?;
         let rows = run
             .rows(plan.schema, || Ok(scope.hold(execute_stream(Arc::clone(&plan.physical), plan.state.task_ctx())?)))?;
         Ok(Answer::rows(scope.query_id(), rows))
@@ -318,7 +331,7 @@ impl Session {
 
     async fn explain(&self, explained: ExplainRequest, request: &Request) -> Result<Answer> {
         let mut run = self.begin(reads_only(&explained.query, SYSTEM_CATALOG), request);
-        let (plan, scope) = self.plan(&mut run, *explained.query.clone(), request).await?;
+        let (plan, scope) = self.plan(&mut run, *explained.query.clone(), request, explained.analyze).await?;
         let text = run.complete(Box::pin(async move { explain::explain(plan, &explained).await })).await?;
         Answer::text(scope.query_id(), explain::schema(), text)
     }

@@ -8,9 +8,13 @@ use datafusion::prelude::SessionConfig;
 use portolan_connector::properties::{self, parse_bytes, parse_duration};
 use portolan_connector::{PropertyKind, PropertySpec};
 
+use crate::catalog::SourceLimits;
+use crate::catalog::limits::{MAX_BYTES, MAX_ROWS, MAX_SCAN_BYTES};
 use crate::error::{Error, Result};
+use crate::planner::Folding;
 
 const DYNAMIC_FILTER_WAIT: &str = "dynamic_filter_wait";
+const JOIN_REORDERING: &str = "join_reordering";
 const FOLD: &str = "fold";
 const PUSHDOWN: &str = "pushdown";
 const BATCH_ROWS: &str = "batch_rows";
@@ -37,10 +41,33 @@ pub fn setting_specs() -> &'static [PropertySpec] {
         .or("20s"),
         PropertySpec::new(
             FOLD,
-            PropertyKind::OneOf(&["always", "never"]),
-            "whether sources that can are given aggregates, joins, sorts and other operators, and not only scans",
+            PropertyKind::OneOf(&["always", "cost", "never"]),
+            "which aggregates, joins, sorts and other operators a source is given: all that it takes, those that it is expected to do faster \
+             than the engine over what it fetches, or none",
         )
-        .or("always"),
+        .or("cost"),
+        PropertySpec::new(
+            JOIN_REORDERING,
+            PropertyKind::OneOf(&["automatic", "none"]),
+            "whether joins run in the order that is expected to take the least time, where statistics tell, or in that of the statement",
+        )
+        .or("automatic"),
+        PropertySpec::new(
+            MAX_BYTES,
+            PropertyKind::Bytes,
+            "the most bytes that a source may send for one scan, expected or in fact; a catalog may allow less",
+        ),
+        PropertySpec::new(
+            MAX_ROWS,
+            PropertyKind::Integer { min: 1, max: i64::MAX },
+            "the most rows that one scan may return: a query that is expected to get more is refused before it starts, and one that does get \
+             more ends; a catalog may allow less",
+        ),
+        PropertySpec::new(
+            MAX_SCAN_BYTES,
+            PropertyKind::Bytes,
+            "the most bytes that all scans of a query together may be expected to read; a catalog may allow less",
+        ),
         PropertySpec::new(
             PUSHDOWN,
             PropertyKind::OneOf(&["all", "none"]),
@@ -128,9 +155,26 @@ impl Settings {
         self.get(DYNAMIC_FILTER_WAIT).ok().and_then(|value| parse_duration(value).ok()).unwrap_or_default()
     }
 
-    /// Whether sources are given more than scans.
-    pub fn fold(&self) -> bool {
-        self.changed.get(FOLD).is_none_or(|value| value != "never")
+    /// Which of the operators above its scans a source is given.
+    pub fn folding(&self) -> Folding {
+        match self.changed.get(FOLD).map(String::as_str) {
+            Some("always") => Folding::Always,
+            Some("never") => Folding::Never,
+            _ => Folding::Cost,
+        }
+    }
+
+    /// Whether joins may run in another order than the statement's.
+    pub fn join_reordering(&self) -> bool {
+        self.changed.get(JOIN_REORDERING).is_none_or(|value| value != "none")
+    }
+
+    /// What a query may take from its sources.
+    pub(crate) fn source_limits(&self) -> SourceLimits {
+        let text = |name: &str| self.changed.get(name).map(String::as_str);
+        let bytes = |name: &str| parse_bytes(text(name)?).ok()?.try_into().ok();
+        let rows = text(MAX_ROWS).and_then(|rows| rows.parse().ok());
+        SourceLimits::of("of the session", rows, bytes(MAX_BYTES), bytes(MAX_SCAN_BYTES))
     }
 
     /// How long a query may take.

@@ -13,7 +13,7 @@ use self::random::Random;
 use crate::shop::block_on;
 use crate::table;
 
-/// Queries that every run tries. Each is run three times, so the number bounds the test's duration.
+/// Queries that every run tries. Each is run four times, so the number bounds the test's duration.
 const QUERIES: u64 = 250;
 
 /// Queries that a longer run tries: `cargo test --test it -- --ignored folding`.
@@ -51,17 +51,17 @@ static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
         .psql("postgres", "CREATE DATABASE folding TEMPLATE template0 LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8'")
         .unwrap();
     server.psql("folding", TABLES).unwrap();
+    server.psql("postgres", "CREATE DATABASE large TEMPLATE folding").unwrap();
+    server.psql("large", "UPDATE pg_class SET reltuples = 3e7, relpages = 100000 WHERE relname IN ('a', 'b')").unwrap();
     server
 });
 
-fn session() -> Session {
+/// A session with one of the two databases. They have the same tables, which PostgreSQL takes for huge in `large`.
+fn session(database: &str) -> Session {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("catalogs.toml");
-    let entry = format!(
-        "[pg]\nconnector = 'postgres'\nurl = '{}'\npassword = '{}'\n",
-        SERVER.url("folding"),
-        SERVER.password()
-    );
+    let entry =
+        format!("[pg]\nconnector = 'postgres'\nurl = '{}'\npassword = '{}'\n", SERVER.url(database), SERVER.password());
     std::fs::write(&file, entry).unwrap();
     let catalogs = CatalogSet::open(CatalogFile::read(&file).unwrap());
     let engine: Arc<Engine> = Engine::start(EngineOptions { catalogs, ..EngineOptions::default() }).unwrap();
@@ -69,9 +69,26 @@ fn session() -> Session {
 }
 
 /// The rows of a query, in an order of their own, or what went wrong.
-async fn outcome(session: &Session, setting: &str, sql: &str) -> Result<Vec<Vec<String>>, String> {
-    session.execute(setting).await.unwrap();
+async fn outcome(session: &Session, settings: &[&str], sql: &str) -> Result<Vec<Vec<String>>, String> {
+    session.execute("RESET ALL").await.unwrap();
+    for setting in settings {
+        session.execute(&format!("SET SESSION {setting}")).await.unwrap();
+    }
     table::sorted(session, sql).await.map_err(|error| error.to_string())
+}
+
+async fn chart(session: &Session, settings: &[&str], sql: &str) -> String {
+    outcome(session, settings, "SELECT 1").await.unwrap();
+    table::rows(session, &format!("EXPLAIN {sql}")).await.unwrap().concat().join("\n")
+}
+
+/// The scans of a chart, in their order.
+fn tables(chart: &str) -> Vec<&str> {
+    chart
+        .lines()
+        .filter(|line| line.ends_with("(postgres)"))
+        .map(|line| line.trim_start_matches([' ', '│', '├', '└', '─']))
+        .collect()
 }
 
 /// What came of the queries of some seeds.
@@ -81,31 +98,40 @@ struct Found {
     answered: u64,
     /// How many of those were one statement to PostgreSQL.
     whole: u64,
+    /// How many were joined in another order than that of the statement.
+    reordered: u64,
+    /// Of how many something was computed by the engine, since that is expected to be faster.
+    fetched: u64,
     /// Those of which the rows are not the same.
     different: Vec<String>,
 }
 
 async fn differ(seeds: std::ops::Range<u64>) -> Found {
-    let session = session();
+    let (session, large) = (session("folding"), session("large"));
     session.execute("USE pg.public").await.unwrap();
+    large.execute("USE pg.public").await.unwrap();
     let mut found = Found::default();
     for seed in seeds {
         let sql = Random::new(seed).query();
-        let folded = outcome(&session, "RESET fold", &sql).await;
-        let scanned = outcome(&session, "SET SESSION fold = 'never'", &sql).await;
-        session.execute("SET SESSION pushdown = 'none'").await.unwrap();
-        let alone = outcome(&session, "RESET fold", &sql).await;
-        session.execute("RESET pushdown").await.unwrap();
-        match (&folded, &scanned, &alone) {
-            (Ok(one), Ok(other), Ok(alone)) if one == alone && other == alone => {
+        let folded = outcome(&session, &["fold = 'always'"], &sql).await;
+        let weighed = outcome(&large, &[], &sql).await;
+        let scanned = outcome(&session, &["fold = 'never'"], &sql).await;
+        let alone = outcome(&session, &["pushdown = 'none'", "join_reordering = 'none'"], &sql).await;
+        match (&folded, &weighed, &scanned, &alone) {
+            (Ok(one), Ok(two), Ok(other), Ok(alone)) if one == alone && two == alone && other == alone => {
                 found.answered += 1;
-                let chart = table::rows(&session, &format!("EXPLAIN {sql}")).await.unwrap();
-                found.whole += u64::from(chart.first().is_some_and(|line| line[0].ends_with("(postgres)")));
+                let chart = chart(&session, &["fold = 'always'"], &sql).await;
+                found.whole += u64::from(chart.lines().next().is_some_and(|line| line.ends_with("(postgres)")));
+                let chart = self::chart(&large, &[], &sql).await;
+                found.fetched += u64::from(chart.contains("expected to be faster here"));
+                let ordered = self::chart(&session, &["fold = 'never'"], &sql).await;
+                let written = self::chart(&session, &["fold = 'never'", "join_reordering = 'none'"], &sql).await;
+                found.reordered += u64::from(tables(&ordered) != tables(&written));
             }
-            (Err(_), Err(_), Err(_)) => {}
+            (Err(_), Err(_), Err(_), Err(_)) => {}
             _ => found
                 .different
-                .push(format!("seed {seed}: {sql}\n  folded  {folded:?}\n  scanned {scanned:?}\n  alone   {alone:?}")),
+                .push(format!("seed {seed}: {sql}\n  folded  {folded:?}\n  weighed {weighed:?}\n  scanned {scanned:?}\n  alone   {alone:?}")),
         }
     }
     found
@@ -113,17 +139,21 @@ async fn differ(seeds: std::ops::Range<u64>) -> Found {
 
 #[test]
 fn random_queries() {
-    let Found { answered, whole, different } = block_on(differ(0..QUERIES));
+    let Found { answered, whole, reordered, fetched, different } = block_on(differ(0..QUERIES));
     assert!(different.is_empty(), "{}", different.join("\n"));
     // Otherwise the test would show nothing.
     assert!(answered * 10 > QUERIES * 8, "{answered} of {QUERIES} queries gave rows");
     assert!(whole * 10 > answered * 4, "{whole} of {answered} queries were folded whole");
+    assert!(reordered * 50 > answered, "{reordered} of {answered} queries were joined in another order");
+    assert!(fetched * 10 > answered, "of {fetched} of {answered} queries something was computed here");
 }
 
 #[test]
 #[ignore = "takes long"]
 fn many_random_queries() {
-    let Found { answered, whole, different } = block_on(differ(QUERIES..MANY_QUERIES));
-    println!("{answered} queries gave rows, {whole} of them from one statement");
+    let Found { answered, whole, reordered, fetched, different } = block_on(differ(QUERIES..MANY_QUERIES));
+    println!(
+        "{answered} queries gave rows: {whole} from one statement, {reordered} in another order, {fetched} computed here in part"
+    );
     assert!(different.is_empty(), "{}", different.join("\n"));
 }

@@ -171,6 +171,7 @@ impl HiveConnector {
             directory,
             partition_columns: layout.columns,
             files,
+            bytes: layout.bytes,
             declared: settings.columns.clone(),
         })?;
         Ok(Some(table))

@@ -34,6 +34,7 @@ mod scan;
 mod schema;
 mod snapshot;
 mod source;
+mod statistics;
 mod store;
 mod table;
 mod total;

@@ -1,5 +1,6 @@
 //! Partition columns: which there are, and of which types.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -26,6 +27,8 @@ pub(crate) struct PartitionColumn {
     pub(crate) data_type: DataType,
     /// Whether the catalog file gives the type.
     pub(crate) declared: bool,
+    /// How many values the listed directories have.
+    pub(crate) distinct: u64,
 }
 
 impl PartitionColumn {
@@ -77,6 +80,8 @@ pub(crate) struct Layout {
     pub(crate) columns: Vec<PartitionColumn>,
     /// Files from which the columns are taken, the newest first; none when the table has no file.
     pub(crate) samples: Vec<ObjectMeta>,
+    /// About how many bytes all files have, as far as the listed directories tell.
+    pub(crate) bytes: u64,
 }
 
 /// Finds out how the table in a directory is laid out. `None` when it is no table.
@@ -97,6 +102,8 @@ pub(crate) async fn discover(
     }
     let mut columns: Vec<PartitionColumn> = Vec::new();
     let mut level = vec![Arc::clone(&top)];
+    // How many directories there are for each one that was listed.
+    let mut scale = 1.0;
     loop {
         let directories: Vec<&PartitionDirectory> = level.iter().flat_map(|listing| &listing.partitions).collect();
         let Some(first) = directories.first() else { break };
@@ -108,8 +115,13 @@ pub(crate) async fn discover(
             )));
         }
         columns.push(column(&first.key, &directories, declared));
+        let found = directories.len();
         level = next_level(store, &listings, &directories, settings).await?;
+        scale *= found as f64 / level.len().max(1) as f64;
     }
+    let listed: u64 = level.iter().flat_map(|listing| &listing.files).map(|file| file.size).sum();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, not negative")]
+    let bytes = (listed as f64 * scale) as u64;
     if let Some(unused) = declared.iter().find(|d| !columns.iter().any(|c| c.name.eq_ignore_ascii_case(&d.name))) {
         return Err(ConnectorError::user(format!(
             "partition_columns names `{}`, but {} has no directory {}=*",
@@ -119,7 +131,7 @@ pub(crate) async fn discover(
         )));
     }
     let samples = samples(store, &listings, &top, settings).await?;
-    Ok(Some(Layout { columns, samples }))
+    Ok(Some(Layout { columns, samples, bytes }))
 }
 
 /// What a sample of directories holds. The first and the last one decide whether there is another level at all, so
@@ -143,13 +155,15 @@ async fn next_level(
 }
 
 fn column(key: &str, directories: &[&PartitionDirectory], declared: &[DeclaredColumn]) -> PartitionColumn {
+    let values: HashSet<Option<&str>> = directories.iter().map(|directory| directory.value.as_deref()).collect();
+    let distinct = values.len() as u64;
     match declared.iter().find(|column| column.name.eq_ignore_ascii_case(key)) {
         Some(column) => {
-            PartitionColumn { name: column.name.clone(), data_type: column.data_type.clone(), declared: true }
+            PartitionColumn { name: column.name.clone(), data_type: column.data_type.clone(), declared: true, distinct }
         }
         None => {
             let values = directories.iter().filter_map(|directory| directory.value.as_deref());
-            PartitionColumn { name: key.to_owned(), data_type: infer_type(values), declared: false }
+            PartitionColumn { name: key.to_owned(), data_type: infer_type(values), declared: false, distinct }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! newest. A column that the files have with different types gets the type that holds the values of both, if there is
 //! one, or else the newest file's; reading a file that does not fit is an error that names the file and the column.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use parquet::schema::types::Type;
 use portolan_connector::{ConnectorError, Result};
 
 use crate::adapter::find_column;
+use crate::statistics::{Range, extreme, ranges};
 use crate::store::Store;
 use crate::widen::common;
 
@@ -42,6 +44,8 @@ pub(crate) struct FileSchema {
     pub(crate) rows: u64,
     pub(crate) file_bytes: u64,
     pub(crate) column_bytes: HashMap<String, u64>,
+    /// Least and greatest values in the sampled files, by lower-case name.
+    pub(crate) ranges: HashMap<String, Range>,
 }
 
 /// Reads the footers of the samples, the newest first, and unites their columns.
@@ -101,6 +105,16 @@ impl FileSchema {
     fn measure(&mut self, file: &ObjectMeta, footer: &ParquetMetaData) {
         self.file_bytes += file.size;
         self.rows += u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
+        for (name, (min, max)) in ranges(footer) {
+            let name = name.to_lowercase();
+            let range = match self.ranges.remove(&name) {
+                Some((least, greatest)) => {
+                    (extreme(least, min, Ordering::Less), extreme(greatest, max, Ordering::Greater))
+                }
+                None => (min, max),
+            };
+            self.ranges.insert(name, range);
+        }
         for chunk in footer.row_groups().iter().flat_map(|group| group.columns()) {
             let Some(name) = chunk.column_path().parts().first() else { continue };
             let bytes = u64::try_from(chunk.compressed_size()).unwrap_or(0);

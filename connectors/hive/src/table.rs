@@ -18,7 +18,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use object_store::path::Path;
 use portolan_connector::{
     Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, Scan,
-    ScanRequest, SourcePlan, TableKind, TableName, Units, Verdict,
+    ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, Verdict,
 };
 
 use crate::adapter::LakeAdapterFactory;
@@ -31,6 +31,7 @@ use crate::scan::{Found, Walk, common_directory};
 use crate::schema::{FOOTER_BYTES, FileColumn, FileSchema, INT96_UNIT};
 use crate::snapshot::HiveSnapshot;
 use crate::source::{LakeSource, ScanContext};
+use crate::statistics::statistics;
 use crate::store::Store;
 use crate::trust::TrustedReaderFactory;
 use crate::types::sql_name;
@@ -46,6 +47,8 @@ pub(crate) struct HiveTable {
     directory: Path,
     partition_columns: Vec<PartitionColumn>,
     files: FileSchema,
+    /// About how many bytes all files have.
+    bytes: u64,
     hidden: Vec<Hidden>,
     /// Columns of the files, then partition columns, then hidden columns.
     columns: Vec<Column>,
@@ -62,6 +65,7 @@ pub(crate) struct TableParts {
     pub(crate) directory: Path,
     pub(crate) partition_columns: Vec<PartitionColumn>,
     pub(crate) files: FileSchema,
+    pub(crate) bytes: u64,
     pub(crate) declared: Vec<DeclaredColumn>,
 }
 
@@ -98,6 +102,7 @@ impl HiveTable {
             directory: parts.directory,
             partition_columns,
             files,
+            bytes: parts.bytes,
             hidden,
             columns,
             schema,
@@ -274,6 +279,10 @@ impl ConnectorTable for HiveTable {
 
     fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    async fn statistics(&self) -> Result<Option<TableStatistics>> {
+        Ok(statistics(&self.files, self.bytes, &self.partition_columns))
     }
 
     /// The statement with which Hive would know the table.

@@ -35,6 +35,12 @@ const KEYWORDS: [(&str, &str); 11] = [
 /// For connecting, where nothing else is said.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How a transaction begins that only reads.
+const READ_ONLY: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Where the table of write tokens is, unless the catalog says otherwise.
+const TOKEN_SCHEMA: &str = "portolan";
+
 /// Everything that the connector has to know of its server.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -47,14 +53,22 @@ pub(crate) struct Config {
     service_file: Option<PathBuf>,
     /// For each of: opening the socket, logging in.
     connect_timeout: Option<Duration>,
-    /// Sessions that read rows at the same time, and as many for queries.
+    /// Whether statements may change the database.
+    pub(crate) is_writable: bool,
+    /// The schema of the table that tells which writes were made.
+    pub(crate) token_schema: String,
+    /// Sessions that read rows at the same time, as many for queries, and as many for writing.
     pub(crate) connections_max: usize,
     /// For a session to become free.
     pub(crate) wait_timeout: Duration,
-    /// The statements with which every transaction begins.
+    /// The statements with which a transaction begins that only reads.
     pub(crate) opening: Arc<str>,
+    /// The settings of a transaction that writes.
+    pub(crate) settings: String,
     /// What a `numeric` without precision becomes.
     pub(crate) numeric: NumericMapping,
+    /// Whether dates and times out of the engine's range are read as its first or its last.
+    pub(crate) clamp_temporal: bool,
     /// A batch ends with the row that reaches this many bytes, as the server sends them.
     pub(crate) batch_bytes: usize,
 }
@@ -84,16 +98,21 @@ impl Config {
         }
         let milliseconds = properties.integer("connect_timeout_ms").and_then(|value| u64::try_from(value).ok());
         let numeric = properties.text("numeric").unwrap_or(NumericMapping::DEFAULT);
+        let settings = settings(properties);
         let config = Self {
             catalog: entry.name.clone(),
             parameters,
             password: properties.secret("password").cloned(),
             service_file: properties.text("service_file").map(PathBuf::from),
             connect_timeout: milliseconds.map(Duration::from_millis),
+            is_writable: properties.text("access") == Some("read_write"),
+            token_schema: properties.text("write_token_schema").unwrap_or(TOKEN_SCHEMA).to_owned(),
             connections_max: number(properties, "connections_max", 10),
             wait_timeout: Duration::from_millis(number(properties, "connections_wait_ms", 60_000)),
-            opening: opening(properties).into(),
+            opening: format!("{READ_ONLY}; {settings}").into(),
+            settings,
             numeric: NumericMapping::parse(numeric).map_err(ConnectorError::user)?,
+            clamp_temporal: properties.text("temporal_out_of_range") == Some("clamp"),
             batch_bytes: number(properties, "batch_bytes", 8 << 20),
         };
         // What a service says is read when the first session opens.
@@ -131,13 +150,14 @@ impl Config {
     }
 }
 
-/// What a transaction begins with. Settings hold for it alone.
+/// What a transaction sets. It holds for the transaction alone.
 ///
 /// A session that holds a snapshot is idle for as long as its query runs. `search_path` stays what the server says: functions
 /// behind a view may need theirs. So do time limits that the catalog does not set.
-fn opening(properties: &Properties) -> String {
-    let mut text = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL standard_conforming_strings = on; \
-                    SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL extra_float_digits = 1; \
+fn settings(properties: &Properties) -> String {
+    let mut text = "SET LOCAL standard_conforming_strings = on; SET LOCAL TimeZone = 'UTC'; \
+                    SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; \
+                    SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; \
                     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning"
         .to_owned();
     for (property, setting) in [("statement_timeout_ms", "statement_timeout"), ("lock_timeout_ms", "lock_timeout")] {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use portolan_connector::{
     Capabilities, Connector, ConnectorTable, KeyFilter, Narrowed, QueryContext, ReadContext, Result, Snapshot, Split,
-    TableEntry, TableName,
+    TableEntry, TableName, WritableCatalog,
 };
 
 use crate::config::Config;
@@ -33,6 +33,11 @@ impl PostgresConnector {
             known: Arc::default(),
             moments: Arc::default(),
         })
+    }
+
+    /// What its tables share with it.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
     }
 }
 
@@ -94,5 +99,13 @@ impl Connector for PostgresConnector {
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {
         let split = CopySplit::read(split).map_err(|error| error.in_catalog(&self.0.config.catalog))?;
         Ok(read::read(self.0.clone(), split, context))
+    }
+
+    fn writable(&self) -> Option<&dyn WritableCatalog> {
+        if self.0.config.is_writable { Some(self) } else { None }
+    }
+
+    fn how_to_write(&self) -> Option<&'static str> {
+        Some("set access = \"read_write\" in its entry of the catalog file")
     }
 }

@@ -72,10 +72,23 @@ const PROPERTIES: &[PropertySpec] = &[
         "command-line options for the server, such as -c search_path=shop",
     ),
     PropertySpec::new(
+        "access",
+        PropertyKind::OneOf(&["read_only", "read_write"]),
+        "whether statements may change the database: make and drop tables and schemas, add, change and remove rows",
+    )
+    .or("read_only"),
+    PropertySpec::new(
+        "write_token_schema",
+        PropertyKind::Text,
+        "the schema that has, or gets, the table write_tokens, where statements under a write_token are noted for 30 days",
+    )
+    .or("portolan"),
+    PropertySpec::new(
         "connections_max",
         PropertyKind::Integer { min: 1, max: 1000 },
-        "connections that read rows at the same time; each running query holds one more, up to as many again, and up to 4 ask the \
-         system catalogs. A query that gets no further one within a second reads over the one that it holds",
+        "connections that read rows at the same time; each running query holds one more, up to as many again, and so does each \
+         statement that writes; up to 4 ask the system catalogs. A query that gets no further one within a second reads over the one \
+         that it holds",
     )
     .or("10"),
     PropertySpec::new(
@@ -105,6 +118,12 @@ const PROPERTIES: &[PropertySpec] = &[
         "what numeric without precision becomes: decimal(PRECISION,SCALE) with at most 76 digits, varchar, or double",
     )
     .or("decimal(38,16)"),
+    PropertySpec::new(
+        "temporal_out_of_range",
+        PropertyKind::OneOf(&["error", "clamp"]),
+        "what infinite dates and timestamps, timestamps after the year 294247, and the time 24:00 are: an error, or the first or last of the type",
+    )
+    .or("error"),
     PropertySpec::new(
         "batch_bytes",
         PropertyKind::Integer { min: 1024, max: 1 << 30 },

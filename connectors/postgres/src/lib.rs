@@ -12,6 +12,7 @@
 //! | `metadata` | the questions to the system catalogs |
 //! | `snapshot` | one exported snapshot for all scans of a query |
 //! | `read`, `copy` | the stream of rows, its decoder, its cancellation |
+//! | `write` | making tables, adding, changing and removing rows |
 //! | `net` | sockets, TLS, the wire, sessions and their pool |
 //!
 //! The least server version is 12.
@@ -33,5 +34,6 @@ mod snapshot;
 mod split;
 mod table;
 mod types;
+mod write;
 
 pub use factory::PostgresFactory;

@@ -10,7 +10,7 @@ mod version;
 pub(crate) use known::{Described, KnownTables};
 pub(crate) use listing::{list_schemas, list_tables};
 pub(crate) use planned::{Planned, explain, first_columns, pieces};
-pub(crate) use relation::{Attribute, Relation, RelationKind};
+pub(crate) use relation::{Attribute, Relation, RelationKind, describe};
 pub(crate) use statistics::statistics;
 pub(crate) use version::{Seen, Version};
 
@@ -38,7 +38,7 @@ pub(crate) async fn look_up(
             }
         }
     }
-    let Some((relation, version, seen)) = describe(session, schema, table).await? else {
+    let Some((relation, version, seen)) = describe_anew(session, schema, table).await? else {
         known.forget(schema, table);
         return Ok(None);
     };
@@ -49,7 +49,11 @@ pub(crate) async fn look_up(
 
 /// Reads a description and its fingerprint at one moment. What PostgreSQL's functions tell may be newer than the moment;
 /// then the fingerprint no longer holds when it is next compared.
-async fn describe(session: &Session, schema: &str, table: &str) -> Result<Option<(Relation, Version, Seen)>, Error> {
+async fn describe_anew(
+    session: &Session,
+    schema: &str,
+    table: &str,
+) -> Result<Option<(Relation, Version, Seen)>, Error> {
     let client = session.client();
     let (opened, relation, types) = futures::join!(
         client.batch_execute(session.opening()),

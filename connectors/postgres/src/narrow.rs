@@ -9,6 +9,7 @@ use portolan_remote_sql::{PostgresDialect, RemoteColumn, Typed, lower};
 use crate::rules::domains;
 use crate::split::{CopySplit, Key, Part};
 use crate::table::Shared;
+use crate::types::Wire;
 
 /// What a condition on a column of the result has to know; `None` where PostgreSQL would not find the same values.
 ///
@@ -58,6 +59,7 @@ fn rendered(filter: &KeyFilter, split: &CopySplit, shared: &Shared) -> Option<St
     let mut remote = RemoteColumn::new(&key.name, domain, column.wire.data_type());
     remote.cast = key.literal_type.clone();
     remote.labels = key.labels.clone().map(Into::into);
+    remote.clamped = matches!(column.wire, Wire::Clamped(_));
     let scope = |name: &str| (name == key.name).then(|| remote.clone());
     let lowered = lower(&condition(filter, &key.name)?, &scope, &shared.vocabulary()).ok()?;
     Some(lowered.expr.render(&PostgresDialect))

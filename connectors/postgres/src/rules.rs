@@ -22,7 +22,6 @@ const DOMAINS: &[Domain] = &[
     TEXT,
     TEXT_NONDETERMINISTIC,
     TEXT_NOT_UTF8,
-    CHAR,
     CITEXT,
     BYTEA,
     DATE,
@@ -33,7 +32,15 @@ const DOMAINS: &[Domain] = &[
     UUID,
     JSON,
     ENUM,
+    OID,
+    MONEY,
+    INET,
+    AS_TEXT,
+    AS_TEXT_NOT_UTF8,
+    UNKNOWN,
+    TEMPORAL_CLAMPED,
     ARRAY,
+    HSTORE,
 ];
 
 /// All kinds of columns.
@@ -71,6 +78,20 @@ fn comparisons(domain: Domain) -> Vec<Rule> {
         BOOLEAN | INTEGER | NUMERIC | NUMERIC_UNDECLARED | BYTEA | DATE | TIME | TIMESTAMP | TIMESTAMPTZ => {
             exact(domain, [EQUALITY, ORDER].concat(), None)
         }
+        OID => exact(domain, [EQUALITY, ORDER].concat(), Some("the literal is an oid: 0 to 4294967295")),
+        MONEY => exact(domain, [EQUALITY, ORDER].concat(), Some("sent as a comparison of its conversion to numeric")),
+        TEMPORAL_CLAMPED => exact(
+            domain,
+            [EQUALITY, ORDER].concat(),
+            Some("the other side is a literal, and neither the first nor the last of its type"),
+        ),
+        INET => {
+            let condition = "the literal is an address as PostgreSQL prints it";
+            let mut rules = exact(domain, EQUALITY.to_vec(), Some(condition));
+            rules.extend(refused(domain, ORDER, "PostgreSQL orders addresses by network, the engine by text"));
+            rules.extend(refused(domain, PATTERNS, "PostgreSQL has no patterns for addresses"));
+            rules
+        }
         // NaN is the greatest number and equals itself, on both sides, and the engine holds one NaN and one zero.
         FLOAT => exact(domain, [EQUALITY, ORDER].concat(), Some("a literal NaN has no sign")),
         UUID => {
@@ -82,8 +103,9 @@ fn comparisons(domain: Domain) -> Vec<Rule> {
             rules.extend(refused(domain, PATTERNS, "PostgreSQL has no patterns for uuid"));
             rules
         }
-        TEXT => {
-            let mut rules = exact(domain, EQUALITY.to_vec(), None);
+        TEXT | AS_TEXT => {
+            let converted = (domain == AS_TEXT).then_some("sent as a comparison of its conversion to text");
+            let mut rules = exact(domain, EQUALITY.to_vec(), converted);
             rules.extend(exact(domain, ORDER.to_vec(), Some("sent with COLLATE \"C\", which orders by code point")));
             rules.extend(exact(domain, vec![Operation::Like], Some("the pattern does not end in a lone escape")));
             rules.extend(refused(
@@ -113,11 +135,12 @@ fn refusal(domain: Domain) -> &'static str {
     match domain {
         NUMERIC_CONVERTED => "PostgreSQL compares the numeric, the engine what the catalog converts it to",
         TEXT_NONDETERMINISTIC => "the column's collation takes some different texts for equal",
-        TEXT_NOT_UTF8 => "the database is not in UTF8, so that some texts cannot be sent to it",
-        CHAR => "char(n) pads with blanks, which count in some of PostgreSQL's comparisons and not in others",
+        TEXT_NOT_UTF8 | AS_TEXT_NOT_UTF8 => "the database is not in UTF8, so that some texts cannot be sent to it",
         CITEXT => "citext compares without case, the engine with it",
         INTERVAL => "PostgreSQL takes 30 days for a month and 24 hours for a day, the engine does not",
         JSON => "PostgreSQL compares json by its content or not at all, the engine by its text",
+        UNKNOWN => "what the type's conversion to text does is not known",
+        HSTORE => "the engine compares no maps",
         ARRAY => "comparisons of arrays have not been shown to be the same",
         _ => "comparisons have not been shown to be the same",
     }

@@ -10,7 +10,9 @@ use portolan_connector::{
     Capabilities, Column, ConnectorError, ConnectorTable, Fold, Operation, PlanContext, Reason, Relation, Result,
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
 };
-use portolan_remote_sql::{PostgresDialect, RemoteColumn, RemoteQuery, Scope, SourceId, Typed, judge, lower};
+use portolan_remote_sql::{
+    PostgresDialect, RemoteColumn, RemoteExpr, RemoteQuery, Scope, SourceId, Typed, judge, lower,
+};
 
 use crate::config::Config;
 use crate::error;
@@ -30,6 +32,29 @@ pub(crate) struct Shared {
     pub(crate) moments: Arc<Moments>,
 }
 
+/// A column of the table.
+#[derive(Clone, Debug)]
+struct SourceColumn {
+    /// How it is decoded, and how expressions over it are translated.
+    column: RemoteColumn,
+    /// The type that PostgreSQL converts it to wherever it is used.
+    conversion: Option<String>,
+}
+
+impl SourceColumn {
+    /// The column of one of the relations of a query, as the engine sees it.
+    fn of(&self, source: SourceId) -> Typed {
+        let value = Typed::column(source, self.column.clone());
+        match &self.conversion {
+            None => value,
+            Some(type_name) => {
+                let (operand, type_name) = (Box::new(value.expr), type_name.clone());
+                Typed { expr: RemoteExpr::Cast { operand, type_name }, ..value }
+            }
+        }
+    }
+}
+
 /// A table and its columns, at the moment when it was asked for.
 #[derive(Debug)]
 pub(crate) struct PostgresTable {
@@ -39,8 +64,8 @@ pub(crate) struct PostgresTable {
     seen: Seen,
     definition: String,
     columns: Vec<Column>,
-    /// Beside each column: how it is decoded, and how expressions over it are translated.
-    sources: Vec<RemoteColumn>,
+    /// Beside each column: what PostgreSQL is told to read.
+    sources: Vec<SourceColumn>,
     unsupported: Vec<UnsupportedColumn>,
 }
 
@@ -55,13 +80,15 @@ impl PostgresTable {
         for attribute in &relation.attributes {
             let circumstances = Circumstances {
                 numeric: shared.config.numeric,
+                clamp: shared.config.clamp_temporal,
                 utf8: described.utf8,
                 deterministic: attribute.deterministic,
             };
             match map(&attribute.postgres_type, circumstances) {
                 Ok(mapped) => {
                     columns.push(column(attribute, &mapped, checked));
-                    sources.push(remote_column(&attribute.name, &attribute.source_type, &mapped));
+                    let column = remote_column(&attribute.name, &attribute.source_type, &mapped);
+                    sources.push(SourceColumn { column, conversion: mapped.conversion });
                 }
                 Err(reason) => unsupported.push(UnsupportedColumn {
                     name: attribute.name.clone(),
@@ -73,8 +100,8 @@ impl PostgresTable {
         Self { shared, name, described, seen, definition, columns, sources, unsupported }
     }
 
-    fn remote_column(&self, name: &str) -> Option<RemoteColumn> {
-        self.sources.iter().find(|source| source.name == name).cloned()
+    fn source_column(&self, name: &str) -> Option<&SourceColumn> {
+        self.sources.iter().find(|source| source.column.name == name)
     }
 
     /// A query for all columns that can be read.
@@ -82,7 +109,7 @@ impl PostgresTable {
         let source = SourceId::fresh();
         let mut query = RemoteQuery::table(source, &self.name.schema, &self.name.table);
         for column in &self.sources {
-            query.push(Typed::column(source, column.clone()));
+            query.push(column.of(source));
         }
         query.render(&PostgresDialect)
     }
@@ -93,7 +120,7 @@ impl PostgresTable {
         let mut query = RemoteQuery::table(source, &self.name.schema, &self.name.table);
         query.limit = request.limit;
         for column in self.project(&request.projection)? {
-            query.push(Typed::column(source, column.clone()));
+            query.push(column.of(source));
         }
         for filter in &request.filters {
             let scope = TableColumns { table: self, source };
@@ -109,7 +136,7 @@ impl PostgresTable {
     }
 
     /// The columns of a projection, as the translator knows them.
-    fn project(&self, projection: &[usize]) -> Result<Vec<&RemoteColumn>> {
+    fn project(&self, projection: &[usize]) -> Result<Vec<&SourceColumn>> {
         let pick = |index: &usize| self.sources.get(*index);
         projection.iter().map(pick).collect::<Option<_>>().ok_or_else(|| {
             ConnectorError::internal(format!("a column of {projection:?} does not exist")).in_table(&self.name)
@@ -125,7 +152,7 @@ struct TableColumns<'a> {
 
 impl Scope for TableColumns<'_> {
     fn resolve(&self, column: &ColumnName) -> Option<Typed> {
-        self.table.remote_column(&column.name).map(|column| Typed::column(self.source, column))
+        self.table.source_column(&column.name).map(|column| column.of(self.source))
     }
 }
 
@@ -195,8 +222,7 @@ impl ConnectorTable for PostgresTable {
         }
         let session = self.shared.pool.get(Purpose::Metadata).await.map_err(|error| error.in_table(&self.name))?;
         let query = self.all_columns();
-        let data_type =
-            |name: &str| self.sources.iter().find(|source| source.name == name).map(|source| source.arrow_type.clone());
+        let data_type = |name: &str| self.source_column(name).map(|source| source.column.arrow_type.clone());
         let TableName { schema, table, .. } = &self.name;
         let question =
             metadata::statistics(session.client(), schema, table, &query, self.seen.counted_rows(), data_type);
@@ -209,7 +235,7 @@ impl ConnectorTable for PostgresTable {
     }
 
     fn judge(&self, conjunct: &Expr) -> Verdict {
-        judge(conjunct, &|name: &str| self.remote_column(name), &self.shared.vocabulary())
+        judge(conjunct, &TableColumns { table: self, source: SourceId::ALONE }, &self.shared.vocabulary())
     }
 
     fn fold(&self, request: &ScanRequest, operator: &Fold) -> Result<ScanRequest, Reason> {

@@ -86,6 +86,11 @@ pub trait Connector: Debug + Send + Sync {
         Ok(Narrowed::Unchanged)
     }
 
+    /// What to do so that statements can change the source, where they cannot now and something can be done: a clause.
+    fn how_to_write(&self) -> Option<&'static str> {
+        None
+    }
+
     /// How statements change the source; `None` where they cannot.
     fn writable(&self) -> Option<&dyn WritableCatalog> {
         None

@@ -2,10 +2,12 @@
 
 mod exec;
 mod keys;
+mod limits;
 mod metrics;
 mod stream;
 mod turns;
 
 pub use exec::SourceExec;
 pub use keys::{KeyFilter, Narrowed};
+pub use limits::{ScanLimit, ScanLimits};
 pub use metrics::SourceMetrics;

@@ -61,11 +61,11 @@ pub use connector::{
 };
 pub use error::{ConnectorError, Detail, ErrorClass, ErrorKind, Result};
 pub use float::{canonical_float_array, canonical_floats, has_floats, schema_has_floats};
-pub use leaf::{KeyFilter, Narrowed, SourceExec, SourceMetrics};
+pub use leaf::{KeyFilter, Narrowed, ScanLimit, ScanLimits, SourceExec, SourceMetrics};
 pub use name::TableName;
 pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};
-pub use relation::{Operand, Operator, Relation};
-pub use report::{Estimate, FilterReport, SourceReport, Unfolded, Units};
+pub use relation::{Costs, Operand, Operator, Relation};
+pub use report::{Estimate, FilterReport, FoldCost, SourceReport, Unfolded, Units};
 pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};

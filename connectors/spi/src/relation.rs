@@ -80,6 +80,54 @@ impl Operator<'_> {
     }
 }
 
+/// What a source is expected to take for the work of an operator, in microseconds of elapsed time. The planner compares it
+/// with what the engine takes, to choose who computes; only the proportions matter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Costs {
+    /// For a row that is sent to the engine.
+    pub row: f64,
+    /// For each value of such a row.
+    pub value: f64,
+    /// For each of its bytes.
+    pub byte: f64,
+    /// For a row that goes into a join with equal keys, or comes out of it.
+    pub joined_row: f64,
+    /// For a row that finds its group.
+    pub grouped_row: f64,
+    /// For each value that goes into an aggregate.
+    pub aggregated_value: f64,
+    /// For a comparison of a sort, which takes `n log2(n)` of them.
+    pub comparison: f64,
+    /// Memory of one operator, in bytes.
+    pub memory_bytes: f64,
+    /// How many times as long an operator takes that needs more.
+    pub spilling: f64,
+}
+
+impl Costs {
+    /// How many times as long an operator takes that needs so many bytes.
+    pub fn beyond_memory(&self, bytes: f64) -> f64 {
+        if bytes > self.memory_bytes { self.spilling } else { 1.0 }
+    }
+}
+
+impl Default for Costs {
+    /// A row store on a machine near by.
+    fn default() -> Self {
+        Self {
+            row: 0.1,
+            value: 0.08,
+            byte: 0.002,
+            joined_row: 0.15,
+            grouped_row: 0.15,
+            aggregated_value: 0.1,
+            comparison: 0.05,
+            memory_bytes: 8.0 * 1024.0 * 1024.0,
+            spilling: 2.0,
+        }
+    }
+}
+
 /// Rows that a source computes. A value: folding makes a new one.
 #[async_trait]
 pub trait Relation: Any + Debug + Send + Sync {
@@ -88,6 +136,11 @@ pub trait Relation: Any + Debug + Send + Sync {
     ///
     /// The source must give just the rows that the engine would; with a sort, in that order.
     fn fold(&self, operator: Operator<'_>, schema: &DFSchema, result: &DFSchema) -> Result<Arc<dyn Relation>, Reason>;
+
+    /// What the source takes for operators.
+    fn costs(&self) -> Costs {
+        Costs::default()
+    }
 
     /// Plans the scan: renders the request. May talk to the source. The columns are named and typed as `schema` says.
     async fn plan(&self, schema: &DFSchema, context: &PlanContext<'_>) -> Result<SourcePlan>;

@@ -1,5 +1,7 @@
 //! What EXPLAIN tells about one scan. The leaf of the plan carries it, so it describes the plan that runs.
 
+use std::time::Duration;
+
 use datafusion::logical_expr::Expr;
 
 use crate::{Reason, TableName, Verdict};
@@ -46,6 +48,15 @@ pub struct Estimate {
     pub bytes: Option<u64>,
 }
 
+/// What an operator and all below it are expected to take until the engine has its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoldCost {
+    /// If the source computes the operator.
+    pub source: Duration,
+    /// If the engine does, over what it fetches.
+    pub engine: Duration,
+}
+
 /// The whole report of a scan.
 #[derive(Clone, Debug)]
 pub struct SourceReport {
@@ -71,4 +82,6 @@ pub struct SourceReport {
     pub units: Vec<Units>,
     /// What the planner expects.
     pub estimate: Estimate,
+    /// What the choice to give the source the last operator was made by.
+    pub cost: Option<FoldCost>,
 }

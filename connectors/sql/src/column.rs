@@ -21,6 +21,12 @@ pub struct RemoteColumn {
     /// For an enumeration: every value that the source's type has. The source rejects any other literal with an
     /// error where the engine merely finds no row, so a literal outside of it is refused.
     pub labels: Option<Arc<[String]>>,
+    /// Whether the engine sees values beyond its range as the first or the last of the type. Only comparisons with literals
+    /// between those mean the same in the source.
+    pub clamped: bool,
+    /// Where the value is the conversion to text of one that ends in blanks that do not count: the type of a literal that
+    /// the value itself is compared with, so that an index serves. Only for equality with texts that do not end in blanks.
+    pub padded: Option<String>,
     /// How values of the column travel, in the connector's own words. What is computed without a change of type keeps
     /// it; nobody else looks at it.
     pub encoding: Option<Arc<str>>,
@@ -31,7 +37,17 @@ pub struct RemoteColumn {
 impl RemoteColumn {
     /// A column whose literals are written in the dialect's own type for the Arrow type.
     pub fn new(name: impl Into<String>, domain: Domain, arrow_type: DataType) -> Self {
-        Self { name: name.into(), domain, arrow_type, cast: None, labels: None, encoding: None, source_type: None }
+        Self {
+            name: name.into(),
+            domain,
+            arrow_type,
+            cast: None,
+            labels: None,
+            clamped: false,
+            padded: None,
+            encoding: None,
+            source_type: None,
+        }
     }
 
     /// Sets the type of literals; see [`RemoteColumn::cast`].

@@ -41,6 +41,6 @@ pub use fold::{JoinOn, JoinSide};
 pub use literal::{RemoteLiteral, RemoteValue};
 pub use lower::limits;
 pub use lower::{Predicate, judge, lower, lower_aggregate, lower_value};
-pub use postgres::PostgresDialect;
+pub use postgres::{PostgresDialect, inet_text};
 pub use query::{From, JoinKind, Output, RemoteQuery, SortKey};
 pub use typed::{Scope, Typed, Vocabulary};

@@ -3,6 +3,7 @@
 //! Sources of the rules: PostgreSQL's documentation, chapters "Lexical Structure" and "Data Types"; the ranges of
 //! dates and times are those of `datatype/timestamp.h`.
 
+mod inet;
 mod literal;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,8 @@ use portolan_connector::Reason;
 
 use crate::calendar::{Day, MICROS_PER_DAY, time_text};
 use crate::{DatePart, Dialect, RemoteColumn, RemoteFunction, RemoteLiteral, RemoteValue};
+
+pub use inet::inet_text;
 
 /// The engine's calendar ends before this day; the parts of a later one are NULL to it.
 const CALENDAR_END: &str = "'262143-01-01'";

@@ -8,13 +8,14 @@ use std::sync::atomic::{self, AtomicU64};
 
 use datafusion::common::{DFSchemaRef, Result};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
-use portolan_connector::{FilterReport, Relation, TableName, Unfolded};
+use portolan_connector::{FilterReport, FoldCost, Relation, TableName, Unfolded};
 
 use super::Source;
+use crate::planner::estimate::Estimated;
 
 /// What a source computes, with what EXPLAIN tells about it.
 #[derive(Clone, Debug)]
-pub(super) struct FoldedScan {
+pub(in crate::planner) struct FoldedScan {
     /// Two scans are never the same: each has relations of its own.
     id: u64,
     pub(super) relation: Arc<dyn Relation>,
@@ -24,6 +25,9 @@ pub(super) struct FoldedScan {
     pub(super) filters: Vec<FilterReport>,
     pub(super) folded: Vec<&'static str>,
     pub(super) unfolded: Vec<Unfolded>,
+    /// What is expected of its rows, where the choice was by cost.
+    pub(in crate::planner) rows: Option<Estimated>,
+    pub(super) cost: Option<FoldCost>,
 }
 
 impl FoldedScan {
@@ -39,6 +43,8 @@ impl FoldedScan {
             filters: source.filters.clone(),
             folded: source.folded.clone(),
             unfolded: unfolded.into_iter().collect(),
+            rows: source.expected.as_ref().map(|expected| expected.rows.clone()),
+            cost: source.expected.as_ref().and_then(|expected| expected.cost()),
         };
         LogicalPlan::Extension(Extension { node: Arc::new(node) })
     }

@@ -40,6 +40,12 @@ impl ExtensionPlanner for FoldedScanPlanner {
     }
 }
 
+/// An estimate as a number of things.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, not negative")]
+fn whole(estimate: f64) -> u64 {
+    estimate.round() as u64
+}
+
 async fn leaf(scan: &FoldedScan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
     let table = scan.tables.first().ok_or_else(|| ConnectorError::internal("a scan of no table"))?;
     let scope = QueryScope::of(session.config())?;
@@ -50,11 +56,17 @@ async fn leaf(scan: &FoldedScan, session: &dyn Session) -> Result<Arc<dyn Execut
     let inexact = |value: Option<u64>| {
         value.and_then(|value| usize::try_from(value).ok()).map_or(Precision::Absent, Precision::Inexact)
     };
-    let statistics = Statistics {
-        num_rows: inexact(plan.estimate.rows),
+    let expected = scan.rows.as_ref();
+    let rows = plan.estimate.rows.or_else(|| expected.map(|expected| whole(expected.rows)));
+    let mut statistics = Statistics {
+        num_rows: inexact(rows),
         total_byte_size: inexact(plan.estimate.bytes),
         ..Statistics::new_unknown(&plan.schema)
     };
+    let values = expected.into_iter().flat_map(|expected| &expected.columns);
+    for (column, values) in statistics.column_statistics.iter_mut().zip(values) {
+        column.distinct_count = inexact(values.distinct.map(whole));
+    }
     let report = SourceReport {
         connector: connector.kind(),
         tables: scan.tables.clone(),
@@ -67,6 +79,7 @@ async fn leaf(scan: &FoldedScan, session: &dyn Session) -> Result<Arc<dyn Execut
         snapshot: snapshot.describe(),
         units: plan.units.clone(),
         estimate: plan.estimate,
+        cost: scan.cost,
     };
     let partitions = session.config().target_partitions();
     Ok(Arc::new(SourceExec::new(table.catalog.clone(), plan, report, statistics, partitions, true)))

@@ -130,7 +130,8 @@ impl Session {
         let planner = self.planner_of(&run, request);
         let scope = Arc::clone(&planner.scope);
         let context = self.write_context(&run, request);
-        let Planned { plan, place, goal } = run.plan(planning(planner)).await?;
+        let Planned { mut plan, place, goal } = run.plan(planning(planner)).await?;
+        plan.physical = self.guarded(plan.physical)?;
         run.query().follow(Arc::clone(&plan.physical));
         let id = run.query().id().to_owned();
         let rows = run.write(Box::pin(write_rows(plan, scope, place, goal, context))).await?;

@@ -22,18 +22,24 @@ impl Place {
     fn of(catalog: &Catalog) -> Result<Self> {
         let connector = Arc::clone(catalog.connector()?);
         if connector.writable().is_none() {
-            return Err(read_only(&catalog.name, connector.kind()));
+            return Err(read_only(&catalog.name, connector.as_ref()));
         }
         Ok(Self { catalog: catalog.name.clone(), connector })
     }
 
     pub(super) fn writable(&self) -> Result<&dyn WritableCatalog> {
-        self.connector.writable().ok_or_else(|| read_only(&self.catalog, self.connector.kind()))
+        self.connector.writable().ok_or_else(|| read_only(&self.catalog, self.connector.as_ref()))
     }
 }
 
-fn read_only(catalog: &str, kind: &str) -> Error {
-    Error::unsupported(format!("catalog {catalog} is read only: its connector {kind} writes nothing"))
+fn read_only(catalog: &str, connector: &dyn Connector) -> Error {
+    match connector.how_to_write() {
+        Some(hint) => Error::unsupported(format!("catalog {catalog} is read only")).hint(hint),
+        None => {
+            let kind = connector.kind();
+            Error::unsupported(format!("catalog {catalog} is read only: its connector {kind} writes nothing"))
+        }
+    }
 }
 
 /// The catalog and the name of a schema that may not be there yet.

@@ -34,7 +34,8 @@ impl Random {
 
     /// A whole query. Where it has a limit, its order leaves no choice.
     pub(super) fn query(&mut self) -> String {
-        match self.below(10) {
+        match self.below(12) {
+            10 | 11 => self.star(),
             0 => self.top(),
             1 if self.one_in(2) => format!(
                 "SELECT r, count(*), sum(p) FROM ({} UNION ALL {}) AS q WHERE r <> 'b' GROUP BY r",
@@ -167,6 +168,52 @@ impl Random {
             from = format!("{from} WHERE {}", conditions.join(" AND "));
         }
         from
+    }
+
+    /// Several tables joined in an order that is not the best one.
+    fn star(&mut self) -> String {
+        let count = 3 + self.below(3);
+        let mut tables = vec![format!("{} AS x0", self.pick(&["a", "b"]))];
+        let mut conditions = vec![self.condition("x0", 0)];
+        for at in 1..count {
+            let from = self.below(at);
+            let on = match self.below(6) {
+                0 => format!("x{at}.id = x{from}.id AND x{at}.n = x{from}.n"),
+                1 => format!("x{at}.id = x{from}.id + 1"),
+                2 => format!("x{at}.id = x{from}.i2 AND x{at}.i4 <> x0.i8"),
+                3 => format!("x{at}.id = x{from}.i8"),
+                _ => format!("x{at}.id = x{from}.id"),
+            };
+            let table = match self.below(7) {
+                0 => {
+                    "(SELECT id, max(i4) AS i4, max(i2) AS i2, max(i8) AS i8, sum(n) AS n, min(t) AS t FROM a GROUP BY id)"
+                }
+                1 => "nothing",
+                2 | 3 => "b",
+                _ => "a",
+            };
+            match self.below(5) {
+                0 => tables.push(format!("LEFT JOIN {table} AS x{at} ON {on}")),
+                1 => tables.push(format!("JOIN {table} AS x{at} ON {on}")),
+                _ => {
+                    tables.push(format!("CROSS JOIN {table} AS x{at}"));
+                    conditions.push(on);
+                }
+            }
+        }
+        if self.one_in(2) {
+            let of = self.below(count);
+            let (not, z) =
+                (self.pick(&["", "NOT "]).to_owned(), self.pick(&["z.i4 = x.i4", "z.id = x.id", "z.id = x.i8"]));
+            let on = z.replace("x.", &format!("x{of}."));
+            conditions.push(format!("{not}EXISTS (SELECT 1 FROM b AS z WHERE {on} AND z.id > 10)"));
+        }
+        let (one, other) = (self.below(count), self.below(count));
+        let columns = match self.one_in(2) {
+            true => format!("count(*) AS c, sum(x{one}.i4) AS s, min(x{other}.t) AS m"),
+            false => format!("x{one}.i4 AS c, x0.n AS s, x{other}.t AS m"),
+        };
+        format!("SELECT {columns} FROM {} WHERE {}", tables.join(" "), conditions.join(" AND "))
     }
 
     fn integer(&mut self, table: &str) -> String {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array};
+use datafusion::common::ScalarValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::support::{Engine, Lake, dates, floats, integers, leaf_of, longs, metric, texts};
@@ -166,4 +167,31 @@ async fn nulls_are_not_lost() {
     assert_eq!(engine.value("t", "SELECT count(*) FROM t WHERE a NOT IN (1, 5)").await, "1");
     assert_eq!(engine.value("t", "SELECT count(*) FROM t").await, "6");
     assert_eq!(engine.value("t", "SELECT count(a) FROM t").await, "3");
+}
+
+#[tokio::test]
+async fn the_planner_knows_sizes_and_ranges_without_listing_more() {
+    let connector = sorted().connector("").unwrap();
+    let known = connector.table("s", "t").await.unwrap().unwrap().statistics().await.unwrap().unwrap();
+    assert_eq!(known.rows, Some(1000));
+    let of = |name: &str| known.columns.get(name);
+    assert_eq!(of("n").unwrap().distinct, Some(1000));
+    assert_eq!(of("n").unwrap().max, Some(ScalarValue::Int64(Some(999))));
+    // Every second number is missing, which the range does not tell; there are no more values than rows.
+    assert_eq!(of("gap").unwrap().distinct, Some(1000));
+    assert_eq!(of("half").unwrap().distinct, Some(500));
+    assert_eq!(of("d").unwrap().min, Some(ScalarValue::Date32(Some(0))));
+    assert!(of("s").is_none() && of("f").is_none());
+
+    // Three values of `a` with two of `b` each, a row in each file; only some of the directories are listed.
+    let lake = Lake::new();
+    for (a, b) in [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2)] {
+        lake.write(&format!("s/t/a={a}/b={b}/f"), vec![("n", longs([7]))]);
+    }
+    let connector = lake.connector("").unwrap();
+    let known = connector.table("s", "t").await.unwrap().unwrap().statistics().await.unwrap().unwrap();
+    assert_eq!(known.rows, Some(6));
+    assert_eq!(known.columns["a"].distinct, Some(3));
+    assert_eq!(known.columns["b"].distinct, Some(2));
+    assert_eq!(known.columns["n"].distinct, Some(1));
 }

@@ -246,6 +246,7 @@ impl TableProvider for Table {
             filters: Vec::new(),
             folded: Vec::new(),
             unfolded: Vec::new(),
+            cost: None,
             request: plan.request.clone(),
             columns: Vec::new(),
             columns_total: 0,

@@ -13,9 +13,10 @@ use arrow::datatypes::{
 use super::decimal::{Decimals128, Decimals256};
 use super::fixed::{self, Booleans};
 use super::list::Lists;
+use super::map::Maps;
 use super::nulls::Nulls;
-use super::numeric;
 use super::text::{self, Texts};
+use super::{inet, numeric};
 use crate::types::Wire;
 
 /// Why a value cannot be decoded. As small as a pointer: every decoded value is returned in the place of one.
@@ -115,6 +116,12 @@ pub(super) enum Column {
     Uuid(Texts),
     NumericText(Texts),
     Bytea(Texts),
+    Oid(Fixed<Int64Type>),
+    ClampedDate(Fixed<arrow::datatypes::Date32Type>),
+    ClampedTime(Fixed<arrow::datatypes::Time64MicrosecondType>),
+    ClampedTimestamp(Fixed<arrow::datatypes::TimestampMicrosecondType>),
+    Inet(Texts),
+    Hstore(Box<Maps>),
     List(Box<Lists>),
 }
 
@@ -142,6 +149,16 @@ impl Column {
             Wire::Uuid => Self::Uuid(Texts::utf8()),
             Wire::NumericText => Self::NumericText(Texts::utf8()),
             Wire::Bytea => Self::Bytea(Texts::binary()),
+            Wire::Oid => Self::Oid(Fixed::new(wire)),
+            Wire::Clamped(of) => match of.as_ref() {
+                Wire::Date => Self::ClampedDate(Fixed::new(wire)),
+                Wire::Time => Self::ClampedTime(Fixed::new(wire)),
+                Wire::Timestamp | Wire::Timestamptz => Self::ClampedTimestamp(Fixed::new(wire)),
+                // Nothing else has values out of range.
+                other => Self::new(other),
+            },
+            Wire::Inet => Self::Inet(Texts::utf8()),
+            Wire::Hstore => Self::Hstore(Box::new(Maps::new())),
             Wire::List(element) => Self::List(Box::new(Lists::new(element))),
         }
     }
@@ -179,6 +196,12 @@ impl Column {
             Self::Uuid(column) => column.push(&text::uuid(value)?)?,
             Self::NumericText(column) => column.push(numeric::text(value)?.as_bytes())?,
             Self::Bytea(column) => column.push(value)?,
+            Self::Oid(column) => column.push(fixed::oid(value)?),
+            Self::ClampedDate(column) => column.push(fixed::clamped_date(value)?),
+            Self::ClampedTime(column) => column.push(fixed::clamped_time(value)?),
+            Self::ClampedTimestamp(column) => column.push(fixed::clamped_timestamp(value)?),
+            Self::Inet(column) => column.push(inet::text(value)?.as_bytes())?,
+            Self::Hstore(column) => column.push(value)?,
             Self::List(column) => column.push(value)?,
             Self::Int4(_)
             | Self::Int8(_)
@@ -198,21 +221,23 @@ impl Column {
             Self::Bool(column) => column.push_null(),
             Self::Int2(column) => column.push_null(),
             Self::Int4(column) => column.push_null(),
-            Self::Int8(column) => column.push_null(),
+            Self::Int8(column) | Self::Oid(column) => column.push_null(),
             Self::Float4(column) => column.push_null(),
             Self::Float8(column) | Self::NumericDouble(column) => column.push_null(),
             Self::Decimal128(column, _) => column.push_null(),
             Self::Decimal256(column, _) => column.push_null(),
-            Self::Date(column) => column.push_null(),
-            Self::Time(column) => column.push_null(),
-            Self::Timestamp(column) => column.push_null(),
+            Self::Date(column) | Self::ClampedDate(column) => column.push_null(),
+            Self::Time(column) | Self::ClampedTime(column) => column.push_null(),
+            Self::Timestamp(column) | Self::ClampedTimestamp(column) => column.push_null(),
             Self::Interval(column) => column.push_null(),
             Self::Text(column)
             | Self::PaddedText(column)
             | Self::Jsonb(column)
             | Self::Uuid(column)
             | Self::NumericText(column)
+            | Self::Inet(column)
             | Self::Bytea(column) => column.push_null(),
+            Self::Hstore(column) => column.push_null(),
             Self::List(column) => column.push_null(),
         }
     }
@@ -223,21 +248,23 @@ impl Column {
             Self::Bool(column) => Ok(column.finish()),
             Self::Int2(column) => column.finish(),
             Self::Int4(column) => column.finish(),
-            Self::Int8(column) => column.finish(),
+            Self::Int8(column) | Self::Oid(column) => column.finish(),
             Self::Float4(column) => column.finish(),
             Self::Float8(column) | Self::NumericDouble(column) => column.finish(),
             Self::Decimal128(column, _) => column.finish(),
             Self::Decimal256(column, _) => column.finish(),
-            Self::Date(column) => column.finish(),
-            Self::Time(column) => column.finish(),
-            Self::Timestamp(column) => column.finish(),
+            Self::Date(column) | Self::ClampedDate(column) => column.finish(),
+            Self::Time(column) | Self::ClampedTime(column) => column.finish(),
+            Self::Timestamp(column) | Self::ClampedTimestamp(column) => column.finish(),
             Self::Interval(column) => column.finish(),
             Self::Text(column)
             | Self::PaddedText(column)
             | Self::Jsonb(column)
             | Self::Uuid(column)
             | Self::NumericText(column)
+            | Self::Inet(column)
             | Self::Bytea(column) => column.finish(),
+            Self::Hstore(column) => column.finish(),
             Self::List(column) => column.finish(),
         }
     }

@@ -403,4 +403,36 @@ mod tests {
             "{error}"
         );
     }
+
+    #[test]
+    fn a_declared_number_of_dimensions_is_read() {
+        let wire = Wire::List(Box::new(Wire::List(Box::new(Wire::Int4))));
+        let schema = Arc::new(Schema::new(vec![Field::new("l", wire.data_type(), true)]));
+        let decode = |value: &[u8]| {
+            let mut decoder = CopyDecoder::new(Arc::clone(&schema), [&wire], NO_LIMITS);
+            let mut stream = SIGNATURE.to_vec();
+            stream.extend([0; 8]);
+            stream.extend(1_i16.to_be_bytes());
+            field(&mut stream, Some(value));
+            decoder.feed(&stream)?;
+            decoder.take().map(Option::unwrap)
+        };
+        let numbers = |numbers: &[i32]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<u8>>();
+        // {{1,2},{NULL,4},{5,6}}
+        let mut value = numbers(&[2, 1, 23, 3, 1, 2, 1, 4, 1, 4, 2, -1]);
+        value.extend(numbers(&[4, 4, 4, 5, 4, 6]));
+        let batch = decode(&value).unwrap();
+        let outer = batch.column(0).as_list::<i32>().value(0);
+        let inner: Vec<Vec<Option<i32>>> = outer
+            .as_list::<i32>()
+            .iter()
+            .map(|list| list.unwrap().as_primitive::<Int32Type>().iter().collect())
+            .collect();
+        assert_eq!(inner, [vec![Some(1), Some(2)], vec![None, Some(4)], vec![Some(5), Some(6)]]);
+        assert_eq!(decode(&numbers(&[0, 0, 23])).unwrap().column(0).as_list::<i32>().value_length(0), 0);
+        let flat = decode(&numbers(&[1, 0, 23, 1, 1, 4, 7])).unwrap_err().to_string();
+        assert!(flat.contains("1 dimensions, where the column declares 2"), "{flat}");
+        // More elements than there are bytes.
+        assert!(decode(&numbers(&[2, 0, 23, i32::MAX, 1, i32::MAX, 1])).is_err());
+    }
 }

@@ -69,6 +69,11 @@ pub(super) fn int8(value: &[u8]) -> Result<i64, ValueError> {
     bytes(value, "bigint").map(i64::from_be_bytes)
 }
 
+#[inline]
+pub(super) fn oid(value: &[u8]) -> Result<i64, ValueError> {
+    bytes(value, "oid").map(|bytes| i64::from(u32::from_be_bytes(bytes)))
+}
+
 /// The engine holds one NaN and one zero (`portolan_connector::canonical_floats`), PostgreSQL's bits may be any.
 #[inline]
 pub(super) fn float4(value: &[u8]) -> Result<f32, ValueError> {
@@ -99,7 +104,7 @@ pub(super) fn time(value: &[u8]) -> Result<i64, ValueError> {
     match micros {
         0..DAY_MICROS => Ok(micros),
         DAY_MICROS => Err(ValueError::new("the time 24:00:00, which the engine's times do not have")
-            .hint("leave the column out, or read it as text through a view")),
+            .hint("set temporal_out_of_range = \"clamp\" in the catalog to read it as 23:59:59.999999, or leave the column out")),
         other => Err(ValueError::new(format!("a time {other} microseconds after midnight"))),
     }
 }
@@ -110,16 +115,38 @@ pub(super) fn timestamp(value: &[u8]) -> Result<i64, ValueError> {
     match micros {
         i64::MAX => Err(infinite("infinity", "timestamp")),
         i64::MIN => Err(infinite("-infinity", "timestamp")),
-        micros => micros
-            .checked_add(EPOCH_MICROS)
-            .ok_or_else(|| ValueError::new("a timestamp after 294247-01-10 04:00:54.775807, the engine's last one")),
+        micros => micros.checked_add(EPOCH_MICROS).ok_or_else(|| {
+            ValueError::new("a timestamp after 294247-01-10 04:00:54.775807, the engine's last one").hint(
+                "set temporal_out_of_range = \"clamp\" in the catalog to read it as that one, or leave the column out",
+            )
+        }),
     }
+}
+
+/// What is beyond the engine's last day, or before its first, becomes that day.
+pub(super) fn clamped_date(value: &[u8]) -> Result<i32, ValueError> {
+    let days = i32::from_be_bytes(bytes(value, "date")?);
+    Ok(if days == i32::MIN { i32::MIN } else { days.saturating_add(EPOCH_DAYS) })
+}
+
+/// As [`clamped_date`].
+pub(super) fn clamped_time(value: &[u8]) -> Result<i64, ValueError> {
+    match i64::from_be_bytes(bytes(value, "time")?) {
+        DAY_MICROS => Ok(DAY_MICROS - 1),
+        _ => time(value),
+    }
+}
+
+/// As [`clamped_date`].
+pub(super) fn clamped_timestamp(value: &[u8]) -> Result<i64, ValueError> {
+    let micros = i64::from_be_bytes(bytes(value, "timestamp")?);
+    Ok(if micros == i64::MIN { i64::MIN } else { micros.saturating_add(EPOCH_MICROS) })
 }
 
 #[cold]
 fn infinite(word: &str, type_name: &str) -> ValueError {
     ValueError::new(format!("the {type_name} '{word}', which the engine's {type_name}s do not have"))
-        .hint(format!("filter it out with IS NOT NULL on a view's NULLIF(column, '{word}'), or leave the column out"))
+        .hint("set temporal_out_of_range = \"clamp\" in the catalog to read it as the last or the first one, or leave the column out")
 }
 
 #[inline]
@@ -158,6 +185,20 @@ mod tests {
         // PostgreSQL's last timestamp, 294276-12-31 23:59:59.999999.
         assert!(timestamp(&9_223_371_331_199_999_999_i64.to_be_bytes()).unwrap_err().to_string().contains("294247"));
         assert_eq!(timestamp(&(i64::MAX - EPOCH_MICROS).to_be_bytes()), Ok(i64::MAX));
+    }
+
+    #[test]
+    fn what_is_out_of_range_can_be_clamped() {
+        assert_eq!(clamped_date(&i32::MAX.to_be_bytes()), Ok(i32::MAX));
+        assert_eq!(clamped_date(&i32::MIN.to_be_bytes()), Ok(i32::MIN));
+        assert_eq!(clamped_date(&0_i32.to_be_bytes()), Ok(10_957));
+        assert_eq!(clamped_time(&DAY_MICROS.to_be_bytes()), Ok(DAY_MICROS - 1));
+        assert_eq!(clamped_time(&7_i64.to_be_bytes()), Ok(7));
+        for beyond in [i64::MAX, 9_223_371_331_199_999_999] {
+            assert_eq!(clamped_timestamp(&beyond.to_be_bytes()), Ok(i64::MAX));
+        }
+        assert_eq!(clamped_timestamp(&i64::MIN.to_be_bytes()), Ok(i64::MIN));
+        assert_eq!(clamped_timestamp(&0_i64.to_be_bytes()), Ok(946_684_800_000_000));
     }
 
     #[test]

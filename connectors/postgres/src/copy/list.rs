@@ -1,4 +1,4 @@
-//! Arrays of one dimension.
+//! Arrays, of as many dimensions as their column declares.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use super::nulls::Nulls;
 use super::text::end;
 use crate::types::Wire;
 
-/// Lists of elements. PostgreSQL's lower bounds have no counterpart in the engine and are lost.
+/// The lists of one dimension; for all but the last, of lists. PostgreSQL's lower bounds have no counterpart in the engine
+/// and are lost.
 #[derive(Debug)]
 pub(super) struct Lists {
     offsets: Vec<i32>,
@@ -35,36 +36,73 @@ impl Lists {
 
     pub(super) fn push(&mut self, value: &[u8]) -> Result<(), ValueError> {
         let short = || ValueError::new("an array that ends too early");
-        let (dimensions, rest) = split_i32(value).ok_or_else(short)?;
+        let (count, rest) = split_i32(value).ok_or_else(short)?;
         // Whether there are NULLs, and the element's type: the elements themselves say the one, the catalog the other.
-        let (_, rest) = rest.split_first_chunk::<8>().ok_or_else(short)?;
-        let rest = match dimensions {
-            0 => rest,
-            1 => {
-                let (length, rest) = split_i32(rest).ok_or_else(short)?;
-                let (_lower_bound, mut rest) = split_i32(rest).ok_or_else(short)?;
-                for _ in 0..length {
-                    let (element, after) = split_value(rest)?.ok_or_else(short)?;
-                    match element {
-                        Some(element) => self.elements.push(element)?,
-                        None => self.elements.push_null(),
-                    }
-                    self.count += 1;
-                    rest = after;
-                }
-                rest
-            }
-            more => {
-                return Err(ValueError::new(format!("an array of {more} dimensions"))
-                    .hint("only arrays of one dimension can be read; unnest it in a view, or leave the column out"));
-            }
-        };
+        let (_, mut rest) = rest.split_first_chunk::<8>().ok_or_else(short)?;
+        let mut lengths = Vec::new();
+        for _ in 0..count {
+            let (length, after) = split_i32(rest).ok_or_else(short)?;
+            let (_lower_bound, after) = split_i32(after).ok_or_else(short)?;
+            lengths.push(usize::try_from(length).map_err(|_| short())?);
+            rest = after;
+        }
+        // An empty array has no dimensions, whatever is declared.
+        if lengths.is_empty() {
+            lengths.push(0);
+        } else if lengths.len() != self.depth() {
+            return Err(self.wrong_depth(lengths.len()));
+        }
+        // Every element takes the room of a length at least.
+        let elements = lengths.iter().try_fold(1_usize, |product, length| product.checked_mul(*length));
+        if elements.is_none_or(|elements| elements > rest.len() / size_of::<i32>()) {
+            return Err(short());
+        }
+        let rest = self.fill(&lengths, rest)?;
         if !rest.is_empty() {
             return Err(ValueError::new("an array that ends too late"));
         }
+        Ok(())
+    }
+
+    /// Takes the elements of one list, and of all in it; returns what follows them.
+    fn fill<'a>(&mut self, lengths: &[usize], mut rest: &'a [u8]) -> Result<&'a [u8], ValueError> {
+        let short = || ValueError::new("an array that ends too early");
+        let (length, inner) = lengths.split_first().ok_or_else(short)?;
+        for _ in 0..*length {
+            rest = match (&mut self.elements, inner.is_empty()) {
+                (Column::List(lists), false) => lists.fill(inner, rest)?,
+                (elements, _) => {
+                    let (element, after) = split_value(rest)?.ok_or_else(short)?;
+                    match element {
+                        Some(element) => elements.push(element)?,
+                        None => elements.push_null(),
+                    }
+                    after
+                }
+            };
+        }
+        self.count += length;
         self.offsets.push(end(self.count)?);
         self.nulls.value();
-        Ok(())
+        Ok(rest)
+    }
+
+    /// How many dimensions the column declares.
+    fn depth(&self) -> usize {
+        match &self.elements {
+            Column::List(lists) => 1 + lists.depth(),
+            _ => 1,
+        }
+    }
+
+    #[cold]
+    fn wrong_depth(&self, dimensions: usize) -> ValueError {
+        let declared = match self.depth() {
+            1 => "one".to_owned(),
+            depth => depth.to_string(),
+        };
+        ValueError::new(format!("an array of {dimensions} dimensions, where the column declares {declared}"))
+            .hint("declare the column with as many [] as its values have dimensions, or leave the column out")
     }
 
     pub(super) fn push_null(&mut self) {

@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Error, Row};
 use crate::types::{PostgresType, TypeKind};
 
 /// One row for each column, and one with NULLs for a table without any. `base` follows a domain down to the type that
-/// it stands for, taking along the modifier that the domain declares; `elem` does the same for an array's element.
+/// it stands for, taking along the modifier and the dimensions that the domain declares; `elem` does the same for an array's element.
 const DESCRIBE: &str = "\
 SELECT c.relkind::text, d.description AS comment,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS view,
@@ -14,6 +14,7 @@ SELECT c.relkind::text, d.description AS comment,
        ad.description AS column_comment, coalesce(co.collisdeterministic, true) AS deterministic,
        bn.nspname::text AS base_schema, bt.typname::text AS base_name, base.typmod AS base_typmod,
        bt.typtype::text AS base_kind, bt.typcategory = 'A' AND bt.typelem <> 0 AND bt.typlen = -1 AS is_array,
+       base.dimensions AS dimensions,
        en.nspname::text AS elem_schema, et.typname::text AS elem_name, elem.typmod AS elem_typmod,
        et.typtype::text AS elem_kind, et.typcategory = 'A' AND et.typelem <> 0 AND et.typlen = -1 AS elem_is_array,
        (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
@@ -25,12 +26,12 @@ LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND N
 LEFT JOIN pg_catalog.pg_description ad ON ad.objoid = c.oid AND ad.classoid = 'pg_catalog.pg_class'::regclass AND ad.objsubid = a.attnum
 LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
 LEFT JOIN LATERAL (
-    WITH RECURSIVE chain(depth, oid, typmod) AS (
-        SELECT 0, a.atttypid, a.atttypmod
+    WITH RECURSIVE chain(depth, oid, typmod, dimensions) AS (
+        SELECT 0, a.atttypid, a.atttypmod, a.attndims::int4
         UNION ALL
-        SELECT chain.depth + 1, t.typbasetype, t.typtypmod
+        SELECT chain.depth + 1, t.typbasetype, t.typtypmod, greatest(chain.dimensions, t.typndims)
         FROM chain JOIN pg_catalog.pg_type t ON t.oid = chain.oid WHERE t.typtype = 'd')
-    SELECT chain.oid, chain.typmod FROM chain ORDER BY chain.depth DESC LIMIT 1) base ON true
+    SELECT chain.oid, chain.typmod, chain.dimensions FROM chain ORDER BY chain.depth DESC LIMIT 1) base ON true
 LEFT JOIN pg_catalog.pg_type bt ON bt.oid = base.oid
 LEFT JOIN pg_catalog.pg_namespace bn ON bn.oid = bt.typnamespace
 LEFT JOIN LATERAL (
@@ -80,7 +81,7 @@ pub(crate) struct Attribute {
 }
 
 /// Asks for a table by its exact name; `None` when there is none.
-pub(super) async fn describe(client: &Client, schema: &str, table: &str) -> Result<Option<Relation>, Error> {
+pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Result<Option<Relation>, Error> {
     let rows = client.query_typed(DESCRIBE, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let kind: String = first.try_get("relkind")?;
@@ -111,7 +112,9 @@ fn attribute(row: &Row, name: String) -> Result<Attribute, Error> {
     let element = is_array.then(|| type_at(row, "elem", &labels)).transpose()?;
     let mut postgres_type = type_at(row, "base", &labels)?;
     if let Some(element) = element {
-        postgres_type.kind = TypeKind::Array(Box::new(element));
+        // A view's column, and one of CREATE TABLE AS, declares none.
+        let dimensions: i32 = row.try_get("dimensions")?;
+        postgres_type.kind = TypeKind::Array(Box::new(element), usize::try_from(dimensions).unwrap_or_default().max(1));
     }
     Ok(Attribute {
         name,
@@ -132,13 +135,11 @@ fn type_at(row: &Row, prefix: &str, labels: &[String]) -> Result<PostgresType, E
         name: row.try_get(column("name").as_str())?,
         typmod: row.try_get(column("typmod").as_str())?,
         kind: match kind.as_str() {
-            "b" if nested => TypeKind::Other("an array"),
+            "b" if nested => TypeKind::Composed,
             "b" => TypeKind::Base,
             "e" => TypeKind::Enum(labels.to_vec()),
-            "c" => TypeKind::Other("a composite type"),
-            "r" => TypeKind::Other("a range"),
-            "m" => TypeKind::Other("a multirange"),
-            _ => TypeKind::Other("a pseudo-type"),
+            "c" | "r" | "m" => TypeKind::Composed,
+            _ => TypeKind::Pseudo,
         },
     })
 }

@@ -40,10 +40,10 @@ pub(crate) fn parse_backend(kind: u8, content: &[u8]) -> Result<Backend<'static>
         b'c' => Backend::CopyDone,
         b'E' => Backend::Error(ServerError::parse(content)),
         b'Z' => Backend::Ready { idle: content == b"I" },
-        // CopyOutResponse, NoticeResponse, ParameterStatus, NotificationResponse, RowDescription,
+        // CopyInResponse, CopyOutResponse, NoticeResponse, ParameterStatus, NotificationResponse, RowDescription,
         // EmptyQueryResponse
         b'C' => Backend::Completed(last_number(content)),
-        b'H' | b'N' | b'S' | b'A' | b'T' | b'I' => Backend::Other,
+        b'G' | b'H' | b'N' | b'S' | b'A' | b'T' | b'I' => Backend::Other,
         b'D' => Backend::Row(first_column(content)),
         other => return Err(format!("a message of kind {:?}", char::from(other))),
     })
@@ -88,6 +88,8 @@ pub(crate) struct ServerError {
     pub(crate) detail: Option<String>,
     /// The server's own suggestion.
     pub(crate) hint: Option<String>,
+    /// Where it happened: of `COPY`, the row and the column.
+    pub(crate) place: Option<String>,
 }
 
 impl ServerError {
@@ -102,6 +104,7 @@ impl ServerError {
                 b'M' => error.message = text,
                 b'D' => error.detail = Some(text),
                 b'H' => error.hint = Some(text),
+                b'W' => error.place = Some(text),
                 _ => {}
             }
         }

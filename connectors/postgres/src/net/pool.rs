@@ -16,13 +16,16 @@ use crate::error;
 const METADATA_SESSIONS: usize = 4;
 
 /// What a session is needed for. Each purpose has its own limit: a query that holds a snapshot waits for sessions to
-/// read rows, so those that read rows must never wait for those that hold snapshots.
+/// write and to read rows, and one that writes for sessions to read the rows that it writes. So those that read rows never
+/// wait for those that write, and neither for those that hold snapshots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     /// Reading rows.
     Scan,
     /// Holding a query's snapshot.
     Snapshot,
+    /// Writing, from its first row to its commit.
+    Write,
     /// A short question.
     Metadata,
 }
@@ -48,6 +51,7 @@ pub(crate) struct Pool {
     idle: Idle,
     scans: Arc<Semaphore>,
     snapshots: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
     metadata: Arc<Semaphore>,
 }
 
@@ -55,9 +59,10 @@ impl Pool {
     /// Opens nothing yet.
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let limit = |count| Arc::new(Semaphore::new(count));
-        let (scans, snapshots) = (limit(config.connections_max), limit(config.connections_max));
+        let [scans, snapshots, writes] = [config.connections_max; 3].map(limit);
         let (target, host) = (OnceCell::new(), AtomicUsize::new(0));
-        Self { config, target, host, idle: Arc::default(), scans, snapshots, metadata: limit(METADATA_SESSIONS) }
+        let metadata = limit(METADATA_SESSIONS);
+        Self { config, target, host, idle: Arc::default(), scans, snapshots, writes, metadata }
     }
 
     /// A session, as soon as there may be one for the purpose.
@@ -75,6 +80,7 @@ impl Pool {
         let limit = match purpose {
             Purpose::Scan => &self.scans,
             Purpose::Snapshot => &self.snapshots,
+            Purpose::Write => &self.writes,
             Purpose::Metadata => &self.metadata,
         };
         let Ok(permit) = tokio::time::timeout(patience, Arc::clone(limit).acquire_owned()).await else {
@@ -144,6 +150,7 @@ impl Pool {
         let (count, what) = match purpose {
             Purpose::Scan => (self.config.connections_max, "for reading rows"),
             Purpose::Snapshot => (self.config.connections_max, "for queries"),
+            Purpose::Write => (self.config.connections_max, "for writing"),
             Purpose::Metadata => (METADATA_SESSIONS, "for the system catalogs"),
         };
         ConnectorError::resource_exhausted(format!(

@@ -10,7 +10,7 @@ use tokio_postgres::{CancelToken, Client, NoTls, SimpleQueryMessage};
 
 use super::shared::{Lend, SharedStream};
 use super::tls::{SharedTls, Tls};
-use super::{RawWire, ServerError};
+use super::{CopyInWire, RawWire, ServerError};
 use crate::config::{Host, Target, Wanted};
 
 /// Whether the server is a standby, and whether it lets nobody write by default.
@@ -178,6 +178,11 @@ impl Session {
         RawWire::borrow(Arc::clone(&self.wire))
     }
 
+    /// Borrows the wire to send rows. As [`Session::borrow_wire`].
+    pub(crate) fn borrow_wire_in(&self) -> CopyInWire {
+        CopyInWire::borrow(Arc::clone(&self.wire))
+    }
+
     /// What stops this session's statement.
     pub(crate) fn canceller(&self) -> Canceller {
         self.canceller.clone()
@@ -251,5 +256,6 @@ pub(crate) fn server_error(error: &tokio_postgres::Error) -> Option<ServerError>
         message: error.message().to_owned(),
         detail: error.detail().map(str::to_owned),
         hint: error.hint().map(str::to_owned),
+        place: error.where_().map(str::to_owned),
     })
 }

@@ -67,7 +67,7 @@ pub(super) fn folds(domain: Domain) -> Vec<Rule> {
             refused(domain, TOTALS, "the sum of floats depends on the order in which they are added"),
         ]
         .concat(),
-        TEXT => [
+        TEXT | AS_TEXT => [
             exact(domain, vec![Operation::Substring, Operation::CharacterLength], None),
             grouped(),
             sorted(Some(BYTE_ORDER)),
@@ -77,7 +77,33 @@ pub(super) fn folds(domain: Domain) -> Vec<Rule> {
         DATE | TIMESTAMP => {
             [exact(domain, vec![Operation::DatePart], None), grouped(), sorted(None), extremes(None)].concat()
         }
-        TIME => [grouped(), sorted(None), extremes(None)].concat(),
+        TIME | OID => [grouped(), sorted(None), extremes(None)].concat(),
+        MONEY => [
+            grouped(),
+            sorted(None),
+            extremes(None),
+            refused(domain, TOTALS, "how many digits money has behind the point depends on the server's lc_monetary"),
+        ]
+        .concat(),
+        INET => [
+            grouped(),
+            refused(
+                domain,
+                &[&[Operation::Sort], EXTREMES].concat(),
+                "PostgreSQL orders addresses by network, the engine by text",
+            ),
+        ]
+        .concat(),
+        TEMPORAL_CLAMPED => [
+            exact(domain, CHOICE.to_vec(), None),
+            extremes(None),
+            refused(
+                domain,
+                &[Operation::GroupBy, Operation::Sort, Operation::DatePart],
+                "values that are one to the engine are several to PostgreSQL",
+            ),
+        ]
+        .concat(),
         TIMESTAMPTZ => [
             refused(domain, &[Operation::DatePart], "PostgreSQL takes the session's time zone"),
             grouped(),

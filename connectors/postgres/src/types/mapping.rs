@@ -6,6 +6,11 @@ use super::{NumericMapping, Wire, domains};
 use arrow::datatypes::{DataType, TimeUnit};
 use portolan_connector::Domain;
 
+/// The digits of a `money`, which is 64 bits of the smallest unit, where that is a hundredth.
+const MONEY_DIGITS: u8 = 19;
+/// Those behind the point.
+const MONEY_SCALE: i8 = 2;
+
 /// A type as the system catalogs describe it, domains resolved to what they are based on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PostgresType {
@@ -22,17 +27,24 @@ pub(crate) enum TypeKind {
     Base,
     /// An enumeration and its labels in their order.
     Enum(Vec<String>),
-    /// An array of an element.
-    Array(Box<PostgresType>),
-    /// A composite, a range, a pseudo-type.
-    Other(&'static str),
+    /// An array of an element, and how many dimensions are declared; at least one.
+    Array(Box<PostgresType>, usize),
+    /// A composite, a range, a multirange: what PostgreSQL writes down and nothing else understands.
+    Composed,
+    /// A pseudo-type.
+    Pseudo,
 }
+
+/// The most dimensions that an array has (PostgreSQL's `MAXDIM`).
+const DIMENSIONS_MAX: usize = 6;
 
 /// What else has a say in the mapping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
     /// Of the catalog's property.
     pub(crate) numeric: NumericMapping,
+    /// Whether dates and times out of the engine's range are read as its first or its last.
+    pub(crate) clamp: bool,
     /// Whether the database stores UTF-8.
     pub(crate) utf8: bool,
     /// Whether the column's collation tells different texts apart.
@@ -48,11 +60,20 @@ pub(crate) struct Mapped {
     pub(crate) literal_type: Option<String>,
     /// The values of an enumeration.
     pub(crate) labels: Option<Vec<String>>,
+    /// The type that PostgreSQL converts values to wherever they are used; none where they are read as they are.
+    pub(crate) conversion: Option<String>,
+    /// Whether values end in blanks that the conversion leaves out.
+    pub(crate) padded: bool,
 }
 
 impl Mapped {
     fn new(wire: Wire, domain: Domain) -> Self {
-        Self { wire, domain, literal_type: None, labels: None }
+        Self { wire, domain, literal_type: None, labels: None, conversion: None, padded: false }
+    }
+
+    /// What PostgreSQL turns into a text.
+    fn as_text(domain: Domain) -> Self {
+        Self { conversion: Some("text".to_owned()), ..Self::new(Wire::Text, domain).literals("text") }
     }
 
     fn literals(mut self, literal_type: impl Into<String>) -> Self {
@@ -64,28 +85,37 @@ impl Mapped {
 /// Maps a column's type; the error is the reason why the column cannot be read.
 pub(crate) fn map(of: &PostgresType, circumstances: Circumstances) -> Result<Mapped, String> {
     match &of.kind {
-        TypeKind::Array(element) => {
-            let element = map(element, circumstances)?;
-            if matches!(element.wire, Wire::List(_)) {
-                return Err("an array of arrays has no type in the engine".to_owned());
-            }
-            Ok(Mapped::new(Wire::List(Box::new(element.wire)), domains::ARRAY))
-        }
+        TypeKind::Array(element, dimensions) => Ok(array(map(element, circumstances)?, *dimensions)),
         TypeKind::Enum(labels) => {
             let literal_type = format!("{}.{}", quoted(&of.schema), quoted(&of.name));
             let mapped = Mapped::new(Wire::Text, domains::ENUM).literals(literal_type);
             Ok(Mapped { labels: Some(labels.clone()), ..mapped })
         }
-        TypeKind::Other(what) => Err(format!("{what} has no type in the engine")),
-        TypeKind::Base if of.name == "citext" && of.schema != "pg_catalog" => {
-            Ok(Mapped::new(Wire::Text, domains::CITEXT))
-        }
-        TypeKind::Base if of.schema == "pg_catalog" => base(of, circumstances),
-        TypeKind::Base => Err("a type that an extension defines".to_owned()),
+        TypeKind::Composed => Ok(composed(circumstances)),
+        TypeKind::Pseudo => Err("a pseudo-type has no type in the engine".to_owned()),
+        TypeKind::Base if of.schema == "pg_catalog" => Ok(base(of, circumstances)),
+        TypeKind::Base if of.name == "citext" => Ok(Mapped::new(Wire::Text, domains::CITEXT)),
+        TypeKind::Base if of.name == "hstore" => Ok(Mapped::new(Wire::Hstore, domains::HSTORE)),
+        TypeKind::Base => Ok(Mapped::as_text(domains::UNKNOWN)),
     }
 }
 
-fn base(of: &PostgresType, circumstances: Circumstances) -> Result<Mapped, String> {
+/// Lists nested as deep as the column declares dimensions. PostgreSQL converts an array element by element.
+fn array(element: Mapped, dimensions: usize) -> Mapped {
+    let mut wire = element.wire;
+    for _ in 0..dimensions.clamp(1, DIMENSIONS_MAX) {
+        wire = Wire::List(Box::new(wire));
+    }
+    let conversion = element.conversion.map(|conversion| format!("{conversion}[]"));
+    Mapped { conversion, ..Mapped::new(wire, domains::ARRAY) }
+}
+
+/// A type that has values of others in it, or that the engine has no values for.
+fn composed(circumstances: Circumstances) -> Mapped {
+    Mapped::as_text(if circumstances.utf8 { domains::AS_TEXT } else { domains::AS_TEXT_NOT_UTF8 })
+}
+
+fn base(of: &PostgresType, circumstances: Circumstances) -> Mapped {
     let text = || {
         Mapped::new(
             Wire::Text,
@@ -96,32 +126,39 @@ fn base(of: &PostgresType, circumstances: Circumstances) -> Result<Mapped, Strin
             },
         )
     };
-    Ok(match of.name.as_str() {
+    let temporal = |wire: Wire, domain, literal_type: &str| match circumstances.clamp {
+        true => Mapped::new(Wire::Clamped(Box::new(wire)), domains::TEMPORAL_CLAMPED).literals(literal_type),
+        false => Mapped::new(wire, domain).literals(literal_type),
+    };
+    match of.name.as_str() {
         "bool" => Mapped::new(Wire::Bool, domains::BOOLEAN),
         "int2" => Mapped::new(Wire::Int2, domains::INTEGER).literals("int2"),
         "int4" => Mapped::new(Wire::Int4, domains::INTEGER).literals("int4"),
         "int8" => Mapped::new(Wire::Int8, domains::INTEGER).literals("int8"),
+        "oid" => Mapped::new(Wire::Oid, domains::OID).literals("oid"),
         "float4" => Mapped::new(Wire::Float4, domains::FLOAT).literals("float4"),
         "float8" => Mapped::new(Wire::Float8, domains::FLOAT).literals("float8"),
         "numeric" => numeric(of.typmod, circumstances.numeric),
+        "money" => {
+            let wire = Wire::Decimal { precision: MONEY_DIGITS, scale: MONEY_SCALE };
+            Mapped { conversion: Some("numeric".to_owned()), ..Mapped::new(wire, domains::MONEY).literals("numeric") }
+        }
         // A literal of type name would lose what is beyond its 63rd byte.
         "text" | "varchar" | "name" => text().literals("text"),
-        "bpchar" => Mapped::new(Wire::PaddedText, domains::CHAR),
+        "bpchar" => Mapped { conversion: Some("text".to_owned()), padded: true, ..text().literals("text") },
         "bytea" => Mapped::new(Wire::Bytea, domains::BYTEA).literals("bytea"),
-        "date" => Mapped::new(Wire::Date, domains::DATE).literals("date"),
-        "time" => Mapped::new(Wire::Time, domains::TIME).literals("time"),
-        "timestamp" => Mapped::new(Wire::Timestamp, domains::TIMESTAMP).literals("timestamp"),
-        "timestamptz" => Mapped::new(Wire::Timestamptz, domains::TIMESTAMPTZ).literals("timestamptz"),
+        "date" => temporal(Wire::Date, domains::DATE, "date"),
+        "time" => temporal(Wire::Time, domains::TIME, "time"),
+        "timestamp" => temporal(Wire::Timestamp, domains::TIMESTAMP, "timestamp"),
+        "timestamptz" => temporal(Wire::Timestamptz, domains::TIMESTAMPTZ, "timestamptz"),
         "interval" => Mapped::new(Wire::Interval, domains::INTERVAL),
         "uuid" => Mapped::new(Wire::Uuid, domains::UUID).literals("uuid"),
+        "inet" => Mapped::new(Wire::Inet, domains::INET).literals("inet"),
+        "cidr" => Mapped::new(Wire::Inet, domains::INET).literals("cidr"),
         "json" => Mapped::new(Wire::Text, domains::JSON),
         "jsonb" => Mapped::new(Wire::Jsonb, domains::JSON),
-        "money" => {
-            return Err("how money reads depends on the server's lc_monetary; cast it to numeric in a view".into());
-        }
-        "timetz" => return Err("the engine has no time of day with a zone".to_owned()),
-        _ => return Err("the engine has no such type".to_owned()),
-    })
+        _ => composed(circumstances),
+    }
 }
 
 fn numeric(typmod: i32, mapping: NumericMapping) -> Mapped {

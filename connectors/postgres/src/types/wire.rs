@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 /// The name of the zone in which the engine sees a `timestamptz`.
@@ -37,9 +37,15 @@ pub(crate) enum Wire {
     Time,
     Timestamp,
     Timestamptz,
+    /// A date, time or timestamp, of which those out of the engine's range become its first or its last.
+    Clamped(Box<Wire>),
     Interval,
     Uuid,
-    /// An array of one dimension.
+    Oid,
+    /// `inet` or `cidr`, as the text that PostgreSQL prints.
+    Inet,
+    Hstore,
+    /// An array of so many dimensions as lists are nested in one another.
     List(Box<Wire>),
 }
 
@@ -50,21 +56,29 @@ impl Wire {
             Self::Bool => DataType::Boolean,
             Self::Int2 => DataType::Int16,
             Self::Int4 => DataType::Int32,
-            Self::Int8 => DataType::Int64,
+            Self::Int8 | Self::Oid => DataType::Int64,
             Self::Float4 => DataType::Float32,
             Self::Float8 | Self::NumericDouble => DataType::Float64,
             Self::Decimal { precision, scale } if *precision <= arrow::datatypes::DECIMAL128_MAX_PRECISION => {
                 DataType::Decimal128(*precision, *scale)
             }
             Self::Decimal { precision, scale } => DataType::Decimal256(*precision, *scale),
-            Self::NumericText | Self::Text | Self::PaddedText | Self::Jsonb | Self::Uuid => DataType::Utf8,
+            Self::NumericText | Self::Text | Self::PaddedText | Self::Jsonb | Self::Uuid | Self::Inet => DataType::Utf8,
             Self::Bytea => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
             Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
+            Self::Clamped(wire) => wire.data_type(),
+            Self::Hstore => DataType::Map(Arc::new(map_entries()), false),
             Self::List(element) => DataType::List(Arc::new(Field::new_list_field(element.data_type(), true))),
         }
     }
+}
+
+/// Key and value of a map, called what the engine's own maps call them.
+fn map_entries() -> Field {
+    let fields = vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)];
+    Field::new("entries", DataType::Struct(Fields::from(fields)), false)
 }

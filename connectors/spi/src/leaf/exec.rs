@@ -15,7 +15,7 @@ use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -25,6 +25,7 @@ use datafusion::physical_plan::{
 use futures::{TryStreamExt, stream};
 
 use super::keys::{JoinKeys, KeyFilter, Narrowed};
+use super::limits::{Got, ScanLimits, limited};
 use super::metrics::LeafMetrics;
 use super::stream::SplitStream;
 use super::turns::in_turns;
@@ -54,6 +55,8 @@ pub struct SourceExec {
     /// The columns on which the source filters when a join knows its keys.
     filterable: Vec<usize>,
     keys: JoinKeys,
+    limits: ScanLimits,
+    got: Arc<Got>,
     /// Whether filters that appear during physical planning may reach a native input.
     pushdown: bool,
 }
@@ -94,6 +97,8 @@ impl SourceExec {
             metrics: ExecutionPlanMetricsSet::new(),
             filterable: if pushdown { plan.filterable } else { Vec::new() },
             keys: JoinKeys::default(),
+            limits: ScanLimits::default(),
+            got: Arc::default(),
             pushdown,
         }
     }
@@ -109,6 +114,16 @@ impl SourceExec {
             });
         }
         Self { keys: JoinKeys { awaited, patience, ..self.keys.clone() }, ..self.clone() }
+    }
+
+    /// The same leaf, which ends when it gets more than it may.
+    pub fn limited(&self, limits: ScanLimits) -> Self {
+        Self { limits, ..self.clone() }
+    }
+
+    /// Whether the source waits for a join to know its keys.
+    pub fn awaits_keys(&self) -> bool {
+        !self.keys.awaited.is_empty()
     }
 
     /// The catalog that is read.
@@ -135,6 +150,12 @@ impl SourceExec {
             Input::Splits(partitions) => partitions,
             Input::Native(_) => &[],
         }
+    }
+
+    /// The rows of a partition, within the limits. `received` counts the bytes that its source sends.
+    fn guarded(&self, rows: SendableRecordBatchStream, received: Option<Count>) -> SendableRecordBatchStream {
+        let tables = || self.report.tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        limited(rows, &self.limits, &self.got, received, tables)
     }
 
     /// The same leaf over a native input that the optimizer changed.
@@ -202,7 +223,10 @@ impl ExecutionPlan for SourceExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let partitions = match &self.input {
-            Input::Native(native) => return Ok(in_turns(canonical(native.execute(partition, context)?))),
+            Input::Native(native) => {
+                let rows = canonical(native.execute(partition, context)?);
+                return Ok(in_turns(self.guarded(rows, None)));
+            }
             Input::Splits(partitions) => partitions,
         };
         let connector = context
@@ -216,8 +240,10 @@ impl ExecutionPlan for SourceExec {
             })?;
         let splits: VecDeque<Split> = partitions.get(partition).cloned().unwrap_or_default().into();
         let metrics = LeafMetrics::new(&self.metrics, partition);
+        let received = Some(metrics.source.bytes_received.clone());
         if self.keys.is_empty() {
-            return Ok(in_turns(Box::pin(SplitStream::new(connector, splits, self.schema(), metrics, context))));
+            let rows = SplitStream::new(connector, splits, self.schema(), metrics, context);
+            return Ok(in_turns(self.guarded(Box::pin(rows), received)));
         }
         let (keys, schema) = (self.keys.clone(), self.schema());
         let stream = stream::once(async move {
@@ -225,7 +251,8 @@ impl ExecutionPlan for SourceExec {
             let splits = narrowed(connector.as_ref(), splits, filters)?;
             Ok::<_, DataFusionError>(SplitStream::new(connector, splits, schema, metrics, context))
         });
-        Ok(in_turns(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream.try_flatten()))))
+        let rows = Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream.try_flatten()));
+        Ok(in_turns(self.guarded(rows, received)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -317,9 +344,13 @@ impl ExecutionPlan for SourceExec {
 
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
         match &self.input {
-            Input::Native(native) => Ok(self.with_native(Arc::clone(native).reset_state()?)),
+            Input::Native(native) => {
+                let afresh = Self { got: Arc::default(), ..self.as_ref().clone() };
+                Ok(afresh.with_native(Arc::clone(native).reset_state()?))
+            }
             Input::Splits(_) => Ok(Arc::new(Self {
                 metrics: ExecutionPlanMetricsSet::new(),
+                got: Arc::default(),
                 keys: self.keys.afresh(),
                 ..self.as_ref().clone()
             })),

@@ -85,6 +85,7 @@ impl Subject {
             filters: Vec::new(),
             folded: Vec::new(),
             unfolded: Vec::new(),
+            cost: None,
             request: plan.request.clone(),
             columns: Vec::new(),
             columns_total: self.table.columns().len(),

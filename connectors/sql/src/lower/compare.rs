@@ -29,6 +29,10 @@ impl Lowering<'_> {
 
     fn with_literal(&mut self, value: Typed, op: CompareOp, literal: &ScalarValue) -> Result<Lowered, Reason> {
         let strength = self.rule(operation(op), value.column.domain)?;
+        let value = match op {
+            CompareOp::Eq | CompareOp::NotEq => with_padding(value, [literal]),
+            _ => value,
+        };
         let literal = self.literal(literal, &value.column)?;
         let expr = RemoteExpr::Compare {
             op,
@@ -43,6 +47,9 @@ impl Lowering<'_> {
     pub(super) fn with_value(&mut self, left: Typed, op: CompareOp, right: Typed) -> Result<Lowered, Reason> {
         let strength = self.rule(operation(op), left.column.domain)?;
         check_same_type(&left.column, &right.column)?;
+        if left.column.clamped {
+            return Err("values out of the engine's range are one to it and several to the source".into());
+        }
         let fallible = left.fallible || right.fallible;
         let expr = RemoteExpr::Compare {
             op,
@@ -75,9 +82,10 @@ impl Lowering<'_> {
         if list.list.len() > MAX_IN_VALUES {
             return Err(Reason::new(format!("the IN list has more than {MAX_IN_VALUES} values")));
         }
-        let mut values = Vec::with_capacity(list.list.len());
-        for value in &list.list {
-            let value = self.literal_side(value)?;
+        let literals = list.list.iter().map(|value| self.literal_side(value)).collect::<Result<Vec<_>, _>>()?;
+        let operand = with_padding(operand, literals.iter().copied());
+        let mut values = Vec::with_capacity(literals.len());
+        for value in literals {
             check_zero(value)?;
             values.push(self.literal(value, &operand.column)?);
         }
@@ -102,6 +110,21 @@ impl Lowering<'_> {
             return None;
         }
         self.vocabulary.dialect.byte_order_collation().map(str::to_owned)
+    }
+}
+
+/// A value that is to equal some of these literals, as it is stored if it is stored with blanks at its end: PostgreSQL
+/// leaves such blanks out of account (manual, section 8.3), and so none of the literals may end in one.
+fn with_padding<'a>(value: Typed, literals: impl IntoIterator<Item = &'a ScalarValue>) -> Typed {
+    let plain = |literal: &ScalarValue| matches!(literal.try_as_str(), Some(Some(text)) if !text.ends_with(' '));
+    match (&value.expr, &value.column.padded) {
+        (RemoteExpr::Cast { operand, .. }, Some(type_name))
+            if matches!(**operand, RemoteExpr::Column { .. }) && literals.into_iter().all(plain) =>
+        {
+            let column = RemoteColumn { cast: Some(type_name.clone()), padded: None, ..value.column.clone() };
+            Typed { expr: RemoteExpr::clone(operand), column, ..value }
+        }
+        _ => value,
     }
 }
 

@@ -5,6 +5,7 @@ use portolan_connector::Reason;
 
 use super::Lowering;
 use super::operand::same_values;
+use crate::calendar::MICROS_PER_DAY;
 use crate::{RemoteColumn, RemoteLiteral};
 
 impl Lowering<'_> {
@@ -19,7 +20,20 @@ impl Lowering<'_> {
             )));
         }
         check_nan(value)?;
+        if column.clamped && is_outermost(value) {
+            return Err("the literal also stands for the values that are out of the engine's range".into());
+        }
         self.vocabulary.dialect.literal(value, column)
+    }
+}
+
+/// Whether no value of the type comes before it, or none after it.
+fn is_outermost(value: &ScalarValue) -> bool {
+    match value {
+        ScalarValue::Date32(Some(days)) => matches!(*days, i32::MIN | i32::MAX),
+        ScalarValue::Time64Microsecond(Some(micros)) => !(1..MICROS_PER_DAY - 1).contains(micros),
+        ScalarValue::TimestampMicrosecond(Some(micros), _) => matches!(*micros, i64::MIN | i64::MAX),
+        value => !value.is_null(),
     }
 }
 

@@ -24,6 +24,10 @@ const TEXT_TYPES: &[&str] = &["text", "varchar", "character varying", "bpchar", 
 /// The type of names in the system catalogs. A literal of it is cut off after 63 bytes; comparisons with `text` exist.
 const NAME: &str = "name";
 const UUID: &str = "uuid";
+const INET: &str = "inet";
+const CIDR: &str = "cidr";
+/// Unsigned, of 4 bytes.
+const OID: &str = "oid";
 
 /// Whether PostgreSQL itself holds the column as text.
 pub(super) fn is_text(column: &RemoteColumn) -> bool {
@@ -114,6 +118,9 @@ fn convert(value: &ScalarValue, column: &RemoteColumn) -> Result<RemoteValue, Re
         S::Int8(Some(value)) => RemoteValue::Integer(i128::from(*value)),
         S::Int16(Some(value)) => RemoteValue::Integer(i128::from(*value)),
         S::Int32(Some(value)) => RemoteValue::Integer(i128::from(*value)),
+        S::Int64(Some(value)) if column.cast.as_deref() == Some(OID) && u32::try_from(*value).is_err() => {
+            return Err("the literal is outside of PostgreSQL's oids, 0 to 4294967295".into());
+        }
         S::Int64(Some(value)) => RemoteValue::Integer(i128::from(*value)),
         S::UInt8(Some(value)) => RemoteValue::Integer(i128::from(*value)),
         S::UInt16(Some(value)) => RemoteValue::Integer(i128::from(*value)),
@@ -159,6 +166,10 @@ fn text_value(text: &str, column: &RemoteColumn) -> Result<RemoteValue, Reason> 
         None => Ok(RemoteValue::Text(text)),
         Some(cast) if TEXT_TYPES.contains(&cast) => Ok(RemoteValue::Text(text)),
         Some(UUID) => uuid(&text),
+        Some(cast @ (INET | CIDR)) => match super::inet::is_canonical(&text, cast == CIDR) {
+            true => Ok(RemoteValue::Text(text)),
+            false => Err("the literal is not an address as PostgreSQL prints it".into()),
+        },
         Some(cast) => Err(Reason::new(format!("a text may have no meaning as {cast}"))),
     }
 }

@@ -96,7 +96,9 @@ fn texts_and_bytes() {
     assert_eq!(written(&text("x"), Some("char")), "! a text may have no meaning as char");
     assert_eq!(written(&text("x"), Some("varchar(5)")), "! a literal of the type varchar(5) may be rounded or cut off");
     assert_eq!(written(&text("x"), Some("name")), "'x'::text");
-    assert_eq!(written(&text("x"), Some("inet")), "! a text may have no meaning as inet");
+    assert_eq!(written(&text("x"), Some("macaddr")), "! a text may have no meaning as macaddr");
+    assert_eq!(written(&text("10.0.0.1"), Some("inet")), "'10.0.0.1'::inet");
+    assert_eq!(written(&text("10.0.0.1/32"), Some("inet")), "! the literal is not an address as PostgreSQL prints it");
     assert_eq!(written(&text("x"), Some("varchar")), "'x'::varchar");
 }
 

@@ -199,6 +199,7 @@ impl TableProvider for Provider {
                 .collect(),
             folded: Vec::new(),
             unfolded: Vec::new(),
+            cost: None,
             request: plan.request.clone(),
             columns: plan.schema.fields().iter().map(|field| field.name().clone()).collect(),
             columns_total: self.table.columns().len(),

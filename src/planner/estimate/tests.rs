@@ -1,0 +1,129 @@
+//! Expected values are worked out by hand from the rules of the module.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::{Column, DFSchema, JoinType, NullEquality, ScalarValue};
+use datafusion::logical_expr::{EmptyRelation, Expr, Join, JoinConstraint, LogicalPlan, col, lit};
+
+use super::*;
+
+/// 1,000 rows: `id` has a value of its own in each, `kind` has 10 values, `day` goes from 0 to 100, `maybe` is NULL in a
+/// quarter of the rows.
+fn thousand(name: &str) -> Estimated {
+    let values = |column: &str, distinct: Option<f64>, nulls: f64, range: Option<(f64, f64)>| Values {
+        column: Column::new(Some(name), column),
+        distinct,
+        nulls,
+        range,
+        width: 8.0,
+    };
+    let columns = vec![
+        values("id", Some(1000.0), 0.0, Some((1.0, 1000.0))),
+        values("kind", Some(10.0), 0.0, None),
+        values("day", Some(100.0), 0.0, Some((0.0, 100.0))),
+        values("maybe", Some(5.0), 0.25, None),
+    ];
+    Estimated { rows: 1000.0, columns }
+}
+
+fn share(condition: Expr) -> f64 {
+    selectivity(&[&condition], &thousand("t"))
+}
+
+fn about(found: f64, expected: f64) {
+    assert!((found - expected).abs() <= expected.abs() * 0.01 + 1e-9, "{found}, expected {expected}");
+}
+
+#[test]
+fn a_value_has_its_part_of_the_rows() {
+    about(share(col("t.id").eq(lit(7))), 0.001);
+    about(share(col("t.kind").eq(lit("a"))), 0.1);
+    about(share(lit("a").eq(col("t.kind"))), 0.1);
+    about(share(col("t.kind").not_eq(lit("a"))), 0.9);
+    about(share(col("t.kind").in_list(vec![lit("a"), lit("b"), lit("c")], false)), 0.3);
+    // A quarter is NULL, and the rest are five values.
+    about(share(col("t.maybe").eq(lit(1))), 0.15);
+    about(share(col("t.maybe").is_null()), 0.25);
+    about(share(col("t.maybe").is_not_null()), 0.75);
+    // There is no such value, as far as is known.
+    about(share(col("t.day").eq(lit(500))), 0.001);
+}
+
+#[test]
+fn a_range_has_its_part_of_the_line() {
+    about(share(col("t.day").lt(lit(25))), 0.25);
+    about(share(lit(25).gt(col("t.day"))), 0.25);
+    // Two ends of one range, not two conditions.
+    about(share(col("t.day").gt_eq(lit(20)).and(col("t.day").lt(lit(30)))), 0.1);
+    about(share(col("t.day").between(lit(20), lit(30))), 0.1);
+    // There is no such value, as far as is known.
+    about(share(col("t.day").gt(lit(200))), 0.0001);
+    // Nothing is known of the ends.
+    about(share(col("t.kind").gt(lit("a"))), 1.0 / 3.0);
+    about(share(col("t.day").gt(col("t.id"))), 1.0 / 3.0);
+}
+
+#[test]
+fn conditions_do_not_depend_on_each_other() {
+    let (kind, day) = (col("t.kind").eq(lit("a")), col("t.day").lt(lit(50)));
+    about(share(kind.clone().and(day.clone())), 0.05);
+    about(share(kind.clone().or(day.clone())), 0.1 + 0.5 - 0.05);
+    about(share(!kind), 0.9);
+    assert_eq!(share(lit(false)), 0.0);
+    assert_eq!(share(lit(ScalarValue::Boolean(None))), 0.0);
+}
+
+#[test]
+fn few_rows_have_few_values() {
+    let few = thousand("t").share(0.01);
+    about(few.rows, 10.0);
+    // Ten draws from a thousand values hardly ever meet, ten draws from ten values often do.
+    about(few.distinct(&col("t.id")), 10.0);
+    about(few.distinct(&col("t.kind")), 10.0 * (1.0 - (-1.0_f64).exp()));
+    let all = thousand("t");
+    about(all.combinations(&[col("t.kind"), col("t.day")]), 100.0 * 10.0_f64.sqrt());
+    // There are no more groups than rows.
+    about(all.combinations(&[col("t.id"), col("t.day")]), 1000.0);
+}
+
+#[test]
+fn a_key_finds_its_row() {
+    let (left, right) = (thousand("l"), thousand("r").share(0.1));
+    let on = |one: &str, other: &str| (col(one), col(other));
+    about(pairs(&left, &thousand("r"), &[on("l.id", "r.id")], None), 1000.0);
+    about(pairs(&left, &thousand("r"), &[on("l.kind", "r.kind")], None), 100_000.0);
+    about(pairs(&left, &thousand("r"), &[], None), 1_000_000.0);
+    // A hundred keys are left on the right, each of which has a row on the left.
+    about(pairs(&left, &right, &[on("l.id", "r.id")], None), 100.0 * (1000.0 / left.distinct(&col("l.id"))));
+    // Together the two columns are a key, of which there are no more than rows.
+    about(pairs(&left, &thousand("r"), &[on("l.id", "r.id"), on("l.day", "r.day")], None), 1000.0);
+    about(partnered(&left, &thousand("r"), &[on("l.id", "r.id")], None), 1.0);
+    about(partnered(&left, &thousand("r").share(0.01), &[on("l.id", "r.id")], None), 0.01);
+}
+
+#[test]
+fn every_row_of_an_outer_side_stays() {
+    let plan = |name: &str| {
+        let fields: Vec<_> =
+            ["id", "kind", "day", "maybe"].iter().map(|name| Field::new(*name, DataType::Int64, true)).collect();
+        let schema = Arc::new(DFSchema::try_from_qualified_schema(name, &Schema::new(fields)).unwrap());
+        Arc::new(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }))
+    };
+    let rows = |join_type: JoinType| {
+        let on = vec![(col("l.id"), col("r.id"))];
+        let equal = NullEquality::NullEqualsNothing;
+        let join = Join::try_new(plan("l"), plan("r"), on, None, join_type, JoinConstraint::On, equal, false).unwrap();
+        joined(&thousand("l"), &thousand("r").share(0.1), &join).unwrap().rows
+    };
+    let matched = rows(JoinType::Inner);
+    assert!((90.0..=110.0).contains(&matched), "{matched}");
+    about(rows(JoinType::Left), 1000.0);
+    about(rows(JoinType::Right), matched);
+    about(rows(JoinType::Full), 1000.0);
+    about(rows(JoinType::LeftSemi) + rows(JoinType::LeftAnti), 1000.0);
+    about(alone(0.3), 0.7);
+    about(alone(1.0), 0.1);
+    // The hundred rows on the right have about 95 keys.
+    about(rows(JoinType::LeftSemi), 1000.0 * (1.0 - (-0.1_f64).exp()));
+}

@@ -1,0 +1,201 @@
+//! What the planner chooses by what sources know of their tables: the order of joins, who computes, and what is too much.
+
+use std::sync::LazyLock;
+
+use portolan::catalog::{CatalogFile, CatalogSet};
+use portolan::{Engine, EngineOptions, Session};
+use portolan_servers::PostgresServer;
+use serde_json::Value;
+
+use crate::shop::block_on;
+use crate::table;
+
+/// A fact table of 40,000 rows whose `item_id` is one of 2,000 items, each of one of 40 makers, each of one of 4 places.
+const TABLES: &str = "
+CREATE TABLE place (place_id int PRIMARY KEY, place text);
+INSERT INTO place SELECT g, 'place ' || g FROM generate_series(1, 4) g;
+CREATE TABLE maker (maker_id int PRIMARY KEY, place_id int, maker text);
+INSERT INTO maker SELECT g, g % 4 + 1, 'maker ' || g FROM generate_series(1, 40) g;
+CREATE TABLE item (item_id int PRIMARY KEY, maker_id int, item text);
+INSERT INTO item SELECT g, g % 40 + 1, 'item ' || g FROM generate_series(1, 2000) g;
+CREATE TABLE sale (sale_id int PRIMARY KEY, item_id int, amount int);
+INSERT INTO sale SELECT g, g % 2000 + 1, g % 7 FROM generate_series(1, 40000) g;
+ANALYZE;
+CREATE TABLE unknown AS SELECT g AS id FROM generate_series(1, 5000) g;
+CREATE FUNCTION few() RETURNS SETOF int LANGUAGE plpgsql ROWS 10 AS 'BEGIN RETURN QUERY SELECT generate_series(1, 5000); END';
+CREATE VIEW surprise AS SELECT few AS id FROM few()";
+
+static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
+    let server = PostgresServer::start().unwrap_or_else(|error| panic!("{error}"));
+    server.psql("postgres", "CREATE DATABASE planning").unwrap();
+    server.psql("planning", TABLES).unwrap();
+    server
+});
+
+/// A session over a catalog with these lines more.
+fn session(more: &str) -> Session {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("catalogs.toml");
+    let (url, password) = (SERVER.url("planning"), SERVER.password());
+    std::fs::write(&file, format!("[pg]\nconnector = 'postgres'\nurl = '{url}'\npassword = '{password}'\n{more}\n"))
+        .unwrap();
+    let catalogs = CatalogSet::open(CatalogFile::read(&file).unwrap());
+    Engine::start(EngineOptions { catalogs, ..EngineOptions::default() }).unwrap().session()
+}
+
+async fn set(session: &Session, settings: &[&str]) {
+    session.execute("USE pg.public").await.unwrap();
+    session.execute("RESET ALL").await.unwrap();
+    for setting in settings {
+        session.execute(&format!("SET SESSION {setting}")).await.unwrap();
+    }
+}
+
+async fn report(session: &Session, sql: &str) -> Value {
+    let text = table::rows(session, &format!("EXPLAIN (FORMAT JSON) {sql}")).await.unwrap().concat().concat();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The joins of a plan: `(place (item sale))`.
+fn joins(node: &Value) -> String {
+    let children: Vec<String> = node["children"].as_array().unwrap().iter().map(joins).collect();
+    match children.as_slice() {
+        [] => node["detail"].as_str().unwrap().trim_start_matches("pg.public.").to_owned(),
+        [only] => only.clone(),
+        several => format!("({})", several.join(" ")),
+    }
+}
+
+async fn message(session: &Session, sql: &str) -> String {
+    match table::rows(session, sql).await {
+        Ok(rows) => panic!("{sql} gave {} rows", rows.len()),
+        Err(error) => error.render(sql),
+    }
+}
+
+const STAR: &str = "SELECT count(*), sum(amount) FROM sale CROSS JOIN item CROSS JOIN maker CROSS JOIN place
+    WHERE sale.item_id = item.item_id AND item.maker_id = maker.maker_id AND maker.place_id = place.place_id
+    AND place.place_id = 1";
+
+#[test]
+fn small_relations_are_joined_first() {
+    block_on(async {
+        let session = session("");
+        // Every fourth maker is of place 1, so every fourth item and sale: those with item_id % 40 in 0, 4, 8, ...
+        let expected = vec![vec!["10000".to_owned(), "30000".to_owned()]];
+        set(&session, &["fold = 'never'", "join_reordering = 'none'"]).await;
+        let as_written = joins(&report(&session, STAR).await["plan"]);
+        let alone = table::rows(&session, STAR).await.unwrap();
+        assert_eq!(alone[0][0], expected[0][0]);
+        set(&session, &["fold = 'never'"]).await;
+        let ordered = joins(&report(&session, STAR).await["plan"]);
+        assert_ne!(ordered, as_written);
+        // What is large meets the others when these are few.
+        assert_eq!(ordered, "(((place maker) item) sale)");
+        assert_eq!(table::rows(&session, STAR).await.unwrap(), alone);
+    });
+}
+
+#[test]
+fn a_partner_that_only_has_to_be_there_is_looked_for_where_it_helps() {
+    block_on(async {
+        let session = session("");
+        set(&session, &["fold = 'never'"]).await;
+        let sql = "SELECT count(*) FROM sale JOIN item ON sale.item_id = item.item_id JOIN maker ON maker.maker_id = item.maker_id
+            WHERE sale.sale_id IN (SELECT place_id FROM place WHERE place_id < 3)";
+        let ordered = joins(&report(&session, sql).await["plan"]);
+        // Four sales are left before any of the joins.
+        assert!(ordered.contains("(sale place)") || ordered.contains("(place sale)"), "{ordered}");
+        assert_eq!(table::rows(&session, sql).await.unwrap(), [["2"]]);
+    });
+}
+
+#[test]
+fn without_statistics_the_order_stays() {
+    block_on(async {
+        let session = session("");
+        set(&session, &["fold = 'never'", "pushdown = 'none'"]).await;
+        let sql = "SELECT count(*) FROM unknown JOIN item ON id = item_id JOIN place ON place_id = id";
+        let ordered = joins(&report(&session, sql).await["plan"]);
+        set(&session, &["fold = 'never'", "pushdown = 'none'", "join_reordering = 'none'"]).await;
+        assert_eq!(ordered, joins(&report(&session, sql).await["plan"]));
+    });
+}
+
+#[test]
+fn explain_tells_what_is_expected_and_what_came() {
+    block_on(async {
+        let session = session("");
+        set(&session, &["fold = 'never'"]).await;
+        let lines = |rows: Vec<Vec<String>>| rows.concat().join("\n");
+        let chart = lines(table::rows(&session, &format!("EXPLAIN {STAR}")).await.unwrap());
+        assert!(chart.lines().any(|line| line.contains("HashJoin") && line.contains("(about ")), "{chart}");
+        // PostgreSQL takes the function for one that returns ten rows.
+        let sql = "EXPLAIN ANALYZE SELECT count(*) FROM surprise JOIN item ON id = item_id";
+        let chart = lines(table::rows(&session, sql).await.unwrap());
+        let wrong = chart.split_once("estimates that were wrong\n").map(|(_, wrong)| wrong.lines().next().unwrap());
+        assert!(wrong.is_some_and(|line| line.contains("500 times") && line.contains("pg.public.surprise")), "{chart}");
+    });
+}
+
+#[test]
+fn too_much_is_refused_before_it_starts() {
+    block_on(async {
+        let session = session("");
+        set(&session, &["max_rows_from_source = '1000'"]).await;
+        let text = message(&session, "SELECT * FROM sale").await;
+        assert!(
+            text.contains(
+                "pg.public.sale would send about 40000 rows: max_rows_from_source of the session allows 1000"
+            ),
+            "{text}"
+        );
+        // What is computed there is not sent, and what is only explained is not read.
+        assert_eq!(table::rows(&session, "SELECT count(*) FROM sale").await.unwrap(), [["40000"]]);
+        table::rows(&session, "EXPLAIN SELECT * FROM sale").await.unwrap();
+        assert!(message(&session, "EXPLAIN ANALYZE SELECT * FROM sale").await.contains("would send about"));
+        assert_eq!(table::rows(&session, "SELECT * FROM sale LIMIT 10").await.unwrap().len(), 10);
+
+        set(&session, &["max_bytes_from_source = '10kB'"]).await;
+        let text = message(&session, "SELECT * FROM sale WHERE amount > 0").await;
+        assert!(text.contains("max_bytes_from_source of the session allows 10000"), "{text}");
+        set(&session, &["max_scan_bytes = '10kB'"]).await;
+        let text = message(&session, "SELECT * FROM sale WHERE amount > 0").await;
+        assert!(
+            text.contains("the query would read about") && text.contains("max_scan_bytes of the session"),
+            "{text}"
+        );
+    });
+}
+
+#[test]
+fn a_scan_that_gets_more_than_was_expected_ends() {
+    block_on(async {
+        let session = session("max_rows_from_source = 1000");
+        set(&session, &[]).await;
+        let text = message(&session, "SELECT * FROM surprise").await;
+        assert!(
+            text.contains("pg.public.surprise sent more than 1000 rows: that is max_rows_from_source of catalog pg"),
+            "{text}"
+        );
+        // A session may ask for less than the owner allows, not for more.
+        set(&session, &["max_rows_from_source = '100000'"]).await;
+        assert!(message(&session, "SELECT * FROM sale").await.contains("of catalog pg allows 1000"));
+        set(&session, &["max_rows_from_source = '20'"]).await;
+        assert!(message(&session, "SELECT * FROM item").await.contains("of the session allows 20"));
+        // The next query finds the connection in order.
+        assert_eq!(table::rows(&session, "SELECT place_id FROM place WHERE place_id = 2").await.unwrap(), [["2"]]);
+    });
+}
+
+#[test]
+fn what_a_join_narrows_is_counted_when_it_comes() {
+    block_on(async {
+        let session = session("[mem]\nconnector = 'memory'");
+        session.execute("CREATE SCHEMA IF NOT EXISTS mem.default").await.ok();
+        table::rows(&session, "CREATE TABLE mem.default.wanted AS SELECT CAST(7 AS integer) AS sale_id").await.unwrap();
+        set(&session, &["max_rows_from_source = '1000'"]).await;
+        let sql = "SELECT sale.sale_id FROM mem.default.wanted JOIN sale ON sale.sale_id = wanted.sale_id";
+        assert_eq!(table::rows(&session, sql).await.unwrap(), [["7"]]);
+    });
+}
