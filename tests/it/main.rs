@@ -23,6 +23,7 @@ mod planning;
 mod process;
 mod queries;
 mod repl;
+mod rewriting;
 mod robustness;
 mod serve;
 mod shop;
