@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchemaRef, JoinType};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan, Projection};

@@ -137,7 +137,12 @@ fn target(attribute: &Attribute, detail: Detail, shared: &Shared, utf8: bool) ->
         return Err(ConnectorError::user(format!("column \"{name}\" is GENERATED ALWAYS AS IDENTITY"))
             .hint("name the other columns: INSERT INTO table (column, ...)"));
     }
-    let circumstances = Circumstances { numeric: shared.config.numeric, utf8, deterministic: attribute.deterministic };
+    let circumstances = Circumstances {
+        numeric: shared.config.numeric,
+        clamp: shared.config.clamp_temporal,
+        utf8,
+        deterministic: attribute.deterministic,
+    };
     let cannot =
         |reason: &str| ConnectorError::user(format!("column \"{name}\" ({source_type}) cannot be written: {reason}"));
     let mapped = map(&attribute.postgres_type, circumstances).map_err(|reason| cannot(&reason))?;
