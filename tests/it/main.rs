@@ -18,6 +18,7 @@ mod federated;
 mod flight;
 mod folding;
 mod join_keys;
+mod postgres_write;
 mod process;
 mod queries;
 mod repl;

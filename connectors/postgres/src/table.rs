@@ -10,7 +10,7 @@ use portolan_connector::{
     Capabilities, Column, ConnectorError, ConnectorTable, Fold, Operation, PlanContext, Reason, Relation, Result,
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
 };
-use portolan_remote_sql::{RemoteColumn, RemoteQuery, Scope, SourceId, Typed, judge, lower};
+use portolan_remote_sql::{RemoteColumn, RemoteQuery, Scope, SourceId, Typed, Vocabulary, judge, lower};
 
 use crate::config::Config;
 use crate::error;
@@ -66,7 +66,8 @@ impl PostgresTable {
         Self { shared, name, kind: relation.kind, rows: relation.rows, definition, columns, sources, unsupported }
     }
 
-    fn remote_column(&self, name: &str) -> Option<RemoteColumn> {
+    /// A column as the translator knows it.
+    pub(crate) fn remote_column(&self, name: &str) -> Option<RemoteColumn> {
         self.sources.iter().find(|source| source.name == name).cloned()
     }
 
@@ -89,6 +90,11 @@ impl PostgresTable {
         }
         let rows = self.rows.filter(|_| query.filter.is_empty());
         Ok(PostgresRelation { shared: self.shared.clone(), table: self.name.clone(), query, rows })
+    }
+
+    /// What a translator has to know.
+    pub(crate) fn vocabulary(&self) -> Vocabulary<'_> {
+        self.shared.vocabulary()
     }
 
     /// The columns of a projection, as the translator knows them.
