@@ -11,7 +11,8 @@ use portolan_connector::{
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
 };
 use portolan_remote_sql::{
-    Dialect, From, PostgresDialect, RemoteColumn, RemoteExpr, RemoteQuery, Scope, SourceId, Typed, judge, lower,
+    Dialect, From, PostgresDialect, RemoteColumn, RemoteExpr, RemoteQuery, Scope, SourceId, Typed, Vocabulary, judge,
+    lower,
 };
 
 use crate::config::Config;
@@ -144,6 +145,19 @@ impl PostgresTable {
         self.sources.iter().find(|source| source.column.name == name)
     }
 
+    /// A column that values can be put into, as the translator knows it; `None` where PostgreSQL converts it for reading and
+    /// would not convert it back.
+    pub(crate) fn assignable(&self, name: &str) -> Option<RemoteColumn> {
+        let source = self.source_column(name)?;
+        let is_read_as_it_is = source.conversion.is_none() || source.column.padded.is_some();
+        is_read_as_it_is.then(|| source.column.clone())
+    }
+
+    /// The columns where the table is all that a statement is about.
+    pub(crate) fn scope(&self) -> impl Scope + '_ {
+        TableColumns { table: self, source: SourceId::ALONE }
+    }
+
     /// The query of a request.
     fn relation_of(&self, request: &ScanRequest) -> Result<PostgresRelation> {
         let source = SourceId::fresh();
@@ -166,6 +180,11 @@ impl PostgresTable {
         }
         let rows = self.rows.filter(|_| query.filter.is_empty());
         Ok(PostgresRelation { shared: self.shared.clone(), table: self.name.clone(), query, rows })
+    }
+
+    /// What a translator has to know.
+    pub(crate) fn vocabulary(&self) -> Vocabulary<'_> {
+        self.shared.vocabulary()
     }
 
     /// The columns of a projection, as the translator knows them.
