@@ -9,14 +9,14 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatchReader;
 use datafusion::parquet::arrow::ArrowWriter;
 use portolan::Session;
 use portolan_servers::PostgresServer;
 use tpchgen::csv;
 use tpchgen::generators::*;
-use tpchgen_arrow::{LineItemArrow, OrderArrow, RecordBatchIterator};
+use tpchgen_arrow::{LineItemArrow, OrderArrow};
 
 use crate::measure;
 
@@ -180,12 +180,12 @@ fn load(server: &PostgresServer, scale: f64) {
 }
 
 fn write_lake(directory: &Path, scale: f64) {
-    let write = |table: &str, batches: &mut dyn RecordBatchIterator| {
+    let write = |table: &str, batches: &mut dyn RecordBatchReader| {
         let directory = directory.join("lake/tpch").join(table);
         std::fs::create_dir_all(&directory).expect("a directory");
         let file = File::create(directory.join("1.parquet")).expect("a file");
-        let mut writer = ArrowWriter::try_new(file, Arc::clone(batches.schema()), None).expect("a writer");
-        batches.for_each(|batch| writer.write(&batch).expect("rows are written"));
+        let mut writer = ArrowWriter::try_new(file, batches.schema(), None).expect("a writer");
+        batches.for_each(|batch| writer.write(&batch.expect("rows")).expect("rows are written"));
         writer.close().expect("the file is written");
     };
     write("orders", &mut OrderArrow::new(OrderGenerator::new(scale, 1, 1)));

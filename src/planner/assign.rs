@@ -74,7 +74,7 @@ fn count(count: usize, what: &str) -> String {
 }
 
 /// `?` as `CAST(? AS type)`, where the type has a name.
-fn give_type(value: &mut Expr, data_type: &DataType) {
+pub(crate) fn give_type(value: &mut Expr, data_type: &DataType) {
     if !matches!(value, Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. })) {
         return;
     }
@@ -84,7 +84,7 @@ fn give_type(value: &mut Expr, data_type: &DataType) {
     *value = Expr::Cast { kind: CastKind::Cast, expr: Box::new(value.clone()), data_type, array: false, format: None };
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 

@@ -140,7 +140,7 @@ impl Planner {
         Ok(Prepared { schema: announced(&logical, &state)?, parameters })
     }
 
-    async fn bound(self, statement: Statement) -> Result<(LogicalPlan, SessionState)> {
+    pub(super) async fn bound(self, statement: Statement) -> Result<(LogicalPlan, SessionState)> {
         let values = self.parameters.clone();
         let (logical, state, count) = self.logical(statement).await?;
         Ok((parameters::bind(logical, count, &values)?, state))

@@ -151,10 +151,7 @@ impl FederatedTable {
         if !self.pushdown {
             return Verdict::refused(SWITCHED_OFF);
         }
-        match not_for_any_source(conjunct) {
-            Some(reason) => Verdict::Refused(reason),
-            None => self.table.judge(&as_written(conjunct.clone())),
-        }
+        judge(self.table.as_ref(), conjunct)
     }
 
     /// The request of a scan: what DataFusion asks, as far as the source takes it. A limit is folded only below
@@ -232,6 +229,14 @@ impl FederatedTable {
             total_byte_size: inexact(plan.estimate.bytes),
             column_statistics: columns.collect(),
         }
+    }
+}
+
+/// What a table does with a conjunct, whatever the session says.
+pub(super) fn judge(table: &dyn ConnectorTable, conjunct: &Expr) -> Verdict {
+    match not_for_any_source(conjunct) {
+        Some(reason) => Verdict::Refused(reason),
+        None => table.judge(&as_written(conjunct.clone())),
     }
 }
 

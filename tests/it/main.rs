@@ -20,6 +20,7 @@ mod folding;
 mod join_keys;
 mod native;
 mod planning;
+mod postgres_write;
 mod process;
 mod queries;
 mod repl;

@@ -82,11 +82,10 @@ fn small_relations_are_joined_first() {
     block_on(async {
         let session = session("");
         // Every fourth maker is of place 1, so every fourth item and sale: those with item_id % 40 in 0, 4, 8, ...
-        let expected = vec![vec!["10000".to_owned(), "30000".to_owned()]];
         set(&session, &["fold = 'never'", "join_reordering = 'none'"]).await;
         let as_written = joins(&report(&session, STAR).await["plan"]);
         let alone = table::rows(&session, STAR).await.unwrap();
-        assert_eq!(alone[0][0], expected[0][0]);
+        assert_eq!(alone[0][0], "10000");
         set(&session, &["fold = 'never'"]).await;
         let ordered = joins(&report(&session, STAR).await["plan"]);
         assert_ne!(ordered, as_written);

@@ -127,7 +127,8 @@ fn mistakes_in_statements_are_one_clear_message() {
             ("SELECT CAST('x' AS bigint)", "'x'"),
             ("SELECT 2147483647::int + 1::int", "out of range"),
             ("SELECT * FROM pg.public.customers TABLESAMPLE BERNOULLI (10)", "TABLESAMPLE"),
-            ("DELETE FROM pg.public.customers", "not supported"),
+            ("DELETE FROM pg.public.customers", "catalog pg is read only"),
+            ("TRUNCATE TABLE pg.public.customers", "not supported"),
             ("SET SESSION pushdwn = 'all'", "did you mean \"pushdown\"?"),
         ] {
             let error = match session.execute(sql).await {

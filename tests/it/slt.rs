@@ -1,5 +1,5 @@
 //! Runs every `.slt` file below tests/slt. Files that start with `shop` see the demo's sources, those that
-//! start with `write` a catalog in memory, the others none.
+//! start with `write` a catalog in memory, those that start with `postgres` one of their own in PostgreSQL, the others none.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::DataType;
 use portolan::{Engine, EngineOptions, Session};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
 
+use crate::postgres_write::Writable;
 use crate::{shop, table};
 
 /// A session as sqllogictest drives it.
@@ -94,6 +95,7 @@ fn every_file_passes() {
             let engine = match name.as_str() {
                 name if name.starts_with("shop") => shop::engine(),
                 name if name.starts_with("write") => shop::memory_engine(),
+                name if name.starts_with("postgres") => Writable::with("").engine,
                 _ => Engine::start(EngineOptions::default()).unwrap(),
             };
             let mut runner = sqllogictest::Runner::new(|| {

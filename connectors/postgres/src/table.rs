@@ -11,12 +11,13 @@ use portolan_connector::{
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
 };
 use portolan_remote_sql::{
-    Dialect, From, PostgresDialect, RemoteColumn, RemoteExpr, RemoteQuery, Scope, SourceId, Typed, judge, lower,
+    Dialect, From, PostgresDialect, RemoteColumn, RemoteExpr, RemoteQuery, Scope, SourceId, Typed, Vocabulary, judge,
+    lower,
 };
 
 use crate::config::Config;
 use crate::error;
-use crate::metadata::{self, Attribute, Described, KnownTables, RelationKind, Seen};
+use crate::metadata::{self, Attribute, Described, KnownTables, RelationKind, Seen, Version};
 use crate::net::{Pool, Purpose};
 use crate::relation::{PostgresRelation, remote_column};
 use crate::snapshot::Moments;
@@ -62,6 +63,8 @@ impl SourceColumn {
 enum Origin {
     /// What has a name in the database.
     Named { described: Arc<Described>, seen: Seen },
+    /// The same, described for a statement that writes it and holds it. Nothing is read of it.
+    Held(RelationKind),
     /// A query that somebody wrote.
     Native(String),
 }
@@ -70,7 +73,16 @@ impl Origin {
     fn kind(&self) -> RelationKind {
         match self {
             Self::Named { described, .. } => described.relation.kind,
+            Self::Held(kind) => *kind,
             Self::Native(_) => RelationKind::View,
+        }
+    }
+
+    /// What whoever reads it compares.
+    fn versions(&self) -> Vec<Version> {
+        match self {
+            Self::Named { described, .. } => vec![described.version.clone()],
+            Self::Held(_) | Self::Native(_) => Vec::new(),
         }
     }
 }
@@ -94,6 +106,12 @@ impl PostgresTable {
         let definition = definition(&name, &described.relation);
         let origin = Origin::Named { described: Arc::clone(&described), seen };
         Self::empty(shared, name, origin, definition).with_columns(&described.relation.attributes, described.utf8)
+    }
+
+    /// A table as it is in a transaction that holds it. `utf8` says whether the database stores UTF-8.
+    pub(crate) fn held(shared: Shared, name: TableName, relation: &metadata::Relation, utf8: bool) -> Self {
+        let definition = definition(&name, relation);
+        Self::empty(shared, name, Origin::Held(relation.kind), definition).with_columns(&relation.attributes, utf8)
     }
 
     /// The rows of a query that somebody wrote. `utf8` says whether the database stores UTF-8.
@@ -156,15 +174,25 @@ impl PostgresTable {
         query.render(&PostgresDialect)
     }
 
+    /// A column that values can be put into, as the translator knows it; `None` where PostgreSQL converts it for reading and
+    /// would not convert it back.
+    pub(crate) fn assignable(&self, name: &str) -> Option<RemoteColumn> {
+        let source = self.source_column(name)?;
+        let is_read_as_it_is = source.conversion.is_none() || source.column.padded.is_some();
+        is_read_as_it_is.then(|| source.column.clone())
+    }
+
+    /// The columns where the table is all that a statement is about.
+    pub(crate) fn scope(&self) -> impl Scope + '_ {
+        TableColumns { table: self, source: SourceId::ALONE }
+    }
+
     /// The query of a request.
     fn relation_of(&self, request: &ScanRequest) -> Result<PostgresRelation> {
         let source = SourceId::fresh();
-        let (mut query, versions) = match &self.origin {
-            Origin::Native(text) => (RemoteQuery::over(From::Native { source, text: text.clone() }), Vec::new()),
-            Origin::Named { described, .. } => {
-                let query = RemoteQuery::table(source, &self.name.schema, &self.name.table);
-                (query, vec![described.version.clone()])
-            }
+        let mut query = match &self.origin {
+            Origin::Native(text) => RemoteQuery::over(From::Native { source, text: text.clone() }),
+            Origin::Named { .. } | Origin::Held(_) => RemoteQuery::table(source, &self.name.schema, &self.name.table),
         };
         query.limit = request.limit;
         for column in self.project(&request.projection)? {
@@ -179,7 +207,13 @@ impl PostgresTable {
             })?;
             query.filter.push(lowered.expr);
         }
+        let versions = self.origin.versions();
         Ok(PostgresRelation { shared: self.shared.clone(), table: self.name.clone(), query, versions })
+    }
+
+    /// What a translator has to know.
+    pub(crate) fn vocabulary(&self) -> Vocabulary<'_> {
+        self.shared.vocabulary()
     }
 
     /// The columns of a projection, as the translator knows them.

@@ -70,4 +70,6 @@ pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};
 pub use verdict::{Reason, Verdict};
-pub use write::{Begun, NewTable, OnExisting, TableWriter, WritableCatalog, WriteContext, WriteToken};
+pub use write::{
+    Begun, NewTable, OnExisting, RowAction, RowChange, TableWriter, WritableCatalog, WriteContext, WriteToken,
+};

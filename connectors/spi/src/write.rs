@@ -9,8 +9,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use datafusion::logical_expr::Expr;
 
-use crate::{ConnectorTable, QueryContext, Result, TableName};
+use crate::{ConnectorError, ConnectorTable, QueryContext, Reason, Result, TableName};
 
 /// Tells a statement that is tried again from one that is new.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,25 @@ pub struct NewTable {
     pub columns: SchemaRef,
     /// What to do when it is there.
     pub on_existing: OnExisting,
+}
+
+/// What becomes of rows where they are.
+#[derive(Clone, Debug)]
+pub enum RowAction {
+    /// They are removed: `DELETE`.
+    Remove,
+    /// The columns at these indexes of the table's get new values, computed of the old ones: `UPDATE`. Each value has the
+    /// column's type.
+    Set(Vec<(usize, Expr)>),
+}
+
+/// A change of rows where they are.
+#[derive(Clone, Debug)]
+pub struct RowChange {
+    /// Of those rows for which all of these hold. The table has judged each of them to be exact.
+    pub filters: Vec<Expr>,
+    /// What becomes of them.
+    pub action: RowAction,
 }
 
 /// How a write begins.
@@ -95,6 +115,23 @@ pub trait WritableCatalog: Debug + Send + Sync {
     /// Begins to add rows to a table. Batches have the columns at these indexes of the table's, in this order and with
     /// the table's types; the source gives the others what they have by default.
     async fn insert(&self, table: &Arc<dyn ConnectorTable>, columns: &[usize], context: WriteContext) -> Result<Begun>;
+
+    /// Why rows cannot be changed or removed where they are; `None` where they can.
+    fn refuses_row_changes(&self) -> Option<Reason> {
+        Some("rows of its tables are not changed where they are".into())
+    }
+
+    /// Changes or removes rows, which are counted by the commit of a writer that takes none. An expression that the source
+    /// does not compute as the engine would is an error.
+    async fn change_rows(
+        &self,
+        table: &Arc<dyn ConnectorTable>,
+        change: RowChange,
+        context: WriteContext,
+    ) -> Result<Begun> {
+        let _ = (change, context);
+        Err(ConnectorError::user("rows are not changed where they are").in_table(table.name()))
+    }
 
     /// Removes a table. Returns false when there is none.
     async fn drop_table(&self, table: &TableName) -> Result<bool>;

@@ -10,6 +10,7 @@
 //! 2. [`RemoteQuery`] is one SELECT. Operators of the engine's plan are folded into it one by one
 //!    ([`RemoteQuery::filter`], [`RemoteQuery::aggregate`], [`RemoteQuery::join`] and so on); where SQL has no place left in
 //!    the same SELECT, it becomes a subquery.
+//!    [`RemoteChange`] is one UPDATE or DELETE of a table's rows.
 //! 3. [`RemoteQuery::render`] prints it once, at the end, through a [`Dialect`]. Identifiers are always quoted and
 //!    literals always typed. No text is edited after it was printed, and none comes from the statement unquoted.
 //!
@@ -19,6 +20,7 @@
 //! there because its meaning was compared with the engine's.
 
 mod calendar;
+mod change;
 mod column;
 mod correlate;
 mod dialect;
@@ -33,6 +35,7 @@ mod render;
 mod statement;
 mod typed;
 
+pub use change::RemoteChange;
 pub use column::RemoteColumn;
 pub use dialect::Dialect;
 pub use expr::{AggregateFunction, ArithmeticOp, CompareOp, RemoteExpr, SourceId, TruthValue};

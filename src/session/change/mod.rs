@@ -1,7 +1,9 @@
 //! Statements that change a source: what they say, and doing it.
 
 mod ingest;
+mod modify;
 mod parse;
+mod row_change;
 mod run;
 mod target;
 
@@ -33,6 +35,7 @@ pub enum Change {
         if_exists: bool,
     },
     Insert(Insert),
+    Modify(Modify),
 }
 
 /// A table as a statement names it.
@@ -75,11 +78,23 @@ pub struct Insert {
     pub query: Box<SqlStatement>,
 }
 
+/// UPDATE or DELETE FROM.
+#[derive(Clone, Debug)]
+pub struct Modify {
+    /// The table.
+    pub table: Named,
+    /// The columns that get new values; none where rows are removed.
+    pub columns: Option<Vec<Ident>>,
+    /// The query whose columns are the new values, of the rows that are changed.
+    pub query: Box<SqlStatement>,
+}
+
 impl Change {
     /// The query that makes the rows of the statement.
     pub(super) fn query(&self) -> Option<&SqlStatement> {
         match self {
             Self::Insert(Insert { query, .. })
+            | Self::Modify(Modify { query, .. })
             | Self::CreateTable(CreateTable { content: Content::Query(query), .. }) => Some(query),
             _ => None,
         }

@@ -18,6 +18,8 @@ impl Change {
     pub(in crate::session) fn of(statement: SqlStatement) -> Result<Self> {
         match statement {
             SqlStatement::Insert(insert) => insertion(insert).map(Self::Insert),
+            SqlStatement::Update(update) => super::modify::update(update).map(Self::Modify),
+            SqlStatement::Delete(delete) => super::modify::delete(delete).map(Self::Modify),
             SqlStatement::CreateTable(create) => creation(create).map(Self::CreateTable),
             SqlStatement::CreateSchema {
                 schema_name: SchemaName::Simple(name),
@@ -47,13 +49,13 @@ fn unsupported(statement: &SqlStatement) -> Error {
     let text = statement.to_string();
     let verb: Vec<&str> = text.split_whitespace().take(2).collect();
     let words = match verb.as_slice() {
-        ["UPDATE" | "MERGE" | "TRUNCATE" | "GRANT" | "REVOKE" | "ALTER", ..] => {
+        ["MERGE" | "TRUNCATE" | "GRANT" | "REVOKE" | "ALTER", ..] => {
             verb.first().copied().unwrap_or_default().to_owned()
         }
         _ => verb.join(" "),
     };
     Error::unsupported(format!("{words} is not supported"))
-        .hint("there are CREATE and DROP of SCHEMA and TABLE, CREATE TABLE AS, and INSERT INTO")
+        .hint("there are CREATE and DROP of SCHEMA and TABLE, CREATE TABLE AS, INSERT INTO, UPDATE and DELETE FROM")
 }
 
 fn insertion(insert: SqlInsert) -> Result<Insert> {
@@ -100,7 +102,7 @@ fn insertion(insert: SqlInsert) -> Result<Insert> {
     Ok(Insert { table, columns, query: Box::new(SqlStatement::Query(source)) })
 }
 
-fn column_name(name: &ObjectName) -> Result<Ident> {
+pub(super) fn column_name(name: &ObjectName) -> Result<Ident> {
     match name.0.as_slice() {
         [part] => part.as_ident().cloned().ok_or_else(|| Error::user(format!("{name} is no column"))),
         _ => Err(Error::user(format!("{name} is no column: write its name alone"))),
@@ -157,7 +159,7 @@ fn removal(kind: ObjectType, if_exists: bool, names: &[ObjectName], cascade: boo
     }
 }
 
-fn named(name: &ObjectName) -> Named {
+pub(super) fn named(name: &ObjectName) -> Named {
     let start = name.span().start;
     let position = (start.line > 0).then_some(Position { line: start.line, column: start.column });
     Named { reference: reference_of(name), position }
@@ -193,8 +195,15 @@ mod tests {
             ("CREATE VIEW v AS SELECT 1", "CREATE VIEW is not supported"),
             ("DROP VIEW v", "DROP VIEW is not supported"),
             ("DROP TABLE a, b", "several at once"),
-            ("UPDATE t SET a = 1", "UPDATE is not supported"),
-            ("DELETE FROM t", "DELETE FROM is not supported"),
+            ("UPDATE t SET a = 1 FROM u", "of UPDATE there is only"),
+            ("UPDATE t SET a = 1 RETURNING a", "of UPDATE there is only"),
+            ("UPDATE t SET (a, b) = (1, 2)", "is no column"),
+            ("UPDATE t SET t.a = 1", "is no column"),
+            ("UPDATE t JOIN u ON true SET a = 1", "of UPDATE there is only"),
+            ("DELETE FROM t USING u", "of DELETE there is only"),
+            ("DELETE FROM t RETURNING a", "of DELETE there is only"),
+            ("DELETE FROM t, u", "of DELETE there is only"),
+            ("DELETE FROM t LIMIT 1", "of DELETE there is only"),
             ("TRUNCATE TABLE t", "TRUNCATE is not supported"),
         ] {
             let error = Statement::parse(sql).unwrap_err().to_string();

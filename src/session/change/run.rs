@@ -12,9 +12,9 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use portolan_connector::{Begun, NewTable, OnExisting, QueryContext, WriteContext, WriteToken};
 
 use super::target::{self, Place, Target};
-use super::{Change, Content, CreateTable, Insert, Named};
+use super::{Change, Content, CreateTable, Insert, Modify, Named, row_change};
 use crate::error::{Error, Result};
-use crate::planner::{Assignment, Plan, Planner, new_columns, normalized};
+use crate::planner::{Assignment, Plan, Planner, give_types, new_columns, normalized};
 use crate::query::{QueryRun, QueryScope, fill};
 use crate::session::{Answer, Prepared, Request, Session};
 
@@ -54,6 +54,8 @@ pub(in crate::session) fn schema(change: &Change) -> SchemaRef {
     match change {
         Change::Insert(_) => Answer::written_schema("INSERT 0"),
         Change::CreateTable(CreateTable { content: Content::Query(_), .. }) => Answer::written_schema("SELECT"),
+        Change::Modify(Modify { columns: Some(_), .. }) => Answer::written_schema("UPDATE"),
+        Change::Modify(Modify { columns: None, .. }) => Answer::written_schema("DELETE"),
         _ => Answer::empty_schema(),
     }
 }
@@ -75,6 +77,7 @@ impl Session {
                 let planning = |planner| -> Planning { Box::pin(plan_creation(planner, table, on_existing, *query)) };
                 self.write(planning, schema, request).await
             }
+            Change::Modify(modify) => self.modify(modify, schema, request).await,
             other => {
                 let run = self.begin(false, request);
                 let planner = self.planner_of(&run, request);
@@ -95,6 +98,12 @@ impl Session {
                 let (_, fields) = target.columns(&insert.columns)?;
                 let assignment = Some(Assignment::new(fields, &mut insert.query));
                 Planner { assignment, ..planner }.prepare(*insert.query).await?.parameters
+            }
+            Change::Modify(modify) => {
+                let (_, _, fields) = row_change::target(&planner, &modify).await?;
+                let mut query = *modify.query;
+                give_types(&mut query, &fields);
+                planner.prepare(query).await?.parameters
             }
             Change::CreateTable(CreateTable { table, content: Content::Query(query), .. }) => {
                 target::new_table(&planner.resolver, &table).await?;
@@ -138,7 +147,7 @@ impl Session {
         Answer::written(&id, schema, rows)
     }
 
-    fn planner_of(&self, run: &QueryRun, request: &Request) -> Planner {
+    pub(super) fn planner_of(&self, run: &QueryRun, request: &Request) -> Planner {
         let scope = self.new_scope(run.query().id().to_owned());
         self.planner(request, &scope, self.runtime_of(run))
     }
@@ -236,7 +245,9 @@ async fn define(planner: Planner, change: Change, context: WriteContext) -> Resu
             }
             Ok("DROP TABLE")
         }
-        Change::Insert(_) | Change::CreateTable(_) => Err(Error::internal("the statement writes rows")),
+        Change::Insert(_) | Change::Modify(_) | Change::CreateTable(_) => {
+            Err(Error::internal("the statement writes rows"))
+        }
     }
 }
 

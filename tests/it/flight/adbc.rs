@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::server::Server;
+use crate::postgres_write::Writable;
 use crate::shop;
 
 /// The variable that names the Python interpreter which has the packages.
@@ -45,6 +46,11 @@ fn sessions() {
 #[test]
 fn writing() {
     run(&Server::over("adbc-writing", shop::memory_engine()), "writing");
+}
+
+#[test]
+fn writing_to_postgresql() {
+    run(&Server::over("adbc-postgres", Writable::with("").engine), "postgres");
 }
 
 #[test]

@@ -288,6 +288,9 @@ impl Random {
             0 => self.integer(table),
             1 => self.number(table, 1),
             2 => self.text(table),
+            3 if self.one_in(2) => {
+                format!("date_trunc('{}', {table}.ts)", self.pick(&["day", "month", "week", "year", "hour"]))
+            }
             3 => format!("{table}.{}", self.pick(DATES)),
             _ => format!("{table}.{}", self.pick(OTHERS)),
         }

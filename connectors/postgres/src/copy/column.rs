@@ -120,6 +120,7 @@ pub(super) enum Column {
     ClampedDate(Fixed<arrow::datatypes::Date32Type>),
     ClampedTime(Fixed<arrow::datatypes::Time64MicrosecondType>),
     ClampedTimestamp(Fixed<arrow::datatypes::TimestampMicrosecondType>),
+    TimestampNanos(Fixed<arrow::datatypes::TimestampNanosecondType>),
     Inet(Texts),
     Hstore(Box<Maps>),
     List(Box<Lists>),
@@ -157,6 +158,7 @@ impl Column {
                 // Nothing else has values out of range.
                 other => Self::new(other),
             },
+            Wire::TimestampNanos => Self::TimestampNanos(Fixed::new(wire)),
             Wire::Inet => Self::Inet(Texts::utf8()),
             Wire::Hstore => Self::Hstore(Box::new(Maps::new())),
             Wire::List(element) => Self::List(Box::new(Lists::new(element))),
@@ -200,6 +202,7 @@ impl Column {
             Self::ClampedDate(column) => column.push(fixed::clamped_date(value)?),
             Self::ClampedTime(column) => column.push(fixed::clamped_time(value)?),
             Self::ClampedTimestamp(column) => column.push(fixed::clamped_timestamp(value)?),
+            Self::TimestampNanos(column) => column.push(fixed::timestamp_nanos(value)?),
             Self::Inet(column) => column.push(inet::text(value)?.as_bytes())?,
             Self::Hstore(column) => column.push(value)?,
             Self::List(column) => column.push(value)?,
@@ -229,6 +232,7 @@ impl Column {
             Self::Date(column) | Self::ClampedDate(column) => column.push_null(),
             Self::Time(column) | Self::ClampedTime(column) => column.push_null(),
             Self::Timestamp(column) | Self::ClampedTimestamp(column) => column.push_null(),
+            Self::TimestampNanos(column) => column.push_null(),
             Self::Interval(column) => column.push_null(),
             Self::Text(column)
             | Self::PaddedText(column)
@@ -256,6 +260,7 @@ impl Column {
             Self::Date(column) | Self::ClampedDate(column) => column.finish(),
             Self::Time(column) | Self::ClampedTime(column) => column.finish(),
             Self::Timestamp(column) | Self::ClampedTimestamp(column) => column.finish(),
+            Self::TimestampNanos(column) => column.finish(),
             Self::Interval(column) => column.finish(),
             Self::Text(column)
             | Self::PaddedText(column)

@@ -143,6 +143,13 @@ pub(super) fn clamped_timestamp(value: &[u8]) -> Result<i64, ValueError> {
     Ok(if micros == i64::MIN { i64::MIN } else { micros.saturating_add(EPOCH_MICROS) })
 }
 
+/// Nanoseconds reach from the year 1677 to 2262.
+pub(super) fn timestamp_nanos(value: &[u8]) -> Result<i64, ValueError> {
+    timestamp(value)?.checked_mul(NANOS_PER_MICRO).ok_or_else(|| {
+        ValueError::new("a timestamp outside of the years 1677 to 2262, which the engine makes of a date")
+    })
+}
+
 #[cold]
 fn infinite(word: &str, type_name: &str) -> ValueError {
     ValueError::new(format!("the {type_name} '{word}', which the engine's {type_name}s do not have"))
@@ -185,6 +192,12 @@ mod tests {
         // PostgreSQL's last timestamp, 294276-12-31 23:59:59.999999.
         assert!(timestamp(&9_223_371_331_199_999_999_i64.to_be_bytes()).unwrap_err().to_string().contains("294247"));
         assert_eq!(timestamp(&(i64::MAX - EPOCH_MICROS).to_be_bytes()), Ok(i64::MAX));
+    }
+
+    #[test]
+    fn nanoseconds_end_sooner() {
+        assert_eq!(timestamp_nanos(&0_i64.to_be_bytes()), Ok(946_684_800_000_000_000));
+        assert!(timestamp_nanos(&(1_000_i64 * 365 * DAY_MICROS).to_be_bytes()).is_err());
     }
 
     #[test]

@@ -16,6 +16,9 @@ const LITERALS: &str = "all but the first argument are literals";
 const TRUNCATED: &str =
     "in UTC; to a week, month, quarter or year the engine only cuts off what lies between the years 1677 and 2262";
 
+const OF_DATES: &str =
+    "as a timestamp in nanoseconds, which the engine makes of it and only has for the years 1677 to 2262";
+
 /// The rules of one kind of column beside those for conditions.
 pub(super) fn folds(domain: Domain) -> Vec<Rule> {
     let grouped = || exact(domain, [CHOICE, &[Operation::NullIf, Operation::GroupBy]].concat(), None);
@@ -104,11 +107,7 @@ pub(super) fn folds(domain: Domain) -> Vec<Rule> {
         TEXT | AS_TEXT => [texts(domain), grouped(), sorted(Some(BYTE_ORDER)), extremes(Some(BYTE_ORDER))].concat(),
         DATE => [
             exact(domain, vec![Operation::DatePart], Some("a part of the date, from the year to the day")),
-            refused(
-                domain,
-                &[Operation::DateTrunc],
-                "the engine makes a timestamp in nanoseconds of a date, which PostgreSQL has not",
-            ),
+            exact(domain, vec![Operation::Cast, Operation::DateTrunc], Some(OF_DATES)),
             grouped(),
             sorted(None),
             extremes(None),

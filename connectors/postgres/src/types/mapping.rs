@@ -202,6 +202,9 @@ pub(crate) fn computed(data_type: &DataType) -> Option<Mapped> {
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
             Mapped::new(Wire::Timestamp, domains::TIMESTAMP).literals("timestamp")
         }
+        DataType::Timestamp(TimeUnit::Nanosecond, None) => {
+            Mapped::new(Wire::TimestampNanos, domains::TIMESTAMP).literals("timestamp")
+        }
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if **zone == *UTC => {
             Mapped::new(Wire::Timestamptz, domains::TIMESTAMPTZ).literals("timestamptz")
         }

@@ -37,6 +37,8 @@ pub(crate) enum Wire {
     Time,
     Timestamp,
     Timestamptz,
+    /// A `timestamp` that the engine counts in nanoseconds: what it makes of a date.
+    TimestampNanos,
     /// A date, time or timestamp, of which those out of the engine's range become its first or its last.
     Clamped(Box<Wire>),
     Interval,
@@ -69,6 +71,7 @@ impl Wire {
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+            Self::TimestampNanos => DataType::Timestamp(TimeUnit::Nanosecond, None),
             Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
             Self::Clamped(wire) => wire.data_type(),
             Self::Hstore => DataType::Map(Arc::new(map_entries()), false),

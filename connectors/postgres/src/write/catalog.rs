@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use portolan_connector::{
-    Begun, ConnectorError, ConnectorTable, NewTable, OnExisting, Result, TableName, WritableCatalog, WriteContext,
+    Begun, ConnectorError, ConnectorTable, NewTable, OnExisting, Reason, Result, RowChange, TableName, WritableCatalog,
+    WriteContext,
 };
 
+use super::change::change_rows;
 use super::define::{
     check_name, columns, create, define, drop_table, is_taken, quoted, temporary_name, told_as_existing,
 };
@@ -45,6 +47,19 @@ impl WritableCatalog for PostgresConnector {
     async fn insert(&self, table: &Arc<dyn ConnectorTable>, columns: &[usize], context: WriteContext) -> Result<Begun> {
         let begun = self.begin_rows(table.as_ref(), columns, context).await;
         begun.map_err(|error| error.in_table(table.name()))
+    }
+
+    fn refuses_row_changes(&self) -> Option<Reason> {
+        None
+    }
+
+    async fn change_rows(
+        &self,
+        table: &Arc<dyn ConnectorTable>,
+        change: RowChange,
+        context: WriteContext,
+    ) -> Result<Begun> {
+        change_rows(self, table, change, context).await
     }
 
     async fn drop_table(&self, table: &TableName) -> Result<bool> {
@@ -104,7 +119,9 @@ impl PostgresConnector {
         };
         let made = match &place {
             Place::Replacing(temporary) => create(&transaction, &table, temporary, &targets).await,
-            Place::New | Place::Existing => create(&transaction, &table, &table.name.table, &targets).await,
+            Place::New | Place::Existing | Place::Changed(_) => {
+                create(&transaction, &table, &table.name.table, &targets).await
+            }
         };
         if let Err(failure) = made {
             transaction.roll_back().await;

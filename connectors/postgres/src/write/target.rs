@@ -154,7 +154,8 @@ fn target(attribute: &Attribute, detail: Detail, shared: &Shared, utf8: bool) ->
     Ok(Target { name: name.clone(), source_type: source_type.clone(), wire: mapped.wire, element: detail.element })
 }
 
-fn changed(name: &TableName) -> ConnectorError {
+/// The error of a statement whose table is not what it was.
+pub(super) fn changed(name: &TableName) -> ConnectorError {
     ConnectorError::user("the table was dropped or changed while the statement was planned")
         .hint("run the statement again")
         .in_table(name)

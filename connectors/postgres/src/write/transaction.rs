@@ -35,6 +35,11 @@ impl Transaction {
         Ok(self.session()?.client().batch_execute(sql).await?)
     }
 
+    /// Runs a statement and returns how many rows it changed.
+    pub(super) async fn change(&self, sql: &str) -> Result<u64, Failure> {
+        Ok(self.session()?.client().execute_typed(sql, &[]).await?)
+    }
+
     /// The wire, to send rows. Until it is given back, the transaction can do nothing else.
     pub(super) fn wire(&self) -> Result<CopyInWire, Failure> {
         Ok(self.session()?.borrow_wire_in())

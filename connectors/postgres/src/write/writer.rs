@@ -25,6 +25,8 @@ pub(super) enum Place {
     New,
     /// One that the same transaction has made under this name, and that takes the place of another at the end.
     Replacing(String),
+    /// One whose rows were changed where they are, so many of them. No rows are taken.
+    Changed(u64),
 }
 
 /// See the module's comment.
@@ -58,7 +60,7 @@ impl Writer {
     pub(super) async fn start(&mut self) -> Result<()> {
         let table = match &self.place {
             Place::Replacing(table) => table.clone(),
-            Place::Existing | Place::New => self.name.table.clone(),
+            Place::Existing | Place::New | Place::Changed(_) => self.name.table.clone(),
         };
         let State::Open(open) = &mut self.state else { return Ok(()) };
         if open.copy.is_some() {
@@ -103,7 +105,7 @@ impl Writer {
 
     /// Undoes what was done. Where another try of the same write was committed meanwhile, which may be why this one
     /// fails, that counts, and its rows are returned.
-    async fn failed(&mut self, failure: Failure, tried: &str) -> Result<u64> {
+    pub(super) async fn failed(&mut self, failure: Failure, tried: &str) -> Result<u64> {
         if let State::Open(open) = std::mem::replace(&mut self.state, State::Failed) {
             let Open { transaction, copy } = *open;
             let is_ready = copy.as_ref().is_none_or(CopyIn::abandon);
@@ -137,7 +139,10 @@ impl Writer {
         };
         let rows = match &mut open.copy {
             Some(copy) => copy.finish(&self.name).await?,
-            None => 0,
+            None => match self.place {
+                Place::Changed(rows) => rows,
+                Place::Existing | Place::New | Place::Replacing(_) => 0,
+            },
         };
         open.copy = None;
         if let Place::Replacing(temporary) = &self.place {
@@ -160,6 +165,9 @@ enum Completed {
 #[async_trait]
 impl TableWriter for Writer {
     async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        if matches!(self.place, Place::Changed(_)) {
+            return Err(ConnectorError::internal("rows are given to a change").in_table(&self.name));
+        }
         if matches!(self.state, State::Settled(_)) || batch.num_rows() == 0 {
             return Ok(());
         }

@@ -5,11 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use arrow::array::{ArrayRef, Int32Array, StringArray};
 use futures::StreamExt;
 use portolan_connector::Connector;
 use portolan_servers::PostgresServer;
 
 use crate::harness::{begin, connector, open, plan, read, request, table};
+use crate::write::{batch, insert};
 
 /// A server with TLS.
 static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
@@ -148,4 +150,21 @@ async fn cancellation_goes_over_tls_as_well() {
         assert!(start.elapsed() < Duration::from_secs(1), "the statement still runs");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_written_over_tls_as_well() {
+    SERVER.psql("postgres", "CREATE TABLE written (a int CHECK (a >= 0), t text)").unwrap();
+    let connector = with("127.0.0.1", "tls = 'require'\naccess = 'read_write'");
+    let rows = |first: i32| {
+        let texts: StringArray = (0..50_000).map(|_| Some("x".repeat(100))).collect();
+        let numbers = Int32Array::from_iter_values(first..first + 50_000);
+        batch(vec![("a", Arc::new(numbers) as ArrayRef), ("t", Arc::new(texts))])
+    };
+    assert_eq!(insert(&connector, "written", rows(0)).await, Ok(50_000));
+    // A failure at the first row, while others are on their way.
+    let error = insert(&connector, "written", rows(-1)).await.unwrap_err();
+    assert!(error.contains("violates check constraint") && error.contains("row 1"), "{error}");
+    assert_eq!(insert(&connector, "written", rows(50_000)).await, Ok(50_000));
+    assert_eq!(SERVER.psql("postgres", "SELECT count(*), sum(a) FROM written").unwrap().trim(), "100000|4999950000");
 }

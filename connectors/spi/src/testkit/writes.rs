@@ -8,8 +8,8 @@ use arrow::error::ArrowError;
 
 use super::{ContractReport, Subject};
 use crate::{
-    Begun, Connector, ConnectorError, ConnectorTable, ErrorKind, NewTable, OnExisting, QueryContext, Result, TableName,
-    TableWriter, WritableCatalog, WriteContext, WriteToken,
+    Begun, Connector, ConnectorError, ConnectorTable, ErrorKind, NewTable, OnExisting, QueryContext, Result, RowAction,
+    RowChange, TableName, TableWriter, WritableCatalog, WriteContext, WriteToken,
 };
 
 /// Checks the writes of a connector in a schema that it makes and removes:
@@ -18,6 +18,7 @@ use crate::{
 /// * rows are there from the commit on; a writer that is dropped leaves none; a snapshot sees what was there before it;
 /// * columns that a statement does not name get NULL;
 /// * a write with a token is made once, and the token is good for that statement only;
+/// * rows are removed where they are from the commit on, unless the source refuses that;
 /// * schemas and tables are made and removed once.
 ///
 /// An error means that something failed that should not have.
@@ -29,6 +30,7 @@ pub async fn check_writes(connector: &Arc<dyn Connector>, catalog: &str, schema:
     checks.creation().await?;
     checks.insertion().await?;
     checks.tokens().await?;
+    checks.row_changes().await?;
     checks.removal().await?;
     Ok(checks.report)
 }
@@ -203,6 +205,29 @@ impl Checks<'_> {
         }
         let count = self.count("made").await?;
         self.check(count == 11, "a write with a token was made twice, or not at all");
+        Ok(())
+    }
+
+    async fn row_changes(&mut self) -> Result<()> {
+        let table = self.existing("made").await?;
+        let all = RowChange { filters: Vec::new(), action: RowAction::Remove };
+        if self.writable.refuses_row_changes().is_some() {
+            let refused = self.writable.change_rows(&table, all, context(None)).await;
+            self.check(refused.is_err(), "rows were removed of a source that refuses that");
+            return Ok(());
+        }
+        drop(writer(self.writable.change_rows(&table, all.clone(), context(None)).await?)?);
+        let kept = self.count("made").await?;
+        self.check(kept == 11, "rows are gone whose removal was not committed");
+        let token = Some(("testkit, removal", "DELETE"));
+        let removing = writer(self.writable.change_rows(&table, all.clone(), context(token)).await?)?;
+        let early = self.count("made").await?;
+        self.check(early == 11, "rows are gone before their removal is committed");
+        let removed = removing.commit().await?;
+        let left = self.count("made").await?;
+        self.check(removed == 11 && left == 0, "rows are not removed, or not counted");
+        let again = self.writable.change_rows(&table, all, context(token)).await?;
+        self.check(matches!(again, Begun::Already(11)), "a removal with a token that was committed began again");
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Values that are computed: literals standing alone, arithmetic, conversions, CASE.
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
@@ -179,6 +179,8 @@ impl Lowering<'_> {
             // To the nearest double, there and here.
             (DataType::Int64, DataType::Float64) => true,
             (DataType::Boolean | DataType::Int16 | DataType::Int32 | DataType::Int64, DataType::Utf8) => true,
+            // Of dates that nanoseconds do not reach the engine makes an error, and the source a timestamp.
+            (DataType::Date32, DataType::Timestamp(TimeUnit::Nanosecond, None)) => true,
             (DataType::Int16 | DataType::Int32 | DataType::Int64, DataType::Decimal128(precision, scale)) => {
                 let digits = match from {
                     DataType::Int16 => 5,

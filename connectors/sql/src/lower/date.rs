@@ -32,6 +32,9 @@ impl Lowering<'_> {
             DataType::Date32 if !part.is_of_time() => {
                 self.call(RemoteFunction::DatePart(part), Operation::DatePart, argument, &DataType::Int32)
             }
+            DataType::Timestamp(TimeUnit::Nanosecond, None) => {
+                self.call(RemoteFunction::DatePart(part), Operation::DatePart, argument, &DataType::Int32)
+            }
             DataType::Timestamp(TimeUnit::Microsecond, zone) => {
                 // The engine sees a point in time in UTC.
                 let argument = match zone {
@@ -53,7 +56,7 @@ impl Lowering<'_> {
         let unit = date_unit(word).ok_or("no rule for cutting off to this unit")?;
         let result = argument.column.arrow_type.clone();
         let function = match &result {
-            DataType::Timestamp(TimeUnit::Microsecond, None) => RemoteFunction::Truncated(unit),
+            DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, None) => RemoteFunction::Truncated(unit),
             DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => RemoteFunction::TruncatedInUtc(unit),
             _ => return Err("no rule for cutting off what is no timestamp".into()),
         };

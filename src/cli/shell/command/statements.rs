@@ -31,6 +31,16 @@ pub(crate) const STATEMENTS: &[StatementSpec] = &[
         "Adds rows to a table: all of them, or none.",
     ),
     spec(
+        "UPDATE",
+        "UPDATE table SET column = value, ... [WHERE condition]",
+        "Changes rows where they are, in a source that chooses them and computes the values as the engine would.",
+    ),
+    spec(
+        "DELETE FROM",
+        "DELETE FROM table [WHERE condition]",
+        "Removes rows, in a source that chooses them as the engine would.",
+    ),
+    spec(
         "CREATE TABLE",
         "CREATE [OR REPLACE] TABLE [IF NOT EXISTS] table (column type [NOT NULL], ...)\n\
          CREATE [OR REPLACE] TABLE [IF NOT EXISTS] table AS query",

@@ -160,7 +160,15 @@ fn put_word(sign: u16, out: &mut Vec<u8>) -> Result<(), Unwritable> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Decimal128Type, Field, Schema};
+
+    use super::super::HEADER;
     use super::*;
+    use crate::copy::{CopyDecoder, Limits};
+    use crate::types::Wire;
 
     /// Number of digits, weight, sign, scale, digits; as `numeric_send` would send them.
     fn wire(weight: i16, sign: u16, scale: u16, digits: &[u16]) -> Vec<u8> {
@@ -180,6 +188,18 @@ mod tests {
         put_decimal256(i256::from_i128(value), scale, &mut other).unwrap();
         assert_eq!(out, other, "{value} with {scale} places");
         out
+    }
+
+    /// What the decoder reads.
+    fn read(value: &[u8], scale: u16) -> i128 {
+        let scale = i8::try_from(scale).unwrap();
+        let wire = Wire::Decimal { precision: 38, scale };
+        let schema = Arc::new(Schema::new(vec![Field::new("n", wire.data_type(), true)]));
+        let mut decoder = CopyDecoder::new(schema, [&wire], Limits { rows: 1, bytes: usize::MAX });
+        let length = i32::try_from(value.len()).unwrap();
+        decoder.feed(&[HEADER, &[0, 1], &length.to_be_bytes(), value].concat()).unwrap();
+        let rows = decoder.take().unwrap().unwrap();
+        rows.column(0).as_primitive::<Decimal128Type>().value(0)
     }
 
     fn text(text: &str) -> Result<Vec<u8>, Unwritable> {
@@ -206,6 +226,15 @@ mod tests {
             // 18446744073709551.615
             wire(4, POSITIVE, 3, &[1, 8446, 7440, 7370, 9551, 6150])
         });
+    }
+
+    proptest::proptest! {
+        /// The short way and the one through texts say the same, which is what the decoder reads.
+        #[test]
+        fn decimals_of_any_size(value in proptest::prelude::any::<i128>(), shift in 0_u32..120, scale in 0_u16..=38) {
+            let value = (value >> shift) % 10_i128.pow(38);
+            proptest::prop_assert_eq!(read(&decimal(value, scale), scale), value);
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ async fn the_contract_of_writes_holds() {
     check_writes(&writable(&database), "pg", "testkit").await.unwrap().assert_clean();
     // Nothing stays but the tokens.
     assert_eq!(database.psql("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'portolan%'"), "0");
-    assert_eq!(database.psql("SELECT count(*) FROM portolan.write_tokens"), "2");
+    assert_eq!(database.psql("SELECT count(*) FROM portolan.write_tokens"), "3");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ const TEXTS: usize = 6;
 /// Microseconds from 1970 to 1900 and to 2200, between which the engine cuts off timestamps.
 const FIRST_MICROS: i64 = -2_208_988_800_000_000;
 const LAST_MICROS: i64 = 7_258_118_400_000_000;
+const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The operations that compute something of a value.
 pub(super) const COMPUTED: &[Operation] = &[
@@ -183,10 +184,15 @@ fn parts(data_type: &DataType) -> impl Iterator<Item = &'static &'static str> {
 
 /// Timestamps cut off: to fine units any, to others those that the engine counts in nanoseconds.
 fn truncated(column: &Expr, data_type: &DataType) -> Vec<Expr> {
-    let DataType::Timestamp(TimeUnit::Microsecond, zone) = data_type else {
-        return vec![date_trunc(lit("month"), column.clone())];
+    let bound = |micros: i64| match data_type {
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+            lit(ScalarValue::TimestampMicrosecond(Some(micros), zone.clone()))
+        }
+        _ => lit(ScalarValue::Date32(i32::try_from(micros / MICROS_PER_DAY).ok())),
     };
-    let bound = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), zone.clone()));
+    if !matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _) | DataType::Date32) {
+        return vec![date_trunc(lit("month"), column.clone())];
+    }
     let near = column.clone().between(bound(FIRST_MICROS), bound(LAST_MICROS));
     let near = when(near, column.clone()).end().unwrap_or_else(|_| column.clone());
     let units = ["year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond"];
@@ -237,6 +243,12 @@ fn arithmetic(column: Expr, sign: Sign, data_type: &DataType, literals: &[Scalar
 
 fn casts(column: &Expr, data_type: &DataType) -> Vec<Expr> {
     let wider = match data_type {
+        DataType::Date32 => {
+            let near =
+                column.clone().between(lit(ScalarValue::Date32(Some(-20_000))), lit(ScalarValue::Date32(Some(20_000))));
+            let near = when(near, column.clone()).end().unwrap_or_else(|_| column.clone());
+            return vec![cast(near, DataType::Timestamp(TimeUnit::Nanosecond, None))];
+        }
         DataType::Decimal128(precision, scale) => vec![DataType::Decimal128((precision + 6).min(38), scale + 3)],
         _ => vec![DataType::Int32, DataType::Int64, DataType::Float64, DataType::Decimal128(38, 5), DataType::Utf8],
     };
