@@ -91,6 +91,20 @@ require_packages() {
     [ -z "$missing" ] || fail "still missing after the installation:$missing"
 }
 
+# A pooler for the tests of the PostgreSQL connector. Debian would start one on port 6432, which nobody uses.
+require_pgbouncer() {
+    { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; } && return 0
+    has apt-get || fail "this machine has no apt-get. Install PgBouncer, then run this again"
+    say "Installing with apt-get: pgbouncer"
+    export DEBIAN_FRONTEND=noninteractive
+    as_root apt-get update -qq
+    as_root apt-get install -qq --yes --no-install-recommends pgbouncer >/dev/null ||
+        fail "apt-get could not install pgbouncer: its messages are above"
+    if has systemctl; then
+        as_root systemctl disable --now pgbouncer >/dev/null 2>&1 || true
+    fi
+}
+
 # Makes the Python environment hold what a file of pinned requirements lists: $1 in the directory scripts.
 require_python() {
     list="scripts/$1"

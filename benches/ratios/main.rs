@@ -19,6 +19,7 @@ mod clients;
 mod endless;
 mod kafka;
 mod lake;
+mod lookup;
 mod measure;
 mod orders;
 mod postgres;
@@ -34,11 +35,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Bench = fn();
 
 /// All benches, in the order in which they run.
-const BENCHES: [(&str, Bench); 8] = [
+const BENCHES: [(&str, Bench); 9] = [
     ("startup", startup::run),
     ("lake", lake::run),
     ("kafka", kafka::run),
     ("postgres", postgres::run),
+    ("lookup", lookup::run),
     ("tpch", tpch::run),
     ("stream", stream::run),
     ("clients", clients::run),

@@ -1,4 +1,4 @@
-//! Private servers for tests and the demo: a PostgreSQL cluster and a Kafka-protocol broker.
+//! Private servers for tests and the demo: a PostgreSQL cluster, a pooler before it, and a Kafka-protocol broker.
 //!
 //! Each server listens on a free loopback port and keeps everything in one temporary directory. It is stopped and its
 //! directory removed on drop, and also when this process ends without dropping it, killed or not: a small supervisor
@@ -8,6 +8,7 @@ mod command;
 mod directory;
 mod error;
 mod kafka;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod supervisor;
@@ -15,4 +16,5 @@ mod supervisor;
 pub use directory::ScratchDirectory;
 pub use error::ServerError;
 pub use kafka::KafkaBroker;
+pub use pgbouncer::PgBouncer;
 pub use postgres::PostgresServer;

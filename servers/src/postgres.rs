@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ const ID_LIMIT: Duration = Duration::from_secs(10);
 const URL_ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Creates the cluster, then becomes the server. Both under the supervisor, so that neither outlives this process.
-/// Arguments: initdb, postgres, the port.
+/// Arguments: initdb, postgres, the port; then more for the server.
 ///
 /// Nothing is written to last (fsync off), nothing outside the directory is used (no socket, no shared memory files),
 /// and the server answers on the loopback address only, to who knows the password.
@@ -47,9 +47,22 @@ const SCRIPT: &str = r#"
 "$1" --pgdata=data --username=portolan --pwfile=password --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 \
     --no-sync --no-instructions || exit
 rm password
-exec "$2" -D data -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+postgres=$2 port=$3
+shift 3
+exec "$postgres" -D data -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
     -c dynamic_shared_memory_type=mmap -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-    -c wal_level=minimal -c max_wal_senders=0 -c max_connections=200 -c timezone=UTC -c log_timezone=UTC
+    -c wal_level=minimal -c max_wal_senders=0 -c max_connections=200 -c timezone=UTC -c log_timezone=UTC \
+    "$@"
+"#;
+
+/// Copies the cluster of another server, then becomes a server that follows it and lets nobody write.
+/// Arguments: pg_basebackup, postgres, the port, the other's port; the other's password is in the file `password`.
+const STANDBY: &str = r#"
+PGPASSWORD=$(cat password) "$1" --pgdata=data --host=127.0.0.1 --port="$4" --username=portolan --write-recovery-conf \
+    --checkpoint=fast --no-sync || exit
+rm password
+exec "$2" -D data -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+    -c dynamic_shared_memory_type=mmap -c fsync=off -c max_connections=200 -c timezone=UTC -c log_timezone=UTC
 "#;
 
 /// A private PostgreSQL cluster on a free loopback port, in a temporary directory; stopped and removed on drop, and
@@ -68,20 +81,43 @@ pub struct PostgresServer {
 impl PostgresServer {
     /// Creates the cluster, starts the server and waits until it takes connections.
     pub fn start() -> Result<Self, ServerError> {
+        Self::start_with(&[])
+    }
+
+    /// The same with settings of its own, as `name=value`. They come after those that every server has.
+    pub fn start_with(settings: &[&str]) -> Result<Self, ServerError> {
+        Self::try_ports(None, settings)
+    }
+
+    /// A standby that follows this server, which must have been started with `wal_level=replica` and `max_wal_senders`. It has
+    /// the same users and passwords.
+    pub fn standby(&self) -> Result<Self, ServerError> {
+        Self::try_ports(Some(self), &[])
+    }
+
+    fn try_ports(primary: Option<&Self>, settings: &[&str]) -> Result<Self, ServerError> {
         let programs = Programs::find()?;
         let account = account()?;
         let mut attempt = 1;
         loop {
-            match Self::start_once(&programs, account) {
+            match Self::start_once(&programs, account, primary, settings) {
                 Err(error) if attempt < ATTEMPTS && port_was_taken(&error) => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    fn start_once(programs: &Programs, account: Option<Account>) -> Result<Self, ServerError> {
+    fn start_once(
+        programs: &Programs,
+        account: Option<Account>,
+        primary: Option<&Self>,
+        settings: &[&str],
+    ) -> Result<Self, ServerError> {
         let port = free_port()?;
-        let password = SecretString::from(Uuid::new_v4().simple().to_string());
+        let password = match primary {
+            Some(primary) => primary.password.clone(),
+            None => SecretString::from(Uuid::new_v4().simple().to_string()),
+        };
         let directory = tempfile::Builder::new()
             .prefix("portolan-postgres-")
             .tempdir()
@@ -93,15 +129,19 @@ impl PostgresServer {
         }
 
         let name = format!("PostgreSQL ({} on port {port})", programs.postgres.display());
-        let command = [
-            "sh",
-            "-c",
-            SCRIPT,
-            "portolan-postgres",
-            &programs.initdb.to_string_lossy(),
-            &programs.postgres.to_string_lossy(),
-            &port.to_string(),
-        ];
+        let make = match primary {
+            Some(_) => &programs.pg_basebackup,
+            None => &programs.initdb,
+        };
+        let (make, become_server, port_text) =
+            (make.to_string_lossy(), programs.postgres.to_string_lossy(), port.to_string());
+        let script = if primary.is_some() { STANDBY } else { SCRIPT };
+        let mut command = vec!["sh", "-c", script, "portolan-postgres", &make, &become_server, &port_text];
+        let primary_port = primary.map(|primary| primary.port.to_string());
+        command.extend(primary_port.as_deref());
+        for setting in settings {
+            command.extend(["-c", setting]);
+        }
         // SIGQUIT is the server's immediate shutdown: what it has in memory need not be kept.
         let server = Supervised::start(&name, &command, "QUIT", account, directory)?;
         let state = server.directory().join("data/postmaster.pid");
@@ -132,6 +172,11 @@ impl PostgresServer {
             self.port,
             utf8_percent_encode(database, URL_ESCAPED)
         )
+    }
+
+    /// The cluster's directory, which only the server's account may enter.
+    pub fn data_directory(&self) -> PathBuf {
+        self.server.directory().join("data")
     }
 
     /// The server's process number.
@@ -187,7 +232,7 @@ fn takes_connections(state: &Path) -> bool {
 }
 
 /// The account to run the server as: `None` for this process's own, unless that is root.
-fn account() -> Result<Option<Account>, ServerError> {
+pub(crate) fn account() -> Result<Option<Account>, ServerError> {
     if id(&["-u"])? != 0 {
         return Ok(None);
     }

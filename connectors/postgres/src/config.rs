@@ -1,16 +1,42 @@
 //! The properties of a catalog entry, understood.
 
+mod parameters;
+mod passfile;
+mod service;
+mod target;
+
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use portolan_connector::{CatalogEntry, ConnectorError, Properties, Result};
 use secrecy::SecretString;
-use tokio_postgres::config::SslMode;
-use url::Url;
 
-use crate::net::{Address, Verification};
 use crate::types::NumericMapping;
+use parameters::Parameters;
+pub(crate) use passfile::is_readable_by_others;
+pub(crate) use target::{Host, Target, Wanted};
+
+/// The catalog's own properties that say what a keyword of libpq's says. They come before the connection string.
+const KEYWORDS: [(&str, &str); 11] = [
+    ("application_name", "application_name"),
+    ("channel_binding", "channel_binding"),
+    ("options", "options"),
+    ("password_file", "passfile"),
+    ("service", "service"),
+    ("target_session_attrs", "target_session_attrs"),
+    ("tls", "sslmode"),
+    ("tls_certificate", "sslcert"),
+    ("tls_key", "sslkey"),
+    ("tls_root_certificate", "sslrootcert"),
+    ("user", "user"),
+];
+
+/// For connecting, where nothing else is said.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a transaction begins that only reads.
+const READ_ONLY: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Where the table of write tokens is, unless the catalog says otherwise.
 const TOKEN_SCHEMA: &str = "portolan";
@@ -20,23 +46,25 @@ const TOKEN_SCHEMA: &str = "portolan";
 pub(crate) struct Config {
     /// The catalog's name, for messages.
     pub(crate) catalog: String,
-    pub(crate) address: Address,
-    pub(crate) user: String,
-    pub(crate) database: String,
-    pub(crate) password: Option<SecretString>,
-    pub(crate) tls_mode: SslMode,
-    pub(crate) verification: Verification,
-    pub(crate) tls_root_certificate: Option<PathBuf>,
+    /// What the entry says of the server, by libpq's keywords.
+    parameters: Parameters,
+    password: Option<SecretString>,
+    /// Where services are looked up, in place of libpq's own files.
+    service_file: Option<PathBuf>,
+    /// For each of: opening the socket, logging in.
+    connect_timeout: Option<Duration>,
     /// Whether statements may change the database.
     pub(crate) is_writable: bool,
     /// The schema of the table that tells which writes were made.
     pub(crate) token_schema: String,
     /// Sessions that read rows at the same time, as many for queries, and as many for writing.
     pub(crate) connections_max: usize,
-    /// For each of: opening the socket, logging in.
-    pub(crate) connect_timeout: Duration,
     /// For a session to become free.
     pub(crate) wait_timeout: Duration,
+    /// The statements with which a transaction begins that only reads.
+    pub(crate) opening: Arc<str>,
+    /// The settings of a transaction that writes.
+    pub(crate) settings: String,
     /// What a `numeric` without precision becomes.
     pub(crate) numeric: NumericMapping,
     /// Whether dates and times out of the engine's range are read as its first or its last.
@@ -53,136 +81,93 @@ impl Config {
 
     fn parse(entry: &CatalogEntry) -> Result<Self> {
         let properties = &entry.properties;
-        let server = Server::parse(properties.text("url").unwrap_or_default())?;
-        let user = properties.text("user").map(str::to_owned).or(server.user).ok_or_else(|| {
-            ConnectorError::user("no user to log in as")
-                .hint("put it into url, postgres://USER@HOST/DATABASE, or set user")
-        })?;
-        let (tls_mode, verification) = tls(properties.text("tls").or(server.sslmode.as_deref()))?;
+        let mut parameters = Parameters::default();
+        for (property, keyword) in KEYWORDS {
+            parameters.set(keyword, properties.text(property).unwrap_or_default().to_owned())?;
+        }
+        if let Some(url) = properties.text("url") {
+            parameters = parameters.or(Parameters::parse(url)?);
+        } else if parameters.get("service").is_none() {
+            // As libpq does where nothing says which server is meant.
+            let service = std::env::var("PGSERVICE").unwrap_or_default();
+            parameters.set("service", service)?;
+            if parameters.get("service").is_none() {
+                return Err(ConnectorError::user("neither url nor service says which server is meant")
+                    .hint("url = \"postgres://USER@HOST:PORT/DATABASE\""));
+            }
+        }
+        let milliseconds = properties.integer("connect_timeout_ms").and_then(|value| u64::try_from(value).ok());
         let numeric = properties.text("numeric").unwrap_or(NumericMapping::DEFAULT);
-        Ok(Self {
+        let settings = settings(properties);
+        let config = Self {
             catalog: entry.name.clone(),
-            address: server.address,
-            database: server.database.unwrap_or_else(|| user.clone()),
-            user,
+            parameters,
             password: properties.secret("password").cloned(),
-            tls_mode,
-            verification,
-            tls_root_certificate: properties.text("tls_root_certificate").map(PathBuf::from),
+            service_file: properties.text("service_file").map(PathBuf::from),
+            connect_timeout: milliseconds.map(Duration::from_millis),
             is_writable: properties.text("access") == Some("read_write"),
             token_schema: properties.text("write_token_schema").unwrap_or(TOKEN_SCHEMA).to_owned(),
             connections_max: number(properties, "connections_max", 10),
-            connect_timeout: Duration::from_millis(number(properties, "connect_timeout_ms", 10_000)),
             wait_timeout: Duration::from_millis(number(properties, "connections_wait_ms", 60_000)),
+            opening: format!("{READ_ONLY}; {settings}").into(),
+            settings,
             numeric: NumericMapping::parse(numeric).map_err(ConnectorError::user)?,
             clamp_temporal: properties.text("temporal_out_of_range") == Some("clamp"),
             batch_bytes: number(properties, "batch_bytes", 8 << 20),
-        })
+        };
+        // What a service says is read when the first session opens.
+        if config.parameters.get("service").is_none() {
+            config.target()?;
+        }
+        Ok(config)
     }
+
+    /// Where and how to log in. Reads the service file where a service is named.
+    pub(crate) fn target(&self) -> Result<Target> {
+        let mut parameters = self.parameters.clone();
+        let mut password = self.password.clone();
+        if let Some(name) = self.parameters.get("service") {
+            let service = service::find(name, self.service_file.as_deref())?;
+            parameters = parameters.or(service.parameters);
+            password = password.or(service.password);
+        }
+        Target::new(&parameters, password, self.connect_timeout)
+    }
+
+    /// The server, for messages.
+    pub(crate) fn server(&self) -> String {
+        match (self.parameters.get("service"), self.target()) {
+            (None, Ok(target)) => {
+                target.hosts.iter().map(|host| host.address.to_string()).collect::<Vec<_>>().join(", ")
+            }
+            (service, _) => format!("service {}", service.unwrap_or_default()),
+        }
+    }
+
+    /// The user, for messages; `None` where only a service names one.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.parameters.get("user")
+    }
+}
+
+/// What a transaction sets. It holds for the transaction alone.
+///
+/// A session that holds a snapshot is idle for as long as its query runs. `search_path` stays what the server says: functions
+/// behind a view may need theirs. So do time limits that the catalog does not set.
+fn settings(properties: &Properties) -> String {
+    let mut text = "SET LOCAL standard_conforming_strings = on; SET LOCAL TimeZone = 'UTC'; \
+                    SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; \
+                    SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; \
+                    SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning"
+        .to_owned();
+    for (property, setting) in [("statement_timeout_ms", "statement_timeout"), ("lock_timeout_ms", "lock_timeout")] {
+        if let Some(milliseconds) = properties.integer(property) {
+            text.push_str(&format!("; SET LOCAL {setting} = {milliseconds}"));
+        }
+    }
+    text
 }
 
 fn number<T: TryFrom<i64>>(properties: &Properties, name: &str, default: T) -> T {
     properties.integer(name).and_then(|value| T::try_from(value).ok()).unwrap_or(default)
-}
-
-/// The words are libpq's for `sslmode`.
-fn tls(word: Option<&str>) -> Result<(SslMode, Verification)> {
-    Ok(match word {
-        Some("disable") => (SslMode::Disable, Verification::None),
-        None | Some("prefer") => (SslMode::Prefer, Verification::None),
-        Some("require") => (SslMode::Require, Verification::None),
-        Some("verify-ca") => (SslMode::Require, Verification::Authority),
-        Some("verify-full") => (SslMode::Require, Verification::Full),
-        Some(other) => {
-            return Err(ConnectorError::user(format!("\"{other}\" is not a way to use TLS"))
-                .hint("one of disable, prefer, require, verify-ca, verify-full"));
-        }
-    })
-}
-
-/// What the URL says.
-#[derive(Debug, PartialEq, Eq)]
-struct Server {
-    address: Address,
-    user: Option<String>,
-    database: Option<String>,
-    sslmode: Option<String>,
-}
-
-impl Server {
-    /// The form of libpq's URIs, with one host and without a password.
-    fn parse(text: &str) -> Result<Self> {
-        let wrong = |what: String| ConnectorError::user(what).hint("url = \"postgres://USER@HOST:PORT/DATABASE\"");
-        // The text may hold a password, so it is not repeated.
-        let url = Url::parse(text).map_err(|error| wrong(format!("url cannot be understood: {error}")))?;
-        if !matches!(url.scheme(), "postgres" | "postgresql") {
-            return Err(wrong(format!("url begins with {}:, not with postgres:", url.scheme())));
-        }
-        if url.password().is_some() {
-            return Err(ConnectorError::user("url holds a password, and urls are shown in messages")
-                .hint("take it out and set password = \"${env:NAME}\" or \"${file:PATH}\""));
-        }
-        let mut sslmode = None;
-        for (key, value) in url.query_pairs() {
-            match key.as_ref() {
-                "sslmode" => sslmode = Some(value.into_owned()),
-                other => return Err(wrong(format!("url has the parameter {other}; only sslmode is known"))),
-            }
-        }
-        let decode = |text: &str| {
-            let text = percent_decode_str(text).decode_utf8();
-            text.map(String::from).map_err(|_| wrong("url holds bytes that are not UTF-8".to_owned()))
-        };
-        let some = |text: String| Some(text).filter(|text| !text.is_empty());
-        let host = decode(url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost"))?;
-        let port = url.port().unwrap_or(5432);
-        let address = if host.starts_with('/') {
-            Address::Unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}")))
-        } else {
-            Address::Tcp { host: host.trim_start_matches('[').trim_end_matches(']').to_owned(), port }
-        };
-        let database = some(decode(url.path().trim_start_matches('/'))?);
-        Ok(Self { address, user: some(decode(url.username())?), database, sslmode })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tcp(host: &str, port: u16) -> Address {
-        Address::Tcp { host: host.to_owned(), port }
-    }
-
-    #[test]
-    fn urls_are_libpqs() {
-        let server = Server::parse("postgres://reader@db.internal:5433/shop").unwrap();
-        assert_eq!(server.address, tcp("db.internal", 5433));
-        assert_eq!((server.user.as_deref(), server.database.as_deref()), (Some("reader"), Some("shop")));
-        let server = Server::parse("postgresql://[::1]/a%20b?sslmode=require").unwrap();
-        assert_eq!(server.address, tcp("::1", 5432));
-        assert_eq!(server.address.to_string(), "[::1]:5432");
-        assert_eq!((server.user, server.database.as_deref()), (None, Some("a b")));
-        assert_eq!(server.sslmode.as_deref(), Some("require"));
-        let server = Server::parse("postgres://u%40x@%2Fvar%2Frun/d").unwrap();
-        assert_eq!(server.address, Address::Unix("/var/run/.s.PGSQL.5432".into()));
-        assert_eq!(server.user.as_deref(), Some("u@x"));
-        assert_eq!(Server::parse("postgres:///d").unwrap().address, tcp("localhost", 5432));
-    }
-
-    #[test]
-    fn a_password_in_the_url_is_refused_and_not_repeated() {
-        let error = Server::parse("postgres://u:s3cret@h/d").unwrap_err().to_string();
-        assert!(error.contains("password") && !error.contains("s3cret"), "{error}");
-        for url in ["mysql://h/d", "h/d", "postgres://h:99999/d", "postgres://u@h/d?target=x"] {
-            assert!(Server::parse(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn tls_words() {
-        assert_eq!(tls(None).unwrap(), (SslMode::Prefer, Verification::None));
-        assert_eq!(tls(Some("verify-full")).unwrap(), (SslMode::Require, Verification::Full));
-        assert!(tls(Some("maybe")).is_err());
-    }
 }

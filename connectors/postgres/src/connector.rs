@@ -26,7 +26,13 @@ impl PostgresConnector {
     pub(crate) fn new(config: Config) -> Self {
         let config = Arc::new(config);
         let pool = Arc::new(Pool::new(Arc::clone(&config)));
-        Self(Shared { config, pool, capabilities: Arc::new(rules::capabilities()) })
+        Self(Shared {
+            config,
+            pool,
+            capabilities: Arc::new(rules::capabilities()),
+            known: Arc::default(),
+            moments: Arc::default(),
+        })
     }
 
     /// What its tables share with it.
@@ -47,7 +53,7 @@ impl Connector for PostgresConnector {
 
     async fn list_schemas(&self) -> Result<Vec<String>> {
         let session = self.0.pool.get(Purpose::Metadata).await?;
-        let schemas = metadata::list_schemas(session.client()).await;
+        let schemas = session.read_only(metadata::list_schemas(session.client())).await;
         session
             .release_after(schemas)
             .map_err(|cause| error::statement(&self.0.config, "cannot list the schemas", &cause))
@@ -59,7 +65,7 @@ impl Connector for PostgresConnector {
             return Ok(Vec::new());
         }
         let session = self.0.pool.get(Purpose::Metadata).await?;
-        let tables = metadata::list_tables(session.client(), schema).await;
+        let tables = session.read_only(metadata::list_tables(session.client(), schema)).await;
         session.release_after(tables).map_err(|cause| {
             error::statement(&self.0.config, &format!("cannot list the tables of schema {schema}"), &cause)
         })
@@ -71,13 +77,12 @@ impl Connector for PostgresConnector {
         }
         let session = self.0.pool.get(Purpose::Metadata).await?;
         let name = TableName::new(&self.0.config.catalog, schema, table);
-        let utf8 = session.is_utf8();
-        let relation = metadata::describe(session.client(), schema, table).await;
-        let relation = session.release_after(relation).map_err(|cause| {
+        let found = metadata::look_up(&session, &self.0.known, schema, table).await;
+        let found = session.release_after(found).map_err(|cause| {
             error::statement(&self.0.config, "cannot read the table's columns", &cause).in_table(&name)
         })?;
-        Ok(relation.map(|relation| {
-            Arc::new(PostgresTable::new(self.0.clone(), name, relation, utf8)) as Arc<dyn ConnectorTable>
+        Ok(found.map(|(described, seen)| {
+            Arc::new(PostgresTable::new(self.0.clone(), name, described, seen)) as Arc<dyn ConnectorTable>
         }))
     }
 
@@ -87,7 +92,7 @@ impl Connector for PostgresConnector {
 
     async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
         let session = self.0.pool.get(Purpose::Snapshot).await?;
-        Ok(Arc::new(PostgresSnapshot::export(session, &self.0.config).await?))
+        Ok(Arc::new(PostgresSnapshot::export(session, &self.0.moments)))
     }
 
     fn narrow(&self, split: &Split, filters: &[KeyFilter]) -> Result<Narrowed> {
@@ -97,7 +102,7 @@ impl Connector for PostgresConnector {
 
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {
         let split = CopySplit::read(split).map_err(|error| error.in_catalog(&self.0.config.catalog))?;
-        Ok(read::read(Arc::clone(&self.0.config), Arc::clone(&self.0.pool), split, context))
+        Ok(read::read(self.0.clone(), split, context))
     }
 
     fn writable(&self) -> Option<&dyn WritableCatalog> {

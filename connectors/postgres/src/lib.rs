@@ -21,6 +21,7 @@
 mod config;
 mod connector;
 mod copy;
+mod cursor;
 mod error;
 mod factory;
 mod metadata;

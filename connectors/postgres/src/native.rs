@@ -24,8 +24,11 @@ pub(crate) async fn describe(shared: &Shared, query: &str) -> Result<PostgresTab
     let text = query.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
     let session = shared.pool.get(Purpose::Metadata).await?;
     let utf8 = session.is_utf8();
-    let described = metadata::describe_query(session.client(), text).await;
-    let described = session.release_after(described).map_err(|cause| error::native(&shared.config, &cause))?;
+    let described = metadata::describe_query(&session, text).await;
+    let described = described.map_err(|cause| error::native(&shared.config, &cause))?;
+    if !described.leaves_statements {
+        session.release();
+    }
     if described.parameters > 0 {
         return Err(refused("the native query has parameters").hint("write their values into it"));
     }
@@ -37,5 +40,5 @@ pub(crate) async fn describe(shared: &Shared, query: &str) -> Result<PostgresTab
     if described.attributes.is_empty() {
         return Err(refused("the native query returns no columns"));
     }
-    Ok(PostgresTable::of_query(shared.clone(), text.to_owned(), described.attributes, utf8))
+    Ok(PostgresTable::of_query(shared.clone(), text.to_owned(), &described.attributes, utf8))
 }

@@ -16,4 +16,4 @@ pub(crate) use message::{Backend, HEADER, ServerError};
 pub(crate) use pool::{Lease, Pool, Purpose};
 pub(crate) use raw::{RawWire, Step};
 pub(crate) use session::{OpenError, Session, server_error};
-pub(crate) use tls::{Tls, Verification};
+pub(crate) use tls::{Tls, TlsSettings, Verification};

@@ -6,16 +6,15 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::DFSchema;
 use portolan_connector::{
-    ConnectorError, Estimate, Operand, Operator, PlanContext, Reason, Relation, Result, Scan, SourcePlan, TableName,
-    Units,
+    ConnectorError, Operand, Operator, PlanContext, Reason, Relation, Result, Scan, SourcePlan, TableName, Units,
 };
 use portolan_remote_sql::{From, JoinOn, JoinSide, PostgresDialect, RemoteColumn, RemoteExpr, RemoteQuery, Vocabulary};
 
-use crate::metadata::{self, Planned};
+use crate::error;
+use crate::metadata::{self, Planned, Version};
 use crate::narrow::key;
-use crate::net::Purpose;
 use crate::parts;
-use crate::snapshot::PostgresSnapshot;
+use crate::snapshot::{AskError, PostgresSnapshot, Sharing};
 use crate::split::{CopyColumn, CopySplit, Part};
 use crate::table::Shared;
 use crate::types::{Mapped, Wire, computed};
@@ -55,8 +54,8 @@ pub(crate) struct PostgresRelation {
     /// For messages.
     pub(crate) table: TableName,
     pub(crate) query: RemoteQuery,
-    /// How many rows there are, where that is known without asking PostgreSQL's planner.
-    pub(crate) rows: Option<u64>,
+    /// All tables of the query, as they were described.
+    pub(crate) versions: Vec<Version>,
 }
 
 impl PostgresRelation {
@@ -73,8 +72,13 @@ impl PostgresRelation {
             .snapshot
             .downcast_ref::<PostgresSnapshot>()
             .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.table))?;
-        let (query, Planned { estimate, reads_whole_table, .. }) = self.planned().await;
+        let (query, planned) = self.planned(snapshot).await?;
         let query = padded(query)?;
+        let estimate = planned.estimate;
+        let exported = match snapshot.sharing() {
+            Sharing::Exported(id) => Some(id),
+            Sharing::Refused(_) => None,
+        };
         let sql = query.render(&PostgresDialect);
         let names = query.output_names(&PostgresDialect);
         let columns = query.outputs.iter().zip(names).map(|(output, name)| {
@@ -96,12 +100,14 @@ impl PostgresRelation {
             table: self.table.table.clone(),
             part: None,
             sql: sql.clone(),
-            snapshot: snapshot.id().to_owned(),
+            snapshot: exported.clone(),
+            moment: snapshot.number(),
+            versions: self.versions.clone(),
             columns,
         };
-        let parts = match reads_whole_table {
-            true => parts::of(&query, &self.table, &self.shared, estimate.rows, snapshot, context).await,
-            false => Vec::new(),
+        let parts = match exported {
+            Some(_) => parts::of(&query, &self.table, &self.shared, &planned, snapshot, context).await,
+            None => Vec::new(),
         };
         let (splits, units) = match parts.len() {
             0 => (vec![split.write(estimate.rows)?], Vec::new()),
@@ -127,27 +133,34 @@ impl PostgresRelation {
         })
     }
 
-    /// The query as it is best written, and what PostgreSQL's planner makes of it. It is asked where more than the table's
-    /// size matters.
-    async fn planned(&self) -> (RemoteQuery, Planned) {
-        let query = self.query.clone();
-        if let Some(rows) = self.rows {
-            let limit = self.query.limit.and_then(|limit| u64::try_from(limit).ok());
-            let rows = limit.map_or(rows, |limit| limit.min(rows));
-            let estimate = Estimate { rows: Some(rows), bytes: None };
-            return (query, Planned { estimate, reads_whole_table: true, ..Planned::default() });
+    /// The query as it is best written, and what PostgreSQL's planner makes of it. With that the tables stay as they are
+    /// until the query ends.
+    async fn planned(&self, snapshot: &PostgresSnapshot) -> Result<(RemoteQuery, Planned)> {
+        let queries: Vec<_> = [Some(self.query.clone()), self.query.correlated()].into_iter().flatten().collect();
+        let texts: Vec<_> = queries.iter().map(|query| metadata::explain(&query.render(&PostgresDialect))).collect();
+        let answer = snapshot.ask(&texts.join("; "), &self.shared.config).await.map_err(|error| self.refused(error))?;
+        let plans = metadata::first_columns(&answer).map(Planned::read);
+        let cheapest = queries.into_iter().zip(plans).min_by(|(_, one), (_, other)| one.cost.total_cmp(&other.cost));
+        cheapest.ok_or_else(|| {
+            ConnectorError::source("PostgreSQL does not say how it would run the query").in_table(&self.table)
+        })
+    }
+
+    fn refused(&self, error: AskError) -> ConnectorError {
+        match error {
+            AskError::Open(error) => error.in_table(&self.table),
+            AskError::Said(cause) => {
+                error::statement(&self.shared.config, "PostgreSQL cannot plan the query", &cause).in_table(&self.table)
+            }
         }
-        let Ok(session) = self.shared.pool.get(Purpose::Metadata).await else { return (query, Planned::default()) };
-        // A query that PostgreSQL will not plan fails when it is read, with a better message.
-        let planned = metadata::planned(session.client(), &query.render(&PostgresDialect)).await;
-        let (Ok(planned), Some(other)) = (&planned, query.correlated()) else {
-            let planned = session.release_after(planned).unwrap_or_default();
-            return (query, planned);
-        };
-        let other_planned = metadata::planned(session.client(), &other.render(&PostgresDialect)).await;
-        match session.release_after(other_planned) {
-            Ok(cheaper) if cheaper.cost < planned.cost => (other, cheaper),
-            _ => (query, *planned),
+    }
+}
+
+/// Tables of another query, each once.
+fn add(versions: &mut Vec<Version>, others: &[Version]) {
+    for other in others {
+        if !versions.contains(other) {
+            versions.push(other.clone());
         }
     }
 }
@@ -175,37 +188,31 @@ impl Relation for PostgresRelation {
     fn fold(&self, operator: Operator<'_>, schema: &DFSchema, result: &DFSchema) -> Result<Arc<dyn Relation>, Reason> {
         let vocabulary = self.shared.vocabulary();
         let query = &self.query;
-        let mut rows = None;
+        let mut versions = self.versions.clone();
         let query = match operator {
             Operator::Filter(condition) => query.filter(condition, schema, &vocabulary)?,
-            Operator::Project(columns) => {
-                rows = self.rows;
-                query.project(columns, schema, &vocabulary, result)?
-            }
+            Operator::Project(columns) => query.project(columns, schema, &vocabulary, result)?,
             Operator::Aggregate { keys, aggregates } => {
                 query.aggregate(keys, aggregates, schema, &vocabulary, result)?
             }
-            Operator::Sort { keys, fetch } => {
-                rows = self.rows;
-                query.sort(keys, fetch, schema, &vocabulary)?
-            }
-            Operator::Limit { skip, fetch } => {
-                rows = self.rows.filter(|_| skip == 0);
-                query.slice(skip, fetch)
-            }
+            Operator::Sort { keys, fetch } => query.sort(keys, fetch, schema, &vocabulary)?,
+            Operator::Limit { skip, fetch } => query.slice(skip, fetch),
             Operator::Join { right, join_type, equal, condition, nulls } => {
                 let left = JoinSide { query, schema };
-                let right = JoinSide { query: &self.of(&right)?.query, schema: right.schema };
+                let other = self.of(&right)?;
+                add(&mut versions, &other.versions);
+                let right = JoinSide { query: &other.query, schema: right.schema };
                 let on = JoinOn { equal, condition, nulls };
                 RemoteQuery::join(left, right, join_type, on, &vocabulary, result)?
             }
             Operator::UnionAll(others) => {
-                let others = others.iter().map(|other| Ok(&self.of(other)?.query));
-                let all = [Ok(query)].into_iter().chain(others).collect::<Result<Vec<_>, Reason>>()?;
+                let others = others.iter().map(|other| self.of(other)).collect::<Result<Vec<_>, Reason>>()?;
+                others.iter().for_each(|other| add(&mut versions, &other.versions));
+                let all: Vec<_> = [query].into_iter().chain(others.iter().map(|other| &other.query)).collect();
                 RemoteQuery::union_all(&all, &vocabulary, result)?
             }
         };
-        Ok(Arc::new(Self { query, rows, ..self.clone() }))
+        Ok(Arc::new(Self { query, versions, ..self.clone() }))
     }
 
     async fn plan(&self, schema: &DFSchema, context: &PlanContext<'_>) -> Result<SourcePlan> {

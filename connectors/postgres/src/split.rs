@@ -3,6 +3,7 @@
 use portolan_connector::{ConnectorError, Result, Split};
 use serde::{Deserialize, Serialize};
 
+use crate::metadata::Version;
 use crate::types::Wire;
 
 /// One `COPY` in one snapshot.
@@ -16,8 +17,12 @@ pub(crate) struct CopySplit {
     pub(crate) sql: String,
     /// Where the query is one of several for parts of a table.
     pub(crate) part: Option<Part>,
-    /// The exported snapshot to see them in.
-    pub(crate) snapshot: String,
+    /// The exported snapshot to see them in; none where the server lets nobody else see it.
+    pub(crate) snapshot: Option<String>,
+    /// Which of this process's queries holds it.
+    pub(crate) moment: u64,
+    /// The tables as they were when the query was planned.
+    pub(crate) versions: Vec<Version>,
     /// The columns of the result.
     pub(crate) columns: Vec<CopyColumn>,
 }
@@ -70,15 +75,18 @@ impl CopySplit {
             .map_err(|error| ConnectorError::internal("cannot read a split of this catalog").said(error))
     }
 
-    /// The statements of the whole read. The transaction ends with it, so that the session is free afterwards; it is rolled
-    /// back, and with it what a function of a view or of a native query has set in the session.
-    pub(crate) fn statements(&self) -> String {
-        let Self { sql, snapshot, .. } = self;
-        let snapshot = snapshot.replace('\'', "''");
-        format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'; \
-             COPY ({sql}) TO STDOUT (FORMAT binary); ROLLBACK"
-        )
+    /// The statements of the whole read, each with an answer of its own. The first asks, outside of the snapshot, whether
+    /// the tables are still what they were. The transaction ends with the last, so that the session is free afterwards; it is
+    /// rolled back, and with it what a function of a view or of a native query has set in the session.
+    pub(crate) fn statements(&self, opening: &str) -> Vec<String> {
+        let Self { sql, snapshot, versions, .. } = self;
+        let snapshot = snapshot.as_deref().unwrap_or_default().replace('\'', "''");
+        vec![
+            versions.iter().map(Version::question).collect::<Vec<_>>().join("; "),
+            format!("{opening}; SET TRANSACTION SNAPSHOT '{snapshot}'"),
+            format!("COPY ({sql}) TO STDOUT (FORMAT binary)"),
+            "ROLLBACK".to_owned(),
+        ]
     }
 }
 
@@ -93,7 +101,9 @@ mod tests {
             table: "t".to_owned(),
             sql: "SELECT \"a\" FROM \"public\".\"t\"".to_owned(),
             part: Some(Part { number: 1, whole: "SELECT".to_owned() }),
-            snapshot: "00000003-0000001B-1".to_owned(),
+            snapshot: Some("00000003-0000001B-1".to_owned()),
+            moment: 7,
+            versions: Vec::new(),
             columns: vec![CopyColumn {
                 name: "a".to_owned(),
                 source_type: "numeric(12,2)[]".to_owned(),

@@ -17,9 +17,10 @@ use portolan_remote_sql::{
 
 use crate::config::Config;
 use crate::error;
-use crate::metadata::{self, Attribute, RelationKind};
+use crate::metadata::{self, Attribute, Described, KnownTables, RelationKind, Seen, Version};
 use crate::net::{Pool, Purpose};
 use crate::relation::{PostgresRelation, remote_column};
+use crate::snapshot::Moments;
 use crate::types::{Circumstances, Mapped, TEXT, map};
 
 /// What tables share with their connector.
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) known: Arc<KnownTables>,
+    pub(crate) moments: Arc<Moments>,
 }
 
 /// A column of the table.
@@ -55,15 +58,41 @@ impl SourceColumn {
     }
 }
 
+/// What the rows are of.
+#[derive(Debug)]
+enum Origin {
+    /// What has a name in the database.
+    Named { described: Arc<Described>, seen: Seen },
+    /// The same, described for a statement that writes it and holds it. Nothing is read of it.
+    Held(RelationKind),
+    /// A query that somebody wrote.
+    Native(String),
+}
+
+impl Origin {
+    fn kind(&self) -> RelationKind {
+        match self {
+            Self::Named { described, .. } => described.relation.kind,
+            Self::Held(kind) => *kind,
+            Self::Native(_) => RelationKind::View,
+        }
+    }
+
+    /// What whoever reads it compares.
+    fn versions(&self) -> Vec<Version> {
+        match self {
+            Self::Named { described, .. } => vec![described.version.clone()],
+            Self::Held(_) | Self::Native(_) => Vec::new(),
+        }
+    }
+}
+
 /// A table and its columns, at the moment when it was asked for.
 #[derive(Debug)]
 pub(crate) struct PostgresTable {
     shared: Shared,
     name: TableName,
-    kind: RelationKind,
-    /// The query of whose rows it consists, where somebody wrote one.
-    native: Option<String>,
-    rows: Option<u64>,
+    origin: Origin,
     definition: String,
     columns: Vec<Column>,
     /// Beside each column: what PostgreSQL is told to read.
@@ -72,44 +101,35 @@ pub(crate) struct PostgresTable {
 }
 
 impl PostgresTable {
-    /// Maps the columns. `utf8` says whether the database stores UTF-8.
-    pub(crate) fn new(shared: Shared, name: TableName, relation: metadata::Relation, utf8: bool) -> Self {
-        let definition = definition(&name, &relation);
-        let table = Self {
-            shared,
-            name,
-            kind: relation.kind,
-            native: None,
-            rows: relation.rows,
-            definition,
-            columns: Vec::new(),
-            sources: Vec::new(),
-            unsupported: Vec::new(),
-        };
-        table.with_columns(relation.attributes, utf8)
+    /// A table as it was described.
+    pub(crate) fn new(shared: Shared, name: TableName, described: Arc<Described>, seen: Seen) -> Self {
+        let definition = definition(&name, &described.relation);
+        let origin = Origin::Named { described: Arc::clone(&described), seen };
+        Self::empty(shared, name, origin, definition).with_columns(&described.relation.attributes, described.utf8)
     }
 
-    /// The rows of a query that somebody wrote.
-    pub(crate) fn of_query(shared: Shared, text: String, attributes: Vec<Attribute>, utf8: bool) -> Self {
+    /// A table as it is in a transaction that holds it. `utf8` says whether the database stores UTF-8.
+    pub(crate) fn held(shared: Shared, name: TableName, relation: &metadata::Relation, utf8: bool) -> Self {
+        let definition = definition(&name, relation);
+        Self::empty(shared, name, Origin::Held(relation.kind), definition).with_columns(&relation.attributes, utf8)
+    }
+
+    /// The rows of a query that somebody wrote. `utf8` says whether the database stores UTF-8.
+    pub(crate) fn of_query(shared: Shared, text: String, attributes: &[Attribute], utf8: bool) -> Self {
         let name = TableName::new(&shared.config.catalog, "system", "query");
-        let definition = text.clone();
-        let table = Self {
-            shared,
-            name,
-            kind: RelationKind::View,
-            native: Some(text),
-            rows: None,
-            definition,
-            columns: Vec::new(),
-            sources: Vec::new(),
-            unsupported: Vec::new(),
-        };
-        table.with_columns(attributes, utf8)
+        Self::empty(shared, name, Origin::Native(text.clone()), text).with_columns(attributes, utf8)
     }
 
-    fn with_columns(mut self, attributes: Vec<Attribute>, utf8: bool) -> Self {
+    fn empty(shared: Shared, name: TableName, origin: Origin, definition: String) -> Self {
+        let (columns, sources, unsupported) = (Vec::new(), Vec::new(), Vec::new());
+        Self { shared, name, origin, definition, columns, sources, unsupported }
+    }
+
+    /// Maps the columns.
+    fn with_columns(mut self, attributes: &[Attribute], utf8: bool) -> Self {
         // PostgreSQL does not check the constraints of a foreign table.
-        let checked = self.kind != RelationKind::ForeignTable;
+        let checked = self.origin.kind() != RelationKind::ForeignTable;
+        let is_query = matches!(self.origin, Origin::Native(_));
         for attribute in attributes {
             let circumstances = Circumstances {
                 numeric: self.shared.config.numeric,
@@ -119,8 +139,7 @@ impl PostgresTable {
             };
             match map(&attribute.postgres_type, circumstances) {
                 Ok(mut mapped) => {
-                    self.columns.push(column(&attribute, &mapped, checked));
-                    let is_query = self.native.is_some();
+                    self.columns.push(column(attribute, &mapped, checked));
                     // By what collation a query's texts compare is not known, and an array's cannot be told another.
                     mapped.element = mapped.element.filter(|_| !is_query);
                     let collation =
@@ -132,8 +151,8 @@ impl PostgresTable {
                     });
                 }
                 Err(reason) => self.unsupported.push(UnsupportedColumn {
-                    name: attribute.name,
-                    source_type: attribute.source_type,
+                    name: attribute.name.clone(),
+                    source_type: attribute.source_type.clone(),
                     reason,
                 }),
             }
@@ -143,6 +162,16 @@ impl PostgresTable {
 
     fn source_column(&self, name: &str) -> Option<&SourceColumn> {
         self.sources.iter().find(|source| source.column.name == name)
+    }
+
+    /// A query for all columns that can be read.
+    fn all_columns(&self) -> String {
+        let source = SourceId::fresh();
+        let mut query = RemoteQuery::table(source, &self.name.schema, &self.name.table);
+        for column in &self.sources {
+            query.push(column.of(source));
+        }
+        query.render(&PostgresDialect)
     }
 
     /// A column that values can be put into, as the translator knows it; `None` where PostgreSQL converts it for reading and
@@ -161,9 +190,9 @@ impl PostgresTable {
     /// The query of a request.
     fn relation_of(&self, request: &ScanRequest) -> Result<PostgresRelation> {
         let source = SourceId::fresh();
-        let mut query = match &self.native {
-            Some(text) => RemoteQuery::over(From::Native { source, text: text.clone() }),
-            None => RemoteQuery::table(source, &self.name.schema, &self.name.table),
+        let mut query = match &self.origin {
+            Origin::Native(text) => RemoteQuery::over(From::Native { source, text: text.clone() }),
+            Origin::Named { .. } | Origin::Held(_) => RemoteQuery::table(source, &self.name.schema, &self.name.table),
         };
         query.limit = request.limit;
         for column in self.project(&request.projection)? {
@@ -178,8 +207,8 @@ impl PostgresTable {
             })?;
             query.filter.push(lowered.expr);
         }
-        let rows = self.rows.filter(|_| query.filter.is_empty());
-        Ok(PostgresRelation { shared: self.shared.clone(), table: self.name.clone(), query, rows })
+        let versions = self.origin.versions();
+        Ok(PostgresRelation { shared: self.shared.clone(), table: self.name.clone(), query, versions })
     }
 
     /// What a translator has to know.
@@ -253,7 +282,7 @@ impl ConnectorTable for PostgresTable {
     }
 
     fn kind(&self) -> TableKind {
-        if self.kind == RelationKind::View { TableKind::View } else { TableKind::Table }
+        if self.origin.kind() == RelationKind::View { TableKind::View } else { TableKind::Table }
     }
 
     fn columns(&self) -> &[Column] {
@@ -269,14 +298,21 @@ impl ConnectorTable for PostgresTable {
     }
 
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
-        if self.native.is_some() {
-            return Ok(None);
+        let Origin::Named { described, seen } = &self.origin else { return Ok(None) };
+        if let Some(known) = described.statistics(seen) {
+            return Ok(known);
         }
         let session = self.shared.pool.get(Purpose::Metadata).await.map_err(|error| error.in_table(&self.name))?;
-        let statistics = metadata::statistics(session.client(), &self.name.schema, &self.name.table, self.rows).await;
-        session.release_after(statistics).map_err(|cause| {
+        let query = self.all_columns();
+        let data_type = |name: &str| self.source_column(name).map(|source| source.column.arrow_type.clone());
+        let TableName { schema, table, .. } = &self.name;
+        let question = metadata::statistics(session.client(), schema, table, &query, seen.counted_rows(), data_type);
+        let statistics = session.read_only(question).await.map(Some);
+        let statistics = session.release_after(statistics).map_err(|cause| {
             error::statement(&self.shared.config, "cannot read the table's statistics", &cause).in_table(&self.name)
-        })
+        })?;
+        described.remember(seen, statistics.clone());
+        Ok(statistics)
     }
 
     fn judge(&self, conjunct: &Expr) -> Verdict {

@@ -28,4 +28,9 @@ pub struct ColumnStatistics {
     pub min: Option<ScalarValue>,
     /// Largest value, of the column's Arrow type.
     pub max: Option<ScalarValue>,
+    /// Bytes of a value on average, as the source stores it.
+    pub width: Option<u64>,
+    /// Values that are more frequent than others, of the column's Arrow type, each with its share of all rows, from 0 to 1;
+    /// the most frequent first.
+    pub frequent: Vec<(ScalarValue, f64)>,
 }

@@ -20,6 +20,7 @@ pub(super) struct Programs {
     pub(super) initdb: PathBuf,
     pub(super) postgres: PathBuf,
     pub(super) psql: PathBuf,
+    pub(super) pg_basebackup: PathBuf,
 }
 
 impl Programs {
@@ -37,7 +38,12 @@ impl Programs {
             find_in_path(program)
                 .ok_or_else(|| missing(program, format!("{VERSIONS}/*/bin and the directories of PATH")))
         };
-        Ok(Self { initdb: on_path("initdb")?, postgres: on_path("postgres")?, psql: on_path("psql")? })
+        Ok(Self {
+            initdb: on_path("initdb")?,
+            postgres: on_path("postgres")?,
+            psql: on_path("psql")?,
+            pg_basebackup: on_path("pg_basebackup")?,
+        })
     }
 
     fn in_directory(directory: &Path) -> Option<Self> {
@@ -46,6 +52,7 @@ impl Programs {
             initdb: program("initdb")?,
             postgres: program("postgres")?,
             psql: program("psql").or_else(|| find_in_path("psql"))?,
+            pg_basebackup: program("pg_basebackup").or_else(|| find_in_path("pg_basebackup"))?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Everything about one table, in one round trip.
+//! Everything about one table, in one question.
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
@@ -49,7 +49,7 @@ LEFT JOIN pg_catalog.pg_namespace en ON en.oid = et.typnamespace\n"
 /// One row for each column, and one with NULLs for a table without any.
 const DESCRIBE: &str = concat!(
     "\
-SELECT c.relkind::text, c.reltuples::float8, d.description AS comment,
+SELECT c.relkind::text, d.description AS comment,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS view,
        a.attname::text, a.attnotnull, format_type(a.atttypid, a.atttypmod) AS source_type,
        ad.description AS column_comment, coalesce(co.collisdeterministic, true) AS deterministic,\n",
@@ -84,8 +84,6 @@ FROM (SELECT u.attname, u.atttypid, u.atttypmod, 0 AS attndims, u.attnum
 #[derive(Clone, Debug)]
 pub(crate) struct Relation {
     pub(crate) kind: RelationKind,
-    /// Rows by the last ANALYZE or VACUUM.
-    pub(crate) rows: Option<u64>,
     pub(crate) comment: Option<String>,
     /// A view's query.
     pub(crate) view: Option<String>,
@@ -120,7 +118,6 @@ pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Resu
     let rows = client.query_typed(DESCRIBE, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let kind: String = first.try_get("relkind")?;
-    let tuples: f64 = first.try_get("reltuples")?;
     let mut attributes = Vec::with_capacity(rows.len());
     for row in &rows {
         if let Some(name) = row.try_get("attname")? {
@@ -135,7 +132,6 @@ pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Resu
             "f" => RelationKind::ForeignTable,
             _ => RelationKind::Table,
         },
-        rows: known_rows(tuples, &kind),
         comment: first.try_get("comment")?,
         view: first.try_get("view")?,
         attributes,
@@ -148,6 +144,9 @@ pub(crate) struct DescribedQuery {
     /// How many parameters it has.
     pub(crate) parameters: usize,
     pub(crate) attributes: Vec<Attribute>,
+    /// Whether the client library had to ask for a type: it keeps the statements that it asked with for the same session of
+    /// the server's, which a pooler may give to somebody else.
+    pub(crate) leaves_statements: bool,
 }
 
 /// Asks for the columns of a query. It is parsed, alone and as the subquery that it is read as, and not run.
@@ -166,15 +165,9 @@ pub(crate) async fn describe_query(client: &Client, text: &str) -> Result<Descri
         )
         .await?;
     let attributes = rows.iter().map(|row| attribute(row, row.try_get("attname")?)).collect::<Result<_, _>>()?;
-    Ok(DescribedQuery { parameters: alone.params().len(), attributes })
-}
-
-/// Since PostgreSQL 14, -1 means that nobody has counted; before, 0 may mean it. A view has no count.
-fn known_rows(tuples: f64, kind: &str) -> Option<u64> {
-    let counted = tuples > 0.0 && kind != "v";
-    // A count beyond 2^63 would be no count; the cast saturates.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, positive")]
-    counted.then_some(tuples as u64)
+    let mut used = columns.iter().map(tokio_postgres::Column::type_).chain(alone.params());
+    let leaves_statements = used.any(|used| Type::from_oid(used.oid()).is_none());
+    Ok(DescribedQuery { parameters: alone.params().len(), attributes, leaves_statements })
 }
 
 fn attribute(row: &Row, name: String) -> Result<Attribute, Error> {

@@ -19,12 +19,9 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// The name that a certificate has to carry.
-    pub(crate) fn host(&self) -> &str {
-        match self {
-            Self::Tcp { host, .. } => host,
-            Self::Unix(_) => "localhost",
-        }
+    /// Whether TLS makes sense: nobody listens in on a local socket.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self, Self::Tcp { .. })
     }
 
     /// Opens a socket, trying each address of the host in turn.

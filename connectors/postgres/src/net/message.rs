@@ -14,11 +14,15 @@ pub(crate) enum Backend<'a> {
     CopyData(&'a [u8]),
     /// The data of `COPY` is complete.
     CopyDone,
+    /// A row of another statement: its first column as text.
+    Row(Option<String>),
     /// The statement failed.
     Error(ServerError),
+    /// A statement is complete; of so many rows, where it counts them.
+    Completed(u64),
     /// The server waits for the next statement. Whether it is outside of any transaction.
     Ready { idle: bool },
-    /// Something that a scan has no use for: a notice, a completed command, a changed setting.
+    /// Something that a scan has no use for: a notice, a changed setting.
     Other,
 }
 
@@ -36,11 +40,27 @@ pub(crate) fn parse_backend(kind: u8, content: &[u8]) -> Result<Backend<'static>
         b'c' => Backend::CopyDone,
         b'E' => Backend::Error(ServerError::parse(content)),
         b'Z' => Backend::Ready { idle: content == b"I" },
-        // CommandComplete, CopyInResponse, CopyOutResponse, NoticeResponse, ParameterStatus, NotificationResponse, RowDescription,
-        // DataRow, EmptyQueryResponse
-        b'C' | b'G' | b'H' | b'N' | b'S' | b'A' | b'T' | b'D' | b'I' => Backend::Other,
+        b'C' => Backend::Completed(last_number(content)),
+        // CopyInResponse, CopyOutResponse, NoticeResponse, ParameterStatus, NotificationResponse, RowDescription,
+        // EmptyQueryResponse
+        b'G' | b'H' | b'N' | b'S' | b'A' | b'T' | b'I' => Backend::Other,
+        b'D' => Backend::Row(first_column(content)),
         other => return Err(format!("a message of kind {:?}", char::from(other))),
     })
+}
+
+/// The number at the end of a command's tag, such as `FETCH 7`; 0 where there is none.
+fn last_number(tag: &[u8]) -> u64 {
+    let tag = tag.split(|byte| *byte == 0).next().unwrap_or_default();
+    let number = tag.rsplit(|byte| *byte == b' ').next().and_then(|word| std::str::from_utf8(word).ok());
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// The first value of a row: after the number of columns, its length and its bytes. A negative length is NULL.
+fn first_column(content: &[u8]) -> Option<String> {
+    let (length, value) = content.get(2..)?.split_first_chunk::<4>()?;
+    let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
+    String::from_utf8(value.get(..length)?.to_vec()).ok()
 }
 
 /// A simple query, ready to be sent. `None` for a text that holds a NUL, which the protocol cannot carry.
@@ -123,6 +143,23 @@ mod tests {
         assert_eq!(error.to_string(), "permission denied for table t");
         assert_eq!(error.hint.as_deref(), Some("ask"));
         assert_eq!(ServerError::parse(b""), ServerError::default());
+    }
+
+    #[test]
+    fn tags_count_rows() {
+        assert_eq!([last_number(b"FETCH 12\0"), last_number(b"INSERT 0 7\0"), last_number(b"BEGIN\0")], [12, 7, 0]);
+    }
+
+    #[test]
+    fn a_row_has_a_first_column_or_null() {
+        let first = |content: &[u8]| match parse_backend(b'D', content).unwrap() {
+            Backend::Row(first) => first,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(first(b"\0\x02\0\0\0\x02ab\0\0\0\0").as_deref(), Some("ab"));
+        assert_eq!(first(b"\0\x01\xff\xff\xff\xff"), None);
+        assert_eq!(first(b"\0\x01\0\0\0\x09ab"), None);
+        assert_eq!(first(b"\0\0"), None);
     }
 
     #[test]

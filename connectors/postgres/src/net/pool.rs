@@ -1,13 +1,15 @@
 //! The sessions of one catalog, opened when first needed.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use portolan_connector::{ConnectorError, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::{Session, Tls};
-use crate::config::Config;
+use crate::config::{Config, Target, Wanted};
 use crate::error;
 
 /// Sessions that ask the system catalogs at the same time.
@@ -28,13 +30,25 @@ pub(crate) enum Purpose {
     Metadata,
 }
 
+/// Sessions that nobody uses, and since when. What stands between may have forgotten a connection that was silent for long.
+type Idle = Arc<Mutex<Vec<(Session, Instant)>>>;
+
+/// How long an unused session is kept.
+const IDLE_MAX: Duration = Duration::from_secs(300);
+
+/// How long a query that could do without waits for a session.
+const SOON: Duration = Duration::from_secs(1);
+
 /// All sessions, and who may have how many.
 #[derive(Debug)]
 pub(crate) struct Pool {
     config: Arc<Config>,
-    tls: Arc<Tls>,
+    /// Known since the first session was opened.
+    target: OnceCell<(Target, Arc<Tls>)>,
+    /// Which of the target's hosts all sessions are on: a query's moment is known to one server only.
+    host: AtomicUsize,
     /// Logged in, between statements and outside of any transaction. Never more than all purposes may have together.
-    idle: Arc<Mutex<Vec<Session>>>,
+    idle: Idle,
     scans: Arc<Semaphore>,
     snapshots: Arc<Semaphore>,
     writes: Arc<Semaphore>,
@@ -44,35 +58,92 @@ pub(crate) struct Pool {
 impl Pool {
     /// Opens nothing yet.
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        let tls = Arc::new(Tls::new(config.tls_mode, config.verification, config.tls_root_certificate.clone()));
         let limit = |count| Arc::new(Semaphore::new(count));
         let [scans, snapshots, writes] = [config.connections_max; 3].map(limit);
-        Self { config, tls, idle: Arc::default(), scans, snapshots, writes, metadata: limit(METADATA_SESSIONS) }
+        let (target, host) = (OnceCell::new(), AtomicUsize::new(0));
+        let metadata = limit(METADATA_SESSIONS);
+        Self { config, target, host, idle: Arc::default(), scans, snapshots, writes, metadata }
     }
 
     /// A session, as soon as there may be one for the purpose.
     pub(crate) async fn get(&self, purpose: Purpose) -> Result<Lease> {
+        let lease = self.get_within(purpose, self.config.wait_timeout).await?;
+        lease.ok_or_else(|| self.all_in_use(purpose))
+    }
+
+    /// A session, unless all are in use and none becomes free soon.
+    pub(crate) async fn get_soon(&self, purpose: Purpose) -> Result<Option<Lease>> {
+        self.get_within(purpose, self.config.wait_timeout.min(SOON)).await
+    }
+
+    async fn get_within(&self, purpose: Purpose, patience: Duration) -> Result<Option<Lease>> {
         let limit = match purpose {
             Purpose::Scan => &self.scans,
             Purpose::Snapshot => &self.snapshots,
             Purpose::Write => &self.writes,
             Purpose::Metadata => &self.metadata,
         };
-        let permit = tokio::time::timeout(self.config.wait_timeout, Arc::clone(limit).acquire_owned())
-            .await
-            .map_err(|_| self.all_in_use(purpose))?
-            .map_err(|error| ConnectorError::internal("cannot get a connection").said(error))?;
+        let Ok(permit) = tokio::time::timeout(patience, Arc::clone(limit).acquire_owned()).await else {
+            return Ok(None);
+        };
+        let permit = permit.map_err(|error| ConnectorError::internal("cannot get a connection").said(error))?;
         let session = match self.idle_session() {
             Some(session) => session,
-            None => Session::open(&self.config, &self.tls).await.map_err(|cause| error::open(&self.config, &cause))?,
+            None => self.open().await.map_err(|error| error.in_catalog(&self.config.catalog))?,
         };
-        Ok(Lease { session, idle: Arc::clone(&self.idle), _permit: permit })
+        Ok(Some(Lease { session, idle: Arc::clone(&self.idle), _permit: permit }))
     }
 
-    /// The session that was used last, unless the server has closed it meanwhile.
+    /// A session on the host that was used last, or on the first other one that suits.
+    async fn open(&self) -> Result<Session> {
+        let target = self.target.get_or_try_init(|| async {
+            let target = self.config.target()?;
+            let tls = Arc::new(Tls::new(target.tls.clone()));
+            Ok::<_, ConnectorError>((target, tls))
+        });
+        let (target, tls) = target.await?;
+        // Where a standby is preferred, anything is the second choice.
+        let rounds: &[Wanted] = match target.wanted {
+            Wanted::PreferStandby => &[Wanted::PreferStandby, Wanted::Any],
+            _ => std::slice::from_ref(&target.wanted),
+        };
+        let used_last = self.host.load(Ordering::Relaxed);
+        let others = (0..target.hosts.len()).filter(|number| *number != used_last);
+        let order: Vec<usize> = [used_last].into_iter().chain(others).collect();
+        let mut failure = None;
+        for wanted in rounds {
+            for number in &order {
+                let Some(host) = target.hosts.get(*number) else { continue };
+                let opened = async {
+                    let session = Session::open(target, host, tls, &self.config.opening).await?;
+                    session.check(*wanted).await.map(|()| session)
+                };
+                match opened.await {
+                    Ok(session) => {
+                        if self.host.swap(*number, Ordering::Relaxed) != *number {
+                            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                        }
+                        return Ok(session);
+                    }
+                    Err(cause) => {
+                        let everywhere = !cause.is_of_the_host();
+                        let error = error::open(target, host, &cause);
+                        if everywhere {
+                            return Err(error);
+                        }
+                        failure = Some(error);
+                    }
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| ConnectorError::internal("there is no host to connect to")))
+    }
+
+    /// The session that was used last. Those that were not used for long, or that the server has closed, go.
     fn idle_session(&self) -> Option<Session> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::from_fn(|| idle.pop()).find(|session| !session.client().is_closed())
+        idle.retain(|(session, since)| since.elapsed() < IDLE_MAX && !session.client().is_closed());
+        idle.pop().map(|(session, _)| session)
     }
 
     fn all_in_use(&self, purpose: Purpose) -> ConnectorError {
@@ -84,7 +155,7 @@ impl Pool {
         };
         ConnectorError::resource_exhausted(format!(
             "all {count} connections {what} to {} were in use for {} ms",
-            self.config.address,
+            self.config.server(),
             self.config.wait_timeout.as_millis()
         ))
         .hint("raise connections_max of the catalog, or connections_wait_ms to wait longer")
@@ -96,14 +167,14 @@ impl Pool {
 /// nobody waits for the answer any more, closes its session, whatever the server was about to send on it.
 pub(crate) struct Lease {
     session: Session,
-    idle: Arc<Mutex<Vec<Session>>>,
+    idle: Idle,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Lease {
     /// Gives the session back, between statements and outside of any transaction.
     pub(crate) fn release(self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.session);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((self.session, Instant::now()));
     }
 
     /// Gives the session back if the question on it was answered in full.

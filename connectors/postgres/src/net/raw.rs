@@ -38,6 +38,8 @@ pub(crate) struct RawWire {
     patient: bool,
     /// Not every stream can be read in that way.
     can_be_patient: bool,
+    /// The kind of message whose content is handed on as it arrives: the data of `COPY`, or rows.
+    data: u8,
     /// Bytes received since the reader was last patient.
     since_impatient: usize,
 }
@@ -62,14 +64,25 @@ impl RawWire {
             copy_remaining: 0,
             patient: false,
             can_be_patient: true,
+            data: b'd',
             since_impatient: 0,
         }
     }
 
-    /// Sends a simple query.
-    pub(crate) async fn send_query(&mut self, sql: &str) -> io::Result<()> {
-        let message = message::query(sql)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a statement with a NUL character"))?;
+    /// Hands on rows of queries as data of `COPY` are handed on.
+    pub(crate) fn take_rows_as_data(&mut self) {
+        self.data = b'D';
+    }
+
+    /// Sends simple queries, all at once. The server is ready once after each.
+    pub(crate) async fn send_queries(&mut self, queries: &[String]) -> io::Result<()> {
+        let mut message = Vec::new();
+        for sql in queries {
+            let query = message::query(sql);
+            message.extend(
+                query.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a statement with a NUL character"))?,
+            );
+        }
         let mut rest = message.as_slice();
         while !rest.is_empty() {
             let written = std::future::poll_fn(|cx| self.stream.poll_write(cx, rest)).await?;
@@ -156,14 +169,14 @@ impl RawWire {
         if let Some(content) = content.get(..length) {
             self.start += HEADER + length;
             return match kind {
-                b'd' => Ok(Step::Message(Backend::CopyData(content))),
+                kind if kind == self.data => Ok(Step::Message(Backend::CopyData(content))),
                 _ => parse_backend(kind, content).map(Step::Message).map_err(invalid),
             };
         }
         if HEADER + length <= self.buffer.len() {
             return Ok(Step::Receive);
         }
-        if kind != b'd' {
+        if kind != self.data {
             return Err(invalid(format!("a message of kind {:?} and {length} bytes", char::from(kind))));
         }
         self.start += HEADER + content.len();

@@ -1,4 +1,4 @@
-//! One session on the server, with settings that fix what texts mean.
+//! One session on the server.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,22 +8,19 @@ use tokio::task::JoinHandle;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{CancelToken, Client, NoTls, SimpleQueryMessage};
 
-use super::dial::Address;
 use super::shared::{Lend, SharedStream};
 use super::tls::{SharedTls, Tls};
 use super::{CopyInWire, RawWire, ServerError};
-use crate::config::Config;
+use crate::config::{Host, Target, Wanted};
 
-/// What is set on every session. A session that holds a snapshot is idle for as long as its query runs.
-/// `statement_timeout` and `search_path` stay what the server says: functions behind a view may need theirs.
-const SETTINGS: &str = "SET standard_conforming_strings = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; \
-    SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; \
-    SET extra_float_digits = 1; SET client_encoding = 'UTF8'; SET idle_in_transaction_session_timeout = 0; \
-    SET default_transaction_read_only = on; SET client_min_messages = warning";
+/// Whether the server is a standby, and whether it lets nobody write by default.
+const KIND: &str = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')";
 
-/// A logged-in session.
+/// A logged-in session. Nothing is set on it that outlives a transaction: behind a pooler (PgBouncer's transaction mode) the
+/// next transaction may run on another session of the server's, and somebody else's on this one.
 pub(crate) struct Session {
     client: Client,
+    opening: Arc<str>,
     wire: Arc<dyn Lend>,
     task: JoinHandle<()>,
     canceller: Canceller,
@@ -41,40 +38,66 @@ pub(crate) enum OpenError {
     Login(tokio_postgres::Error),
     /// Nothing came back in time.
     Timeout(Duration),
+    /// The server is not of the kind that is wanted.
+    Unsuited(String),
+}
+
+impl OpenError {
+    /// Whether another host may do better. A wrong password, user or database is wrong everywhere.
+    pub(crate) fn is_of_the_host(&self) -> bool {
+        match self {
+            Self::Dial(_) | Self::Timeout(_) | Self::Unsuited(_) => true,
+            Self::Tls(_) => false,
+            Self::Login(error) => {
+                server_error(error).is_none_or(|said| !said.code.starts_with("28") && !said.code.starts_with("3D"))
+            }
+        }
+    }
 }
 
 impl Session {
-    /// Connects, logs in and applies the settings.
-    pub(crate) async fn open(config: &Config, tls: &Arc<Tls>) -> Result<Self, OpenError> {
-        let socket = config.address.dial(config.connect_timeout).await.map_err(OpenError::Dial)?;
-        let login = Self::login(config, tls, SharedStream::new(socket));
-        tokio::time::timeout(config.connect_timeout, login)
-            .await
-            .map_err(|_| OpenError::Timeout(config.connect_timeout))?
+    /// Connects and logs in.
+    pub(crate) async fn open(
+        target: &Target,
+        host: &Host,
+        tls: &Arc<Tls>,
+        opening: &Arc<str>,
+    ) -> Result<Self, OpenError> {
+        let timeout = target.connect_timeout;
+        let socket = host.address.dial(timeout).await.map_err(OpenError::Dial)?;
+        let login = Self::login(target, host, tls, opening, SharedStream::new(socket));
+        tokio::time::timeout(timeout, login).await.map_err(|_| OpenError::Timeout(timeout))?
     }
 
     async fn login(
-        config: &Config,
+        target: &Target,
+        host: &Host,
         tls: &Arc<Tls>,
+        opening: &Arc<str>,
         (stream, plain): (super::tls::Plain, Arc<dyn Lend>),
     ) -> Result<Self, OpenError> {
+        let mode = if host.address.is_remote() { tls.mode() } else { SslMode::Disable };
         let mut login = tokio_postgres::Config::new();
         login
-            .user(&config.user)
-            .dbname(&config.database)
-            .application_name("portolan")
-            .ssl_mode(tls.mode())
-            .ssl_negotiation(SslNegotiation::Postgres);
-        if let Some(password) = &config.password {
+            .user(&target.user)
+            .dbname(&target.database)
+            .application_name(&target.application_name)
+            .ssl_mode(mode)
+            .ssl_negotiation(SslNegotiation::Postgres)
+            .channel_binding(target.channel_binding);
+        if let Some(options) = &target.options {
+            login.options(options);
+        }
+        if let Some(password) = target.password(host) {
             login.password(password.expose_secret());
         }
-        let (client, task, wire, encoding) = if tls.mode() == SslMode::Disable {
+        let (client, task, wire, encoding) = if mode == SslMode::Disable {
             let (client, connection) = login.connect_raw(stream, NoTls).await.map_err(OpenError::Login)?;
             let encoding = connection.parameter("server_encoding").map(str::to_owned);
             (client, tokio::spawn(run(connection)), plain, encoding)
         } else {
             let encrypted = Arc::new(OnceLock::new());
-            let connector = tls.connector(config.address.host()).await.map_err(OpenError::Tls)?;
+            let connector = tls.connector(&host.name).await.map_err(OpenError::Tls)?;
             let connector = SharedTls { connector, encrypted: Arc::clone(&encrypted) };
             let (client, connection) = login.connect_raw(stream, connector).await.map_err(OpenError::Login)?;
             let encoding = connection.parameter("server_encoding").map(str::to_owned);
@@ -83,13 +106,61 @@ impl Session {
         };
         let canceller = Canceller {
             token: client.cancel_token(),
-            address: config.address.clone(),
+            host: host.clone(),
+            mode,
             tls: Arc::clone(tls),
-            timeout: config.connect_timeout,
+            timeout: target.connect_timeout,
         };
-        let session = Self { client, wire, task, canceller, utf8: encoding.is_some_and(|name| name == "UTF8") };
-        session.client.batch_execute(SETTINGS).await.map_err(OpenError::Login)?;
-        Ok(session)
+        let opening = Arc::clone(opening);
+        Ok(Self { client, opening, wire, task, canceller, utf8: encoding.is_some_and(|name| name == "UTF8") })
+    }
+
+    /// The statements that open a transaction that only reads, with settings that fix what texts mean.
+    pub(crate) fn opening(&self) -> &str {
+        &self.opening
+    }
+
+    /// Asks a question in a transaction that only reads. All of it is sent at once, so the question must send all that it
+    /// sends when it is first polled.
+    pub(crate) async fn read_only<T>(
+        &self,
+        question: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
+        let (opened, answer, closed) =
+            futures::join!(self.client.batch_execute(&self.opening), question, self.client.batch_execute("COMMIT"));
+        opened?;
+        let answer = answer?;
+        closed.map(|()| answer)
+    }
+
+    /// Says no unless the server is of the kind that is wanted.
+    pub(crate) async fn check(&self, wanted: Wanted) -> Result<(), OpenError> {
+        if wanted == Wanted::Any {
+            return Ok(());
+        }
+        let kind = self.client.simple_query(KIND).await.map_err(OpenError::Login)?;
+        let (standby, read_only) = kind
+            .iter()
+            .find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some((row.get(0) == Some("t"), row.get(1) == Some("on"))),
+                _ => None,
+            })
+            .unwrap_or_default();
+        let suits = match wanted {
+            Wanted::Any => true,
+            Wanted::ReadWrite => !standby && !read_only,
+            Wanted::ReadOnly => standby || read_only,
+            Wanted::Primary => !standby,
+            Wanted::Standby | Wanted::PreferStandby => standby,
+        };
+        let is = if standby {
+            "a standby"
+        } else if read_only {
+            "a primary that only reads"
+        } else {
+            "a primary"
+        };
+        if suits { Ok(()) } else { Err(OpenError::Unsuited(format!("the server is {is}"))) }
     }
 
     /// The client library's handle.
@@ -129,7 +200,7 @@ impl Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("address", &self.canceller.address).finish_non_exhaustive()
+        f.debug_struct("Session").field("address", &self.canceller.host.address).finish_non_exhaustive()
     }
 }
 
@@ -155,7 +226,8 @@ where
 #[derive(Clone)]
 pub(crate) struct Canceller {
     token: CancelToken,
-    address: Address,
+    host: Host,
+    mode: SslMode,
     tls: Arc<Tls>,
     timeout: Duration,
 }
@@ -163,12 +235,12 @@ pub(crate) struct Canceller {
 impl Canceller {
     /// Asks the server, over a connection of its own, to stop. The server does not say whether it did.
     pub(crate) async fn cancel(&self) -> Result<(), OpenError> {
-        let socket = self.address.dial(self.timeout).await.map_err(OpenError::Dial)?;
+        let socket = self.host.address.dial(self.timeout).await.map_err(OpenError::Dial)?;
         let request = async {
-            if self.tls.mode() == SslMode::Disable {
+            if self.mode == SslMode::Disable {
                 self.token.cancel_query_raw(socket, NoTls).await.map_err(OpenError::Login)
             } else {
-                let connector = self.tls.connector(self.address.host()).await.map_err(OpenError::Tls)?;
+                let connector = self.tls.connector(&self.host.name).await.map_err(OpenError::Tls)?;
                 self.token.cancel_query_raw(socket, connector).await.map_err(OpenError::Login)
             }
         };

@@ -1,16 +1,16 @@
 //! TLS by rustls with ring.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::sync::OnceCell;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -19,6 +19,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::dial::Socket;
 use super::low_water::Stream;
 use super::shared::{Lend, SharedStream};
+use crate::config::is_readable_by_others;
 
 /// What is asked of the server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +32,24 @@ pub(crate) enum Verification {
     Full,
 }
 
+/// How sessions are to be encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsSettings {
+    /// Whether the server is asked for TLS, and what happens when it has none.
+    pub(crate) mode: SslMode,
+    pub(crate) verification: Verification,
+    /// A file of the authorities to trust, instead of the machine's.
+    pub(crate) root_certificate: Option<PathBuf>,
+    /// A file of the certificates to log in with.
+    pub(crate) certificate: Option<PathBuf>,
+    /// A file of the key of the first.
+    pub(crate) key: Option<PathBuf>,
+}
+
 /// How sessions of one catalog are encrypted.
 #[derive(Debug)]
 pub(crate) struct Tls {
-    mode: SslMode,
-    verification: Verification,
-    root_certificate: Option<PathBuf>,
+    settings: TlsSettings,
     connector: OnceCell<RustlsConnector>,
 }
 
@@ -52,13 +65,13 @@ impl std::fmt::Debug for RustlsConnector {
 
 impl Tls {
     /// Certificates are read when the first session opens.
-    pub(crate) fn new(mode: SslMode, verification: Verification, root_certificate: Option<PathBuf>) -> Self {
-        Self { mode, verification, root_certificate, connector: OnceCell::new() }
+    pub(crate) fn new(settings: TlsSettings) -> Self {
+        Self { settings, connector: OnceCell::new() }
     }
 
     /// Whether the server is asked for TLS, and what happens when it has none.
     pub(crate) fn mode(&self) -> SslMode {
-        self.mode
+        self.settings.mode
     }
 
     /// A connector for the host.
@@ -76,9 +89,9 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let verifier = match self.verification {
+        let verifier = match self.settings.verification {
             Verification::Full => {
-                return Ok(builder.with_root_certificates(self.roots()?).with_no_client_auth());
+                return self.identified(builder.with_root_certificates(self.roots()?));
             }
             Verification::None => LenientVerifier { authority: None, provider },
             Verification::Authority => {
@@ -89,14 +102,37 @@ impl Tls {
                 LenientVerifier { authority: Some(authority), provider }
             }
         };
-        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
-        Ok(builder.with_no_client_auth())
+        self.identified(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
+    }
+
+    /// A configuration that shows the server who asks, where there is a certificate for that.
+    fn identified(&self, builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Result<ClientConfig, String> {
+        let (Some(certificate), Some(key)) = (&self.settings.certificate, &self.settings.key) else {
+            return Ok(builder.with_no_client_auth());
+        };
+        let unreadable = |what: &str, path: &Path, error: &dyn std::fmt::Display| {
+            format!("cannot read {what} {}: {error}", path.display())
+        };
+        let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
+            .and_then(Iterator::collect)
+            .map_err(|error| unreadable("tls_certificate", certificate, &error))?;
+        if chain.is_empty() {
+            return Err(format!("tls_certificate {} holds no certificate", certificate.display()));
+        }
+        let metadata = std::fs::metadata(key).map_err(|error| unreadable("tls_key", key, &error))?;
+        if is_readable_by_others(&metadata) {
+            return Err(format!("tls_key {} may be read by others: make its permissions 0600", key.display()));
+        }
+        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable("tls_key", key, &error))?;
+        builder
+            .with_client_auth_cert(chain, secret)
+            .map_err(|error| format!("tls_key {} is no key for tls_certificate: {error}", key.display()))
     }
 
     /// The authorities of the catalog's own file, or the machine's.
     fn roots(&self) -> Result<RootCertStore, String> {
         let mut roots = RootCertStore::empty();
-        match &self.root_certificate {
+        match &self.settings.root_certificate {
             Some(path) => {
                 let unreadable = |error| format!("cannot read tls_root_certificate {}: {error}", path.display());
                 for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {

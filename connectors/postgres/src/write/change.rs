@@ -81,7 +81,7 @@ impl PostgresConnector {
         let (shared, name) = (self.shared(), table.name());
         let relation = target::locked(transaction, shared, name).await?;
         let utf8 = transaction.session().is_ok_and(|session| session.is_utf8());
-        let found = PostgresTable::new(shared.clone(), name.clone(), relation, utf8);
+        let found = PostgresTable::held(shared.clone(), name.clone(), &relation, utf8);
         statement(table, &found, change)
     }
 }

@@ -63,7 +63,7 @@ impl Failure {
     pub(super) fn told(self, config: &Config, tried: &str) -> ConnectorError {
         let error = match self {
             Self::Broken(cause) => ConnectorError::source(tried)
-                .said(format!("the connection to {} broke: {cause}", config.address))
+                .said(format!("the connection to {} broke: {cause}", config.server()))
                 .hint("nothing was written; look into the server's log, and run the statement again"),
             Self::Refused(said) => {
                 let hint = hint(&said.code, config).or_else(|| said.hint.clone());
@@ -86,7 +86,7 @@ impl Failure {
         match self {
             Self::Refused(_) => self.tell(config, table, "PostgreSQL refuses to commit"),
             Self::Broken(cause) => ConnectorError::source("whether the rows are written is not known")
-                .said(format!("the connection to {} broke during the commit: {cause}", config.address))
+                .said(format!("the connection to {} broke during the commit: {cause}", config.server()))
                 .hint("look into the table; a statement with a write_token can be run again in any case")
                 .in_catalog(&config.catalog)
                 .in_table(table),
@@ -113,7 +113,7 @@ fn place(said: &ServerError) -> Option<String> {
 }
 
 fn hint(code: &str, config: &Config) -> Option<String> {
-    let user = &config.user;
+    let user = config.user().unwrap_or("...");
     Some(match code {
         "42501" => {
             format!("let the user write it: GRANT INSERT, UPDATE, DELETE ON ... TO \"{user}\", or CREATE ON SCHEMA")

@@ -170,7 +170,7 @@ impl Token {
             true => error.hint(format!(
                 "let the user make tables there, CREATE SCHEMA {} AUTHORIZATION \"{}\", or set write_token_schema",
                 PostgresDialect.quote_identifier(&self.schema),
-                config.user
+                config.user().unwrap_or("...")
             )),
             false => error,
         }

@@ -20,7 +20,7 @@ impl Transaction {
     pub(super) async fn begin(shared: &Shared) -> Result<Self> {
         let session = shared.pool.get(Purpose::Write).await?;
         let transaction = Self { session: Some(session) };
-        let begun = transaction.run(BEGIN).await;
+        let begun = transaction.run(&format!("{BEGIN}; {}", shared.config.settings)).await;
         begun.map_err(|failure| failure.told(&shared.config, "cannot begin to write"))?;
         Ok(transaction)
     }

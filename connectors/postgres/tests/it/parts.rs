@@ -155,3 +155,105 @@ async fn all_parts_see_one_moment() {
     stop.store(true, Ordering::Relaxed);
     assert!(writer.join().unwrap() > 0);
 }
+
+/// Three partitions of more than a part's size, one that is small, one that is empty, and one on another level.
+const PARTITIONED: &str = "
+CREATE TABLE sales (id int, region text, at date, pad text) PARTITION BY LIST (region);
+CREATE TABLE north PARTITION OF sales FOR VALUES IN ('north');
+CREATE TABLE south PARTITION OF sales FOR VALUES IN ('south');
+-- Its columns are in another order.
+CREATE TABLE west (pad text, at date, id int, region text);
+ALTER TABLE sales ATTACH PARTITION west FOR VALUES IN ('west');
+CREATE TABLE east PARTITION OF sales FOR VALUES IN ('east') PARTITION BY RANGE (at);
+CREATE TABLE east_old PARTITION OF east FOR VALUES FROM (MINVALUE) TO ('2020-01-01');
+CREATE TABLE east_new PARTITION OF east FOR VALUES FROM ('2020-01-01') TO (MAXVALUE);
+INSERT INTO sales SELECT g, (ARRAY['north', 'south', 'west'])[g % 3 + 1], '2024-01-01', repeat('x', 900) FROM generate_series(1, 160000) g;
+INSERT INTO sales SELECT g, 'east', '2021-01-01', 'y' FROM generate_series(160001, 160010) g;
+CREATE INDEX ON sales (id);
+ANALYZE sales";
+
+async fn ids(connector: &Arc<dyn Connector>, planned: &SourcePlan) -> Vec<i32> {
+    let read = column(connector, planned, splits(planned).to_vec()).await;
+    let mut ids: Vec<i32> = read.iter().flat_map(|ids| ids.as_primitive::<Int32Type>().values().to_vec()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_parts() {
+    let database = Database::with(PARTITIONED);
+    let connector = database.connector();
+    let sales = table(&connector, "public", "sales").await;
+    let snapshot = begin(&connector).await;
+    let whole = plan(&sales, &request(&sales, &["id"], vec![]), &snapshot).await.unwrap();
+    assert!(splits(&whole).len() >= 4, "{} splits", splits(&whole).len());
+    assert_eq!(whole.request.as_deref(), Some("SELECT \"id\" FROM \"public\".\"sales\""));
+    // What is written from now on is not seen, whatever partition it is in.
+    database.psql("INSERT INTO sales VALUES (0, 'north', '2024-01-01', ''), (0, 'east', '2019-01-01', ''); DELETE FROM sales WHERE id = 7");
+    assert_eq!(ids(&connector, &whole).await, (1..=160_010).collect::<Vec<i32>>());
+    // Nobody takes a partition away meanwhile.
+    let detach = "SET lock_timeout = '100ms'; ALTER TABLE sales DETACH PARTITION west";
+    assert!(database.server.psql(&database.name, detach).unwrap_err().to_string().contains("lock timeout"));
+
+    // PostgreSQL leaves out partitions that have nothing of what is asked for.
+    let regions = col("region").in_list(vec![lit("north"), lit("south"), lit("east")], false);
+    let some = plan(&sales, &request(&sales, &["id"], vec![regions]), &snapshot).await.unwrap();
+    let tables: Vec<String> = splits(&some).iter().map(|split| split.payload["sql"].to_string()).collect();
+    assert!(tables.len() >= 3 && tables.iter().all(|sql| !sql.contains("west")), "{tables:?}");
+    // Of three numbers that follow each other one is in the west.
+    assert_eq!(ids(&connector, &some).await.len(), 160_010 - 53_333);
+    // What an index serves is one statement.
+    let one = plan(&sales, &request(&sales, &["id"], vec![col("id").eq(lit(7_i32))]), &snapshot).await.unwrap();
+    assert_eq!(splits(&one).len(), 1);
+    assert_eq!(ids(&connector, &one).await, [7]);
+}
+
+#[tokio::test]
+async fn what_is_closed_or_inherits_is_read_through_its_table() {
+    let database = Database::with(&format!(
+        "{PARTITIONED};
+         DROP ROLE IF EXISTS seller; CREATE ROLE seller LOGIN PASSWORD 'seller'; GRANT SELECT ON sales TO seller;
+         CREATE SCHEMA archive; CREATE TABLE parent AS SELECT * FROM north; CREATE TABLE archive.parent () INHERITS (public.parent);
+         INSERT INTO archive.parent SELECT * FROM south; ANALYZE parent"
+    ));
+    let url = format!("postgres://seller@127.0.0.1:{}/{}", database.server.port(), database.name);
+    let seller = crate::harness::connector(&format!("url = '{url}'\npassword = 'seller'")).unwrap();
+    let sales = table(&seller, "public", "sales").await;
+    let snapshot = begin(&seller).await;
+    let planned = plan(&sales, &request(&sales, &["id"], vec![]), &snapshot).await.unwrap();
+    assert_eq!(splits(&planned).len(), 1);
+    assert_eq!(ids(&seller, &planned).await.len(), 160_010);
+
+    let connector = database.connector();
+    let parent = table(&connector, "public", "parent").await;
+    let snapshot = begin(&connector).await;
+    let planned = plan(&parent, &request(&parent, &["id"], vec![]), &snapshot).await.unwrap();
+    assert_eq!(splits(&planned).len(), 1);
+    assert_eq!(ids(&connector, &planned).await.len(), 160_000 - 53_333);
+}
+
+/// Rows of another server, as a partition beside one of this server's.
+#[tokio::test]
+async fn a_foreign_partition_is_read_with_the_others() {
+    let database = Database::with(PARTITIONED);
+    let (port, user, password) = (database.server.port(), database.server.user(), database.server.password());
+    let available = database.psql("SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'");
+    assert_eq!(
+        available, "1",
+        "postgres_fdw comes with PostgreSQL's contrib modules, which Debian's postgresql package has"
+    );
+    database.psql(&format!(
+        "DROP INDEX sales_id_idx; CREATE EXTENSION postgres_fdw;
+         CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{port}', dbname '{}');
+         CREATE USER MAPPING FOR {user} SERVER here OPTIONS (user '{user}', password '{password}');
+         CREATE TABLE far AS SELECT g AS id, 'far'::text AS region, '2024-01-01'::date AS at, 'z'::text AS pad FROM generate_series(1, 500) g;
+         CREATE FOREIGN TABLE far_away PARTITION OF sales FOR VALUES IN ('far') SERVER here OPTIONS (table_name 'far')",
+        database.name
+    ));
+    let connector = database.connector();
+    let sales = table(&connector, "public", "sales").await;
+    let snapshot = begin(&connector).await;
+    let planned = plan(&sales, &request(&sales, &["id"], vec![]), &snapshot).await.unwrap();
+    assert!(splits(&planned).len() >= 5, "{} splits", splits(&planned).len());
+    assert_eq!(ids(&connector, &planned).await.len(), 160_510);
+}

@@ -108,30 +108,6 @@ async fn pushed_filters_use_indexes() {
 }
 
 #[tokio::test]
-async fn statistics_are_the_planners() {
-    let database = Database::with(
-        "CREATE TABLE t AS SELECT g AS id, g % 10 AS ten, CASE WHEN g % 4 = 0 THEN NULL ELSE g END AS holes
-             FROM generate_series(1, 1000) g;
-         ANALYZE t;
-         CREATE TABLE unknown (a int); CREATE VIEW v AS SELECT * FROM t",
-    );
-    let connector = database.connector();
-    let known = table(&connector, "public", "t").await.statistics().await.unwrap().unwrap();
-    assert_eq!(known.rows, Some(1000));
-    // Three columns of four bytes.
-    assert_eq!(known.bytes, Some(12_000));
-    assert_eq!(known.columns["id"].distinct, Some(1000));
-    assert_eq!(known.columns["ten"].distinct, Some(10));
-    assert_eq!(known.columns["holes"].null_fraction, Some(0.25));
-    assert!(table(&connector, "public", "unknown").await.statistics().await.unwrap().is_none());
-    let view = table(&connector, "public", "v").await;
-    assert!(view.statistics().await.unwrap().is_none());
-    let snapshot = begin(&connector).await;
-    let planned = plan(&view, &request(&view, &["id"], vec![]), &snapshot).await.unwrap();
-    assert_eq!(planned.estimate.rows, Some(1000));
-}
-
-#[tokio::test]
 async fn the_values_of_an_enum_are_known() {
     let database = Database::with(
         "CREATE SCHEMA \"my types\"; CREATE TYPE \"my types\".\"Mood \"\"Q\" AS ENUM ('A', 'it''s');

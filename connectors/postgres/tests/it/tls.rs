@@ -1,6 +1,7 @@
 //! Encryption, and what is asked of the server's certificate. The certificates are for tests only: the authority's key
 //! is gone, the server's is no secret.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,9 @@ static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
     let script = [
         install(include_str!("certificates/server.pem"), "server.pem"),
         install(include_str!("certificates/server.key"), "server.key"),
+        install(include_str!("certificates/client-authority.pem"), "client-authority.pem"),
+        "COPY (VALUES ('hostssl all certuser 127.0.0.1/32 cert')) TO PROGRAM 'cat - pg_hba.conf > new && mv new pg_hba.conf';\n".to_owned(),
+        "CREATE ROLE certuser LOGIN;\nALTER SYSTEM SET ssl_ca_file = 'client-authority.pem';\n".to_owned(),
         "ALTER SYSTEM SET ssl_cert_file = 'server.pem';\nALTER SYSTEM SET ssl_key_file = 'server.key';\n".to_owned(),
         "ALTER SYSTEM SET ssl = on;\nSELECT pg_reload_conf();\n".to_owned(),
         "CREATE VIEW long AS SELECT g AS id, repeat('x', 200) AS v FROM (SELECT generate_series(1, 100000000) AS g) rows;\n".to_owned(),
@@ -46,6 +50,55 @@ fn with(host: &str, properties: &str) -> Arc<dyn Connector> {
 async fn encrypted(connector: &Arc<dyn Connector>) -> String {
     let mine = table(connector, "public", "mine").await;
     read(connector, &mine, &["encrypted"], vec![]).await.unwrap()[0][0].to_string()
+}
+
+/// A user's certificate in place of a password.
+#[tokio::test]
+async fn a_certificate_lets_its_user_log_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let install = |name: &str, content: &str, mode: u32| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let certificate = install("client.pem", include_str!("certificates/client.pem"), 0o644);
+    let key = install("client.key", include_str!("certificates/client.key"), 0o600);
+    let open = install("open.key", include_str!("certificates/client.key"), 0o644);
+    let other = install("other.key", include_str!("certificates/server.key"), 0o600);
+    let url = format!(
+        "url = 'postgres://certuser@localhost:{}/postgres'\n{}\ntls = 'verify-full'",
+        SERVER.port(),
+        authority()
+    );
+    let schemas = async |more: &str| connector(&format!("{url}\n{more}")).unwrap().list_schemas().await;
+    let with = |key: &str| format!("tls_certificate = '{certificate}'\ntls_key = '{key}'");
+    assert_eq!(schemas(&with(&key)).await.unwrap(), ["public"]);
+    let error = schemas("").await.unwrap_err().to_string();
+    assert!(error.contains("requires a valid client certificate"), "{error}");
+    let error = schemas(&with(&open)).await.unwrap_err().to_string();
+    assert!(error.contains("open.key may be read by others"), "{error}");
+    let error = schemas(&with(&other)).await.unwrap_err().to_string();
+    assert!(error.contains("other.key is no key for tls_certificate"), "{error}");
+    let error = connector(&format!("{url}\ntls_key = '{key}'")).unwrap_err();
+    assert!(error.contains("needs its key"), "{error}");
+}
+
+/// SCRAM-SHA-256-PLUS proves that both ends are on the same connection.
+#[tokio::test]
+async fn logins_can_be_bound_to_the_connection() {
+    let bound = with("localhost", &format!("tls = 'verify-full'\nchannel_binding = 'require'\n{}", authority()));
+    assert_eq!(bound.list_schemas().await.unwrap(), ["public"]);
+    // Who names an authority wants it to be asked, as with libpq.
+    let error = with(
+        "localhost",
+        &format!(
+            "tls = 'require'\ntls_root_certificate = '{}/tests/it/certificates/client-authority.pem'",
+            env!("CARGO_MANIFEST_DIR")
+        ),
+    );
+    let error = error.list_schemas().await.unwrap_err().to_string();
+    assert!(error.contains("certificate"), "{error}");
 }
 
 fn authority() -> String {

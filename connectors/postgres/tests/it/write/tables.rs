@@ -7,6 +7,7 @@ use arrow::array::{
     StructArray, TimestampNanosecondArray, TimestampSecondArray, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, i256};
+use datafusion::common::ScalarValue;
 use portolan_connector::{Begun, ErrorKind, NewTable, OnExisting, TableName};
 
 use super::{batch, begin_create, context, create, has, writable, writer};
@@ -149,4 +150,32 @@ async fn schemas_and_tables_are_removed() {
     assert!(writable.create_schema("S \"x").await.unwrap());
     assert!(!writable.create_schema("S \"x").await.unwrap());
     assert!(writable.drop_schema("S \"x", false).await.unwrap());
+}
+
+/// Tables are remembered, and nothing of one outlives what a statement makes of it.
+#[tokio::test]
+async fn what_is_known_of_a_table_follows_what_is_written() {
+    let database = Database::with("CREATE SCHEMA s; CREATE TABLE t (old text)");
+    let connector = writable(&database);
+    let writable = connector.writable().unwrap();
+    let columns = async |schema: &str| {
+        let found = connector.table(schema, "t").await.unwrap()?;
+        Some(found.columns().iter().map(|column| column.name().to_owned()).collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(columns("public").await.as_deref(), Some("old"));
+    assert_eq!(create(&connector, "t", one(1), OnExisting::Replace).await, Ok(1));
+    assert_eq!(columns("public").await.as_deref(), Some("a"));
+    assert!(writable.drop_table(&TableName::new("pg", "public", "t")).await.unwrap());
+    assert_eq!(columns("public").await, None);
+    let other = batch(vec![("b", Arc::new(Int32Array::from(vec![1]))), ("c", Arc::new(Int32Array::from(vec![2])))]);
+    assert_eq!(create(&connector, "t", other.clone(), OnExisting::Fail).await, Ok(1));
+    assert_eq!(columns("public").await.as_deref(), Some("b c"));
+    let rows = table(&connector, "public", "t").await;
+    assert_eq!(read(&connector, &rows, &["c"], vec![]).await.unwrap(), [[ScalarValue::from(2)]]);
+    database.psql("CREATE TABLE s.t (d int)");
+    assert_eq!(columns("s").await.as_deref(), Some("d"));
+    assert!(writable.drop_schema("s", true).await.unwrap());
+    assert_eq!(columns("s").await, None);
+    assert!(writable.create_schema("s").await.unwrap());
+    assert_eq!(columns("s").await, None);
 }
