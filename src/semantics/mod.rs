@@ -6,6 +6,7 @@
 //! * integer and decimal arithmetic and `sum` that overflow are errors, and so is division by zero (`arithmetic`,
 //!   `sum`);
 //! * `avg` of integers divides their exact sum (`average`);
+//! * `min` and `max` of floats take NaN for the largest (`extreme`);
 //! * numbers with a point or an exponent are decimals, and become doubles beside a double (`numbers`);
 //! * floats have one zero and one NaN, and NaN equals itself and sorts last (`floats`);
 //! * NOT IN over a subquery knows NULL wherever it stands (`membership`).
@@ -20,6 +21,7 @@
 mod arithmetic;
 mod average;
 mod error;
+mod extreme;
 mod floats;
 mod literals;
 mod membership;

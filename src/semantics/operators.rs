@@ -21,7 +21,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::type_of;
 use super::rewrite::map_expressions;
-use super::{arithmetic, average, floats, sum};
+use super::{arithmetic, average, extreme, floats, sum};
 
 /// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by
 /// recursion, so that a longer one could exhaust the stack.
@@ -93,6 +93,13 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::AggregateFunction(AggregateFunction { func, params }) if average::adds_doubles(&func) => {
             average_of_integers(func, params, schema)
+        }
+        Expr::AggregateFunction(AggregateFunction { func, params }) => {
+            let argument = params.args.first().map(|argument| type_of(argument, schema)).transpose()?;
+            match argument.and_then(|argument| extreme::instead_of(&func, &argument)) {
+                Some(func) => Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params }))),
+                None => Ok(Transformed::no(Expr::AggregateFunction(AggregateFunction { func, params }))),
+            }
         }
         Expr::WindowFunction(window) => match &window.fun {
             WindowFunctionDefinition::AggregateUDF(func) if sum::wraps(func) => {

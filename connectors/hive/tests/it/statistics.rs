@@ -171,7 +171,8 @@ async fn nulls_are_not_lost() {
 
 #[tokio::test]
 async fn the_planner_knows_sizes_and_ranges_without_listing_more() {
-    let connector = sorted().connector("").unwrap();
+    let lake = sorted();
+    let connector = lake.connector("").unwrap();
     let known = connector.table("s", "t").await.unwrap().unwrap().statistics().await.unwrap().unwrap();
     assert_eq!(known.rows, Some(1000));
     let of = |name: &str| known.columns.get(name);
