@@ -21,3 +21,13 @@ EXPLAIN ANALYZE
 SELECT c.name, o.amount
 FROM (SELECT customer_id, amount FROM lake.sales.orders WHERE order_date = DATE '2026-10-30' AND amount > 900) AS o
 JOIN pg.public.customers AS c ON c.customer_id = o.customer_id;
+
+-- What is in PostgreSQL is joined there first, whatever the order in the statement; what comes of it narrows what is read of the lake.
+EXPLAIN
+SELECT c.country, count(*) AS orders
+FROM lake.sales.orders AS o, pg.public.customers AS c
+WHERE o.customer_id = c.customer_id AND c.country = 'NL'
+GROUP BY c.country;
+
+-- A query in PostgreSQL's own language; what stands above it is folded over it.
+SELECT country, customers FROM pg.system.query('SELECT country, count(*) AS customers FROM customers GROUP BY ROLLUP (country)') WHERE country = 'NL';

@@ -8,6 +8,7 @@ mod choice;
 mod cost;
 mod node;
 mod physical;
+mod place;
 mod scalar;
 
 use std::sync::Arc;
@@ -19,9 +20,10 @@ use datafusion::error::Result;
 use datafusion::logical_expr::logical_plan::{Aggregate, Join, Limit, Projection, Sort, Union};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, FetchType, Filter, LogicalPlan, SkipType, SubqueryAlias, TableScan};
-use portolan_connector::{Costs, FilterReport, Operand, Operator, Reason, Relation, TableName, Unfolded, Verdict};
+use portolan_connector::{FilterReport, Operand, Operator, Reason, Relation, TableName, Unfolded, Verdict};
 
 pub(super) use self::physical::physical_planner;
+pub(super) use self::place::{Place, place};
 
 use self::choice::{Expected, Weighed, weigh};
 pub(super) use self::cost::{ENGINE, join_micros, narrowed, transfer};
@@ -52,33 +54,6 @@ pub(super) fn fold(plan: LogicalPlan, folding: Folding) -> Result<LogicalPlan> {
         // Nothing stands above that could change the order of the rows.
         Node::Source(source) => Ok(source.alone()),
     }
-}
-
-/// Where a part of a plan is computed when nothing stands above it.
-pub(super) struct Place {
-    /// The source that computes it, if one does.
-    pub(super) source: Option<Home>,
-    /// Microseconds that this is expected to take, without sending the rows.
-    pub(super) micros: f64,
-}
-
-/// A source that computes a part of a plan.
-pub(super) struct Home {
-    pub(super) catalog: Arc<str>,
-    pub(super) costs: Costs,
-}
-
-/// Where a part of a plan is computed.
-pub(super) fn place(plan: &LogicalPlan, folding: Folding) -> Result<Place> {
-    let nowhere = Place { source: None, micros: 0.0 };
-    if folding == Folding::Never {
-        return Ok(nowhere);
-    }
-    let Node::Source(source) = below(plan.clone(), folding)? else { return Ok(nowhere) };
-    let (fetched, micros) = source.expected.as_ref().map_or((false, 0.0), Expected::here);
-    let home = catalog(&source).filter(|_| !fetched);
-    let home = home.map(|catalog| Home { catalog: catalog.into(), costs: source.relation.costs() });
-    Ok(Place { source: home, micros })
 }
 
 /// What became of a part of the plan.
@@ -114,7 +89,7 @@ struct Source {
     /// The plan under an operator of the engine's, where rows are sorted: it may deal them out to several threads, after
     /// which the order is lost. So the engine sorts again what the source gives.
     sorted_again: Option<LogicalPlan>,
-    /// What is expected of it, where the choice is by cost.
+    /// What is expected of it, where statistics tell.
     expected: Option<Expected>,
 }
 

@@ -318,14 +318,8 @@ impl Running {
 /// reading.
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(session) = self.session.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let canceller = session.canceller();
-        runtime.spawn(async move {
-            if let Err(error) = canceller.cancel().await {
-                tracing::debug!(?error, "a statement could not be cancelled");
-            }
-            drop(session);
-        });
+        if let Some(session) = self.session.take() {
+            session.abandon();
+        }
     }
 }

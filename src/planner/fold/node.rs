@@ -25,7 +25,7 @@ pub(in crate::planner) struct FoldedScan {
     pub(super) filters: Vec<FilterReport>,
     pub(super) folded: Vec<&'static str>,
     pub(super) unfolded: Vec<Unfolded>,
-    /// What is expected of its rows, where the choice was by cost.
+    /// What is expected of its rows, where statistics tell.
     pub(in crate::planner) rows: Option<Estimated>,
     pub(super) cost: Option<FoldCost>,
 }

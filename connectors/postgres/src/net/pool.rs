@@ -177,6 +177,18 @@ impl Lease {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((self.session, Instant::now()));
     }
 
+    /// Cancels the statement that still runs, and closes the session. Its place is free once that is done.
+    pub(crate) fn abandon(self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let canceller = self.canceller();
+        runtime.spawn(async move {
+            if let Err(error) = canceller.cancel().await {
+                tracing::debug!(?error, "a statement could not be cancelled");
+            }
+            drop(self);
+        });
+    }
+
     /// Gives the session back if the question on it was answered in full.
     pub(crate) fn release_after<T, E>(self, answer: Result<T, E>) -> Result<T, E> {
         if answer.is_ok() {
