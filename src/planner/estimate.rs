@@ -4,13 +4,16 @@
 //! The rules are those of System R (Selinger et al., 1979): values are spread evenly, columns do not depend on each other,
 //! and the values of a join's smaller side are among those of the larger.
 
+mod aggregate;
 mod condition;
 mod join;
+
+use std::sync::Arc;
 
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Aggregate, Expr, FetchType, Limit, LogicalPlan, SkipType, TableScan};
+use datafusion::logical_expr::{Expr, FetchType, Limit, LogicalPlan, SkipType, TableScan};
 
 use self::condition::{fixed, selectivity};
 use self::join::joined;
@@ -45,6 +48,10 @@ pub(super) struct Values {
     pub(super) nulls: f64,
     /// Smallest and largest value, as numbers: dates in days, times in their own unit.
     pub(super) range: Option<(f64, f64)>,
+    /// Where values are not spread evenly over a range but gather around a mean: the mean, and the standard deviation.
+    pub(super) spread: Option<(f64, f64)>,
+    /// Values that are more frequent than others, each with its share of the rows.
+    pub(super) frequent: Arc<[(ScalarValue, f64)]>,
     /// Bytes of a value.
     pub(super) width: f64,
 }
@@ -158,7 +165,7 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
             let columns = columns.map(|(expr, column)| computed(&input, expr, column)).collect();
             Some(Estimated { rows: input.rows, columns })
         }
-        LogicalPlan::Aggregate(aggregate) => grouped(aggregate, plan),
+        LogicalPlan::Aggregate(aggregate) => aggregate::grouped(aggregate, plan),
         LogicalPlan::Distinct(distinct) => {
             let input = estimate(distinct.input())?;
             let columns: Vec<Expr> = input.columns.iter().map(|values| Expr::Column(values.column.clone())).collect();
@@ -188,7 +195,7 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
             let rows = inputs.iter().map(|input| input.rows).sum();
             let first = inputs.into_iter().next()?;
             let mut all = Estimated { rows, ..first };
-            all.columns.iter_mut().for_each(|values| (values.distinct, values.range) = (None, None));
+            all.columns.iter_mut().for_each(|values| *values = unknown(values.column.clone()));
             Some(all.named(plan.schema()))
         }
         LogicalPlan::Values(values) => {
@@ -215,14 +222,17 @@ fn scan(scan: &TableScan) -> Option<Estimated> {
     let fields = scan.projected_schema.fields();
     let columns = scan.projected_schema.columns().into_iter().zip(fields);
     let columns = columns.map(|(column, field)| {
-        let width = width_of(field.data_type(), total);
-        let Some(of) = known.columns.get(&column.name) else { return Values { width, ..unknown(column) } };
+        let of = known.columns.get(&column.name);
+        let width = of.and_then(|of| of.width).map_or_else(|| width_of(field.data_type(), total), real);
+        let Some(of) = of else { return Values { width, ..unknown(column) } };
         let range = of.min.as_ref().and_then(number).zip(of.max.as_ref().and_then(number));
         Values {
             column,
             distinct: of.distinct.map(real),
             nulls: of.null_fraction.unwrap_or_default().clamp(0.0, 1.0),
             range: range.filter(|(min, max)| min <= max),
+            spread: None,
+            frequent: of.frequent.as_slice().into(),
             width,
         }
     });
@@ -232,25 +242,6 @@ fn scan(scan: &TableScan) -> Option<Estimated> {
         Some(fetch) => scanned.at_most(count(fetch)),
         None => scanned,
     })
-}
-
-fn grouped(aggregate: &Aggregate, plan: &LogicalPlan) -> Option<Estimated> {
-    let input = estimate(&aggregate.input)?;
-    let rows = match aggregate.group_expr.is_empty() {
-        true => 1.0,
-        false => input.combinations(&aggregate.group_expr),
-    };
-    let mut columns = plan.schema().columns().into_iter();
-    let keys = aggregate.group_expr.iter().zip(columns.by_ref());
-    let mut known: Vec<Values> = keys.map(|(expr, column)| computed(&input, expr, column)).collect();
-    known.extend(columns.map(|column| Values { width: 8.0, ..unknown(column) }));
-    known.iter_mut().for_each(|values| values.distinct = values.distinct.map(|distinct| distinct.min(rows)));
-    if let ([only], [values, ..]) = (aggregate.group_expr.as_slice(), known.as_mut_slice())
-        && !matches!(only, Expr::GroupingSet(_))
-    {
-        values.distinct = Some(rows);
-    }
-    Some(Estimated { rows, columns: known })
 }
 
 fn limited(limit: &Limit) -> Option<Estimated> {
@@ -276,7 +267,8 @@ fn computed(input: &Estimated, expr: &Expr, column: Column) -> Values {
 }
 
 fn unknown(column: Column) -> Values {
-    Values { column, distinct: None, nulls: 0.0, range: None, width: WIDTH_BYTES }
+    let frequent = Arc::new([]);
+    Values { column, distinct: None, nulls: 0.0, range: None, spread: None, frequent, width: WIDTH_BYTES }
 }
 
 /// An expression without what does not change how many values it has.

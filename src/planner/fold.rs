@@ -6,6 +6,7 @@
 
 mod choice;
 mod cost;
+mod judge;
 mod node;
 mod physical;
 mod place;
@@ -22,6 +23,7 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, FetchType, Filter, LogicalPlan, SkipType, SubqueryAlias, TableScan};
 use portolan_connector::{FilterReport, Operand, Operator, Reason, Relation, TableName, Unfolded, Verdict};
 
+pub(super) use self::judge::fold_judged;
 pub(super) use self::physical::physical_planner;
 pub(super) use self::place::{Place, place};
 
@@ -45,7 +47,7 @@ pub enum Folding {
 }
 
 /// The plan with everything folded that sources take and that they are to be given.
-pub(super) fn fold(plan: LogicalPlan, folding: Folding) -> Result<LogicalPlan> {
+fn fold(plan: LogicalPlan, folding: Folding) -> Result<LogicalPlan> {
     if folding == Folding::Never {
         return Ok(plan);
     }
@@ -512,5 +514,5 @@ fn catalog(source: &Source) -> Option<&str> {
 
 fn refusal<'a>(operator: &'static str, of: impl IntoIterator<Item = &'a Expr>, reason: Reason) -> Unfolded {
     let detail: Vec<String> = of.into_iter().map(expression_sql).collect();
-    Unfolded { operator, detail: detail.join(", "), reason }
+    Unfolded { operator, detail: detail.join(", "), reason, by_choice: false }
 }

@@ -23,7 +23,7 @@ use futures::{StreamExt, TryStreamExt};
 use portolan_connector::ConnectorTable;
 
 use super::assign::Assignment;
-use super::fold::{Folding, fold, physical_planner};
+use super::fold::{Folding, fold_judged, physical_planner};
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::naming::name_columns;
 use super::native::{self, NativeQuery};
@@ -109,7 +109,7 @@ impl Planner {
         let logical = state.optimize(&logical)?;
         let logical = if reordering { reorder(logical, folding, &state)? } else { logical };
         let logical = note_refusals(logical)?;
-        let logical = fold(logical, folding)?;
+        let logical = fold_judged(logical, folding, &state).await?;
         let logical = match reordering {
             true => {
                 let (logical, settled) = choose_sides(logical)?;

@@ -109,6 +109,11 @@ impl FederatedTable {
         Ok(self.table.relation(&request).map(|relation| (request, relation)))
     }
 
+    /// The operator above the scan that the source was not given.
+    pub(super) fn unfolded(&self) -> Option<&Unfolded> {
+        self.unfolded.as_ref()
+    }
+
     /// What a source does of a request, for EXPLAIN: the filters, and the operators.
     pub(super) fn taken(&self, request: &ScanRequest) -> (Vec<FilterReport>, Vec<&'static str>) {
         let report = |filter: &PushedFilter| FilterReport {

@@ -46,16 +46,8 @@ pub(crate) async fn of(
     context: &PlanContext<'_>,
 ) -> Vec<RemoteQuery> {
     let From::Table { source, .. } = &query.from else { return Vec::new() };
-    let readers =
-        context.session.config().target_partitions().min(shared.config.connections_max / SHARE_OF_CONNECTIONS);
-    let is_scan = query.group.is_none()
-        && query.having.is_empty()
-        && !query.distinct
-        && query.order.is_empty()
-        && query.limit.is_none()
-        && query.offset == 0;
-    let is_large = planned.estimate.rows.is_some_and(|rows| rows >= ROWS_MIN);
-    if planned.reads_whole.is_empty() || !is_scan || readers < 2 || !is_large {
+    let readers = readers(shared, context);
+    if !may_have(query, planned) || readers < 2 {
         return Vec::new();
     }
     // Parts are places in the table. A table that is rewritten between two of them (VACUUM FULL, CLUSTER) would have its rows
@@ -79,6 +71,24 @@ pub(crate) async fn of(
         parts.extend(ranges(&query, *source, blocks, (blocks / BLOCKS_MIN).min(share)));
     }
     if parts.len() < 2 { Vec::new() } else { parts }
+}
+
+/// Whether parts of a query are worth looking for.
+pub(crate) fn may_have(query: &RemoteQuery, planned: &Planned) -> bool {
+    let is_scan = matches!(query.from, From::Table { .. })
+        && query.group.is_none()
+        && query.having.is_empty()
+        && !query.distinct
+        && query.order.is_empty()
+        && query.limit.is_none()
+        && query.offset == 0;
+    let is_large = planned.estimate.rows.is_some_and(|rows| rows >= ROWS_MIN);
+    is_scan && is_large && !planned.reads_whole.is_empty()
+}
+
+/// Parts that are read at the same time, at most.
+pub(crate) fn readers(shared: &Shared, context: &PlanContext<'_>) -> usize {
+    context.session.config().target_partitions().min(shared.config.connections_max / SHARE_OF_CONNECTIONS).max(1)
 }
 
 /// What the answer to [`metadata::pieces`] says of the tables that PostgreSQL would read. `None` where they cannot all be read

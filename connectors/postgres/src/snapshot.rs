@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex as SyncMutex, OnceLock, PoisonError, Weak};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use portolan_connector::{ConnectorError, Result, Snapshot};
+use portolan_remote_sql::RemoteQuery;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::{Error, SimpleQueryMessage};
 
 use crate::config::Config;
 use crate::error;
+use crate::metadata::Planned;
 use crate::net::{Lease, Session, server_error};
 
 /// Exports what the transaction sees.
@@ -72,7 +74,11 @@ impl Turn<'_> {
 
 /// The query's hold on its moment.
 #[derive(Debug)]
-pub(crate) struct PostgresSnapshot(Arc<Moment>);
+pub(crate) struct PostgresSnapshot {
+    moment: Arc<Moment>,
+    /// What was asked about queries, by their texts.
+    planned: SyncMutex<HashMap<String, (RemoteQuery, Planned)>>,
+}
 
 impl PostgresSnapshot {
     /// Opens a transaction on a session, which it keeps, and exports its snapshot. What the server says is not waited for
@@ -86,19 +92,30 @@ impl PostgresSnapshot {
         if let Some(answered) = (&mut opening).now_or_never() {
             opening = futures::future::ready(answered).boxed();
         }
-        Self(moments.add(|number| Moment {
+        let moment = moments.add(|number| Moment {
             number,
             sharing: OnceLock::new(),
             session: Some(session),
             turn: Mutex::new(Some(opening)),
             asking: AtomicBool::new(false),
-        }))
+        });
+        Self { moment, planned: SyncMutex::default() }
+    }
+
+    /// How a query of this text is best written, and what PostgreSQL's planner makes of it, if that was asked.
+    pub(crate) fn known(&self, text: &str) -> Option<(RemoteQuery, Planned)> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).get(text).cloned()
+    }
+
+    /// Keeps the answer for the rest of the query.
+    pub(crate) fn learn(&self, text: String, planned: (RemoteQuery, Planned)) {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).insert(text, planned);
     }
 
     /// Asks within the transaction. What is asked locks the tables that it names, until the query ends: nobody changes,
     /// rewrites or empties them meanwhile.
     pub(crate) async fn ask(&self, sql: &str, config: &Config) -> Result<Vec<SimpleQueryMessage>, AskError> {
-        let mut turn = self.0.turn().await.map_err(|error| error.in_catalog(&config.catalog))?;
+        let mut turn = self.moment.turn().await.map_err(|error| error.in_catalog(&config.catalog))?;
         let client = turn.session.client();
         let Some(opening) = turn.opening.take() else {
             let answer = client.simple_query(sql).await;
@@ -118,18 +135,18 @@ impl PostgresSnapshot {
             }
         };
         turn.end();
-        self.0.sharing.get_or_init(|| sharing);
+        self.moment.sharing.get_or_init(|| sharing);
         answer.map_err(AskError::Said)
     }
 
     /// Who else can see what the transaction sees. A question was answered before.
     pub(crate) fn sharing(&self) -> Sharing {
-        self.0.sharing.get().cloned().unwrap_or_else(|| Sharing::Refused(String::new()))
+        self.moment.sharing.get().cloned().unwrap_or_else(|| Sharing::Refused(String::new()))
     }
 
     /// By which readers in this process find the transaction's own connection.
     pub(crate) fn number(&self) -> u64 {
-        self.0.number
+        self.moment.number
     }
 }
 
@@ -150,7 +167,7 @@ impl From<ConnectorError> for AskError {
 
 impl Snapshot for PostgresSnapshot {
     fn describe(&self) -> Option<String> {
-        self.0.sharing.get().map(|sharing| match sharing {
+        self.moment.sharing.get().map(|sharing| match sharing {
             Sharing::Exported(id) => id.clone(),
             Sharing::Refused(why) => format!("of one connection, which reads everything: {why}"),
         })

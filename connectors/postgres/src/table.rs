@@ -144,8 +144,10 @@ impl PostgresTable {
                     mapped.element = mapped.element.filter(|_| !is_query);
                     let collation =
                         PostgresDialect.byte_order_collation().filter(|_| is_query && mapped.domain == TEXT);
+                    let mut column = remote_column(&attribute.name, &attribute.source_type, &mapped);
+                    column.collation = attribute.collation.as_deref().map(Into::into);
                     self.sources.push(SourceColumn {
-                        column: remote_column(&attribute.name, &attribute.source_type, &mapped),
+                        column,
                         collation: collation.map(str::to_owned),
                         conversion: mapped.conversion,
                     });

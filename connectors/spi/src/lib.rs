@@ -64,7 +64,7 @@ pub use float::{canonical_float_array, canonical_floats, has_floats, schema_has_
 pub use leaf::{KeyFilter, Narrowed, ScanLimit, ScanLimits, SourceExec, SourceMetrics};
 pub use name::TableName;
 pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};
-pub use relation::{Costs, Operand, Operator, Relation};
+pub use relation::{Costs, Expense, Operand, Operator, Relation};
 pub use report::{Estimate, FilterReport, FoldCost, SourceReport, Unfolded, Units};
 pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};

@@ -128,6 +128,15 @@ impl Default for Costs {
     }
 }
 
+/// What a source's own planner expects of a relation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expense {
+    /// Microseconds that it takes for the rows on one connection, without their way to the engine.
+    pub micros: f64,
+    /// The connections on which the rows come side by side. At least 1.
+    pub connections: usize,
+}
+
 /// Rows that a source computes. A value: folding makes a new one.
 #[async_trait]
 pub trait Relation: Any + Debug + Send + Sync {
@@ -140,6 +149,11 @@ pub trait Relation: Any + Debug + Send + Sync {
     /// What the source takes for operators.
     fn costs(&self) -> Costs {
         Costs::default()
+    }
+
+    /// What the source's own planner expects of it; `None` where nobody can tell. May talk to the source.
+    async fn expense(&self, _context: &PlanContext<'_>) -> Result<Option<Expense>> {
+        Ok(None)
     }
 
     /// Plans the scan: renders the request. May talk to the source. The columns are named and typed as `schema` says.

@@ -26,6 +26,8 @@ pub struct Unfolded {
     pub detail: String,
     /// Why the source was not given it.
     pub reason: Reason,
+    /// Whether the source would have taken it, and the engine is expected to be faster.
+    pub by_choice: bool,
 }
 
 /// Of how many units of a source how many are read.

@@ -27,6 +27,8 @@ pub struct RemoteColumn {
     /// Where the value is the conversion to text of one that ends in blanks that do not count: the type of a literal that
     /// the value itself is compared with, so that an index serves. Only for equality with texts that do not end in blanks.
     pub padded: Option<String>,
+    /// The collation of a column's texts, whatever the source knows it by. Two columns of the same compare under it.
+    pub collation: Option<Arc<str>>,
     /// For an array of one dimension: an element of it, as if it were a column.
     pub element: Option<Arc<RemoteColumn>>,
     /// How values of the column travel, in the connector's own words. What is computed without a change of type keeps
@@ -47,6 +49,7 @@ impl RemoteColumn {
             labels: None,
             clamped: false,
             padded: None,
+            collation: None,
             element: None,
             encoding: None,
             source_type: None,

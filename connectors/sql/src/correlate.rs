@@ -26,7 +26,7 @@ fn correlate_query(query: &mut RemoteQuery) -> bool {
 
 fn correlate_from(from: &mut From) -> bool {
     match from {
-        From::Table { .. } | From::Native { .. } => false,
+        From::Table { .. } | From::Native { .. } | From::Shared { .. } => false,
         From::Queries { queries, .. } => {
             queries.iter_mut().fold(false, |changed, query| correlate_query(query) | changed)
         }
@@ -66,7 +66,9 @@ fn within(condition: &RemoteExpr, source: SourceId, groups: &RemoteQuery) -> Opt
     let key = |expr: &RemoteExpr| match expr {
         RemoteExpr::Column { source: of, name } if *of == source => {
             let output = groups.outputs.iter().find(|output| output.name == *name)?;
-            groups.group.as_ref()?.contains(&output.value.expr).then(|| output.value.expr.clone())
+            let keys = groups.group.as_ref()?;
+            let is_key = keys.contains(&output.value.expr) || keys.iter().any(|key| key == output.value.compared());
+            is_key.then(|| output.value.expr.clone())
         }
         _ => None,
     };
@@ -83,7 +85,7 @@ fn within(condition: &RemoteExpr, source: SourceId, groups: &RemoteQuery) -> Opt
 fn reads(expr: &RemoteExpr, source: SourceId) -> bool {
     match expr {
         RemoteExpr::Column { source: of, .. } => *of == source,
-        RemoteExpr::Exists { .. } => true,
+        RemoteExpr::Exists { .. } | RemoteExpr::Scalar(_) => true,
         other => other.operands().into_iter().any(|operand| reads(operand, source)),
     }
 }

@@ -314,6 +314,8 @@ pub enum RemoteExpr {
         /// `NOT EXISTS`
         negated: bool,
     },
+    /// The one value of a query that has one row of one column, whatever the tables hold.
+    Scalar(Box<RemoteQuery>),
 }
 
 impl RemoteExpr {
@@ -330,38 +332,5 @@ impl RemoteExpr {
     /// How many operators, columns and literals it has.
     pub(crate) fn parts(&self) -> usize {
         1 + self.operands().into_iter().map(Self::parts).sum::<usize>()
-    }
-
-    /// What it is computed from, without the query of an EXISTS.
-    pub(crate) fn operands(&self) -> Vec<&Self> {
-        match self {
-            Self::Column { .. } | Self::Literal(_) | Self::Constant(_) | Self::Exists { .. } => Vec::new(),
-            Self::Compare { left, right, .. } | Self::Arithmetic { left, right, .. } => vec![left, right],
-            Self::Quotient { dividend, divisor, .. } => vec![dividend, divisor],
-            Self::NullIf(value, other) => vec![value, other],
-            Self::And(parts)
-            | Self::Or(parts)
-            | Self::Coalesce(parts)
-            | Self::Concat { parts, .. }
-            | Self::Extreme { values: parts, .. } => parts.iter().collect(),
-            Self::Not(operand)
-            | Self::IsNull(operand)
-            | Self::IsNotNull(operand)
-            | Self::In { operand, .. }
-            | Self::Between { operand, .. }
-            | Self::Like { operand, .. }
-            | Self::Truth { operand, .. }
-            | Self::Cast { operand, .. }
-            | Self::Collate { operand, .. }
-            | Self::ArrayHas { operand, .. }
-            | Self::Function { argument: operand, .. } => vec![operand],
-            Self::Case { branches, otherwise } => {
-                let branches = branches.iter().flat_map(|(condition, value)| [condition, value]);
-                branches.chain(otherwise.as_deref()).collect()
-            }
-            Self::Aggregate { argument, filter, .. } => {
-                argument.iter().chain(filter).map(|part| part.as_ref()).collect()
-            }
-        }
     }
 }

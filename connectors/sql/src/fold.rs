@@ -86,7 +86,7 @@ impl RemoteQuery {
             rule(Operation::GroupBy, &key, vocabulary)?;
             values.push(key);
         }
-        let group = values.iter().map(|key| key.expr.clone()).collect();
+        let group = values.iter().map(|key| key.compared().clone()).collect();
         for aggregate in aggregates {
             values.push(lower::lower_aggregate(aggregate, &scope, vocabulary)?);
         }
@@ -153,6 +153,7 @@ impl RemoteQuery {
             let mut value = output.value.clone();
             value.fallible = fallible(at);
             value.digits = None;
+            value.column.collation = None;
             value
         });
         let values = values.collect();
@@ -167,9 +168,11 @@ impl RemoteQuery {
     fn nested(&self, dialect: &dyn Dialect) -> Self {
         let source = SourceId::fresh();
         let names = self.output_names(dialect);
-        let outputs = self.outputs.iter().zip(names).map(|(output, name)| Output {
-            name: output.name.clone(),
-            value: Typed { expr: RemoteExpr::column(source, name), ..output.value.clone() },
+        let outputs = self.outputs.iter().zip(names).map(|(output, name)| {
+            let mut value = Typed { expr: RemoteExpr::column(source, name), ..output.value.clone() };
+            // What is computed may be under another.
+            value.column.collation = value.column.collation.filter(|_| output.value.is_stored());
+            Output { name: output.name.clone(), value }
         });
         let outputs = outputs.collect();
         Self { outputs, ..Self::over(From::Queries { source, queries: vec![self.clone()] }) }
@@ -209,7 +212,7 @@ fn exact(condition: &Expr, scope: &dyn crate::Scope, vocabulary: &Vocabulary<'_>
 fn of_whole_groups(condition: &RemoteExpr) -> bool {
     match condition {
         RemoteExpr::Aggregate { .. } => true,
-        RemoteExpr::Column { .. } | RemoteExpr::Exists { .. } => false,
+        RemoteExpr::Column { .. } | RemoteExpr::Exists { .. } | RemoteExpr::Scalar(_) => false,
         other => other.operands().into_iter().all(of_whole_groups),
     }
 }

@@ -32,8 +32,11 @@ mod lower;
 mod postgres;
 mod query;
 mod render;
+mod scalar;
+mod share;
 mod statement;
 mod typed;
+mod visit;
 
 pub use change::RemoteChange;
 pub use column::RemoteColumn;

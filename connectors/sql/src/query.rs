@@ -43,6 +43,15 @@ pub enum From {
         /// The queries. All have as many columns, of the same types.
         queries: Vec<RemoteQuery>,
     },
+    /// What [`RemoteQuery::shared`] computes, once for all that read it.
+    Shared {
+        /// What columns refer to it by.
+        source: SourceId,
+        /// Its name there.
+        name: String,
+        /// What its columns are called here, in their order.
+        columns: Vec<String>,
+    },
     /// Two relations side by side.
     Join {
         /// How.
@@ -99,6 +108,8 @@ pub struct RemoteQuery {
     pub offset: usize,
     /// At most this many rows.
     pub limit: Option<usize>,
+    /// Queries with a name that this one and its subqueries read. Those of a subquery do not count.
+    pub shared: Vec<(String, RemoteQuery)>,
 }
 
 impl RemoteQuery {
@@ -114,6 +125,7 @@ impl RemoteQuery {
             order: Vec::new(),
             offset: 0,
             limit: None,
+            shared: Vec::new(),
         }
     }
 
@@ -129,7 +141,24 @@ impl RemoteQuery {
 
     /// The query as SQL, without a semicolon.
     pub fn render(&self, dialect: &dyn Dialect) -> String {
-        self.printer(dialect).query(self, true)
+        let printer = self.printer(dialect);
+        let query = printer.query(self, true);
+        let shared = self.shared.iter();
+        let shared =
+            shared.map(|(name, it)| format!("{} AS ({})", dialect.quote_identifier(name), printer.query(it, true)));
+        match shared.collect::<Vec<_>>().as_slice() {
+            [] => query,
+            shared => format!("WITH {} {query}", shared.join(", ")),
+        }
+    }
+
+    /// The query, and other queries with the same rows that a source may be faster with. Only its own planner can tell; of
+    /// those that it thinks as good as each other, the first is to be taken.
+    pub fn ways_to_write(&self, dialect: &dyn Dialect) -> Vec<Self> {
+        let values = self.with_scalars();
+        let tidy = values.as_ref().unwrap_or(self);
+        let ways = [tidy.with_shared(dialect), values.clone(), Some(self.clone()), tidy.correlated()];
+        ways.into_iter().flatten().collect()
     }
 
     /// Whether the source can have such names at all. Names that came from the source's own catalog always pass.

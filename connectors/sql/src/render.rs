@@ -111,6 +111,7 @@ impl Printer<'_> {
                     None => call,
                 }
             }
+            RemoteExpr::Scalar(query) => format!("({})", self.query(query, false)),
             RemoteExpr::Exists { query, negated } => {
                 format!("{}EXISTS ({})", not(*negated), self.query(query, false))
             }
@@ -138,6 +139,7 @@ impl Printer<'_> {
             | RemoteExpr::Coalesce(_)
             | RemoteExpr::NullIf(..)
             | RemoteExpr::Extreme { .. }
+            | RemoteExpr::Scalar(_)
             | RemoteExpr::Concat { skip_nulls: true, .. }
             | RemoteExpr::Aggregate { filter: None, .. } => text,
             _ => format!("({text})"),

@@ -11,6 +11,7 @@ impl RemoteQuery {
     /// t1 and so on, in the order in which they are read.
     pub(crate) fn printer<'a>(&self, dialect: &'a dyn Dialect) -> Printer<'a> {
         let mut relations = Vec::new();
+        self.shared.iter().for_each(|(_, query)| collect(query, &mut relations));
         collect(self, &mut relations);
         let aliases = match relations.as_slice() {
             [_] => HashMap::new(),
@@ -40,15 +41,16 @@ impl RemoteQuery {
 }
 
 /// The relations of a query, in the order in which they are printed.
-fn collect(query: &RemoteQuery, into: &mut Vec<SourceId>) {
+pub(crate) fn collect(query: &RemoteQuery, into: &mut Vec<SourceId>) {
     collect_from(&query.from, into);
-    // Only EXISTS brings relations of its own, and it stands only among conditions.
-    query.filter.iter().chain(&query.having).for_each(|condition| collect_exists(condition, into));
+    let outputs = query.outputs.iter().map(|output| &output.value.expr);
+    let expressions = outputs.chain(&query.filter).chain(query.group.iter().flatten()).chain(&query.having);
+    expressions.chain(query.order.iter().map(|key| &key.value)).for_each(|part| collect_queries(part, into));
 }
 
 fn collect_from(from: &From, into: &mut Vec<SourceId>) {
     match from {
-        From::Table { source, .. } | From::Native { source, .. } => into.push(*source),
+        From::Table { source, .. } | From::Native { source, .. } | From::Shared { source, .. } => into.push(*source),
         From::Queries { source, queries } => {
             into.push(*source);
             queries.iter().for_each(|query| collect(query, into));
@@ -56,17 +58,15 @@ fn collect_from(from: &From, into: &mut Vec<SourceId>) {
         From::Join { left, right, on, .. } => {
             collect_from(left, into);
             collect_from(right, into);
-            on.iter().for_each(|condition| collect_exists(condition, into));
+            on.iter().for_each(|condition| collect_queries(condition, into));
         }
     }
 }
 
-fn collect_exists(condition: &RemoteExpr, into: &mut Vec<SourceId>) {
-    match condition {
-        RemoteExpr::Exists { query, .. } => collect(query, into),
-        RemoteExpr::And(parts) | RemoteExpr::Or(parts) => parts.iter().for_each(|part| collect_exists(part, into)),
-        RemoteExpr::Not(part) => collect_exists(part, into),
-        _ => {}
+fn collect_queries(part: &RemoteExpr, into: &mut Vec<SourceId>) {
+    match part {
+        RemoteExpr::Exists { query, .. } | RemoteExpr::Scalar(query) => collect(query, into),
+        other => other.operands().into_iter().for_each(|operand| collect_queries(operand, into)),
     }
 }
 
@@ -131,6 +131,10 @@ impl Printer<'_> {
                     false => format!("{}.{table}", self.dialect.quote_identifier(schema)),
                 };
                 format!("{table}{}", self.alias(*source))
+            }
+            From::Shared { source, name, columns } => {
+                let columns: Vec<_> = columns.iter().map(|column| self.dialect.quote_identifier(column)).collect();
+                format!("{}{} ({})", self.dialect.quote_identifier(name), self.alias(*source), columns.join(", "))
             }
             // It may end in a comment.
             From::Native { source, text } => {

@@ -20,6 +20,8 @@ pub struct Typed {
     pub digits: Option<(u8, u8)>,
     /// Whether computing it may fail, so that it must not be computed for rows that the engine would not compute it for.
     pub fallible: bool,
+    /// Whether it is a column that has no NULL, as far as the engine knows.
+    pub never_null: bool,
 }
 
 impl Typed {
@@ -30,7 +32,7 @@ impl Typed {
 
     /// What never fails.
     pub fn new(expr: RemoteExpr, column: RemoteColumn) -> Self {
-        Self { expr, column, digits: None, fallible: false }
+        Self { expr, column, digits: None, fallible: false, never_null: false }
     }
 
     /// The same, which may fail.
@@ -38,6 +40,24 @@ impl Typed {
     pub fn or_fails(mut self, fallible: bool) -> Self {
         self.fallible |= fallible;
         self
+    }
+
+    /// Whether it is a column of a relation, perhaps converted.
+    pub(crate) fn is_stored(&self) -> bool {
+        match &self.expr {
+            RemoteExpr::Column { .. } => true,
+            RemoteExpr::Cast { operand, .. } => matches!(**operand, RemoteExpr::Column { .. }),
+            _ => false,
+        }
+    }
+
+    /// What is equal where this value is, and needs no conversion. PostgreSQL's `=` of `character(n)` leaves blanks at the end out of
+    /// account (manual, section 8.3), as the conversion to text does.
+    pub(crate) fn compared(&self) -> &RemoteExpr {
+        match (&self.expr, &self.column.padded) {
+            (RemoteExpr::Cast { operand, .. }, Some(_)) if self.is_stored() => operand,
+            (expr, _) => expr,
+        }
     }
 
     /// The digits of a decimal: all, and those behind the point.

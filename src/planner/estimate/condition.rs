@@ -27,6 +27,9 @@ const LIKE: f64 = 0.1;
 /// A pattern that says how the text begins.
 const LIKE_START: f64 = 0.02;
 
+/// The most values of a list that are looked at one by one.
+const LIST_VALUES_MAX: usize = 64;
+
 /// Whatever else.
 const OTHER: f64 = 0.25;
 
@@ -45,7 +48,11 @@ pub(in crate::planner) fn selectivity(conjuncts: &[&Expr], of: &Estimated) -> f6
         }
     }
     for (column, range) in ranges {
-        share *= range.share(of.values(column).and_then(|values| values.range));
+        let values = of.values(column);
+        share *= match values.and_then(|values| values.spread) {
+            Some(spread) => range.share_around(spread),
+            None => range.share(values.and_then(|values| values.range)),
+        };
         share *= 1.0 - of.values(column).map_or(0.0, |values| values.nulls);
     }
     share.clamp(0.0, 1.0)
@@ -97,6 +104,18 @@ impl Range {
         }
     }
 
+    /// The share of values that are spread normally around a mean.
+    fn share_around(&self, (mean, deviation): (f64, f64)) -> f64 {
+        let below = |end: Option<Option<f64>>, open: f64| match end {
+            None => Some(open),
+            Some(end) => end.map(|end| normal((end - mean) / deviation.max(f64::MIN_POSITIVE))),
+        };
+        match (below(self.lower, 0.0), below(self.upper, 1.0)) {
+            (Some(lower), Some(upper)) => (upper - lower).max(OUTSIDE),
+            _ => RANGE,
+        }
+    }
+
     /// The share of the values from `min` to `max` that is in the range.
     fn share(&self, values: Option<(f64, f64)>) -> f64 {
         let unknown = if self.lower.is_some() && self.upper.is_some() { CLOSED_RANGE } else { RANGE };
@@ -112,6 +131,11 @@ impl Range {
             (false, true) => ((upper - lower) / (max - min)).max(OUTSIDE),
         }
     }
+}
+
+/// The share of a standard normal distribution below a value, to three digits (Bowling et al., 2009).
+fn normal(value: f64) -> f64 {
+    1.0 / (1.0 + (-1.5976 * value - 0.070_56 * value.powi(3)).exp())
 }
 
 /// The column that a comparison bounds, and by what.
@@ -158,7 +182,11 @@ fn one(condition: &Expr, of: &Estimated) -> f64 {
         Expr::IsNull(inner) => nulls(inner, of),
         Expr::IsNotNull(inner) => 1.0 - nulls(inner, of),
         Expr::InList(InList { expr, list, negated }) => {
-            let share = (count(list.len()) * equal(expr, of)).min(1.0);
+            let share = match list.len() {
+                ..=LIST_VALUES_MAX => list.iter().map(|value| within(expr, value, of)).sum(),
+                values => count(values) * equal(expr, of),
+            };
+            let share = share.min(1.0);
             if *negated { 1.0 - share } else { share }
         }
         Expr::Between(between) if between.negated => 1.0 - CLOSED_RANGE,
@@ -211,7 +239,35 @@ fn within(expr: &Expr, value: &Expr, of: &Estimated) -> f64 {
         // Statistics may be of yesterday.
         return 1.0 / of.rows.max(1.0);
     }
-    equal(expr, of)
+    match (bare(expr), bare(value)) {
+        (Expr::Column(column), Expr::Literal(value, _)) => {
+            frequency(column, value, of).unwrap_or_else(|| equal(expr, of))
+        }
+        _ => equal(expr, of),
+    }
+}
+
+/// The share of the rows that have a value, where frequent values are known: its own, or what those leave to each of the others.
+fn frequency(column: &Column, value: &ScalarValue, of: &Estimated) -> Option<f64> {
+    let known = of.values(column).filter(|known| !known.frequent.is_empty())?;
+    // As the statistics have it: a literal may be of another type than the column.
+    let (first, _) = known.frequent.first()?;
+    let value = value.cast_to(&first.data_type()).ok()?;
+    if let Some((_, share)) = known.frequent.iter().find(|(frequent, _)| same(frequent, &value)) {
+        return Some(*share);
+    }
+    let together: f64 = known.frequent.iter().map(|(_, share)| share).sum();
+    let others = known.distinct? - count(known.frequent.len());
+    let left = (1.0 - known.nulls - together).max(0.0);
+    Some(if others >= 1.0 { left / others } else { 1.0 / of.rows.max(1.0) })
+}
+
+/// Whether two values of one type are one. Blanks at the end are those of PostgreSQL's `character(n)`.
+fn same(one: &ScalarValue, other: &ScalarValue) -> bool {
+    match (one.try_as_str(), other.try_as_str()) {
+        (Some(Some(one)), Some(Some(other))) => one.trim_end_matches(' ') == other.trim_end_matches(' '),
+        _ => one == other,
+    }
 }
 
 /// The share of the rows that have one value of an expression.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{Column, DFSchema, JoinType, NullEquality, ScalarValue};
-use datafusion::logical_expr::{EmptyRelation, Expr, Join, JoinConstraint, LogicalPlan, col, lit};
+use datafusion::logical_expr::{Aggregate, EmptyRelation, Expr, Join, JoinConstraint, LogicalPlan, col, lit};
 
 use super::*;
 
@@ -16,6 +16,8 @@ fn thousand(name: &str) -> Estimated {
         distinct,
         nulls,
         range,
+        spread: None,
+        frequent: Arc::new([]),
         width: 8.0,
     };
     let columns = vec![
@@ -62,6 +64,59 @@ fn a_range_has_its_part_of_the_line() {
     // Nothing is known of the ends.
     about(share(col("t.kind").gt(lit("a"))), 1.0 / 3.0);
     about(share(col("t.day").gt(col("t.id"))), 1.0 / 3.0);
+}
+
+#[test]
+fn frequent_values_have_their_own_part() {
+    let mut t = thousand("t");
+    t.columns[1].frequent = Arc::new([(ScalarValue::from("a"), 0.5), (ScalarValue::from("b"), 0.26)]);
+    let share = |condition: Expr| selectivity(&[&condition], &t);
+    about(share(col("t.kind").eq(lit("a"))), 0.5);
+    // A fixed-length text has blanks at its end that do not count.
+    about(share(col("t.kind").eq(lit("b  "))), 0.26);
+    // The other eight values share what is left.
+    about(share(col("t.kind").eq(lit("z"))), 0.03);
+    about(share(col("t.kind").in_list(vec![lit("a"), lit("b"), lit("z")], false)), 0.79);
+    about(share(col("t.kind").not_eq(lit("a"))), 0.5);
+}
+
+#[test]
+fn sums_gather_around_a_mean() {
+    let mut groups = thousand("g");
+    groups.columns[2].spread = Some((100.0, 20.0));
+    let share = |condition: Expr| selectivity(&[&condition], &groups);
+    // Tables of the normal distribution: 15.87 % are above one deviation, 2.28 % above two.
+    assert!((share(col("g.day").gt(lit(120))) - 0.1587).abs() < 0.001);
+    assert!((share(col("g.day").gt(lit(140))) - 0.0228).abs() < 0.001);
+    assert!((share(col("g.day").between(lit(80), lit(120))) - 0.6827).abs() < 0.001);
+    about(share(col("g.day").gt(lit(1000))), 0.0001);
+}
+
+#[test]
+fn aggregates_of_groups() {
+    use datafusion::functions_aggregate::expr_fn::{avg, count, max, sum};
+    let plan = |groups: f64| {
+        let fields: Vec<_> =
+            ["id", "kind", "day", "maybe"].iter().map(|name| Field::new(*name, DataType::Int64, true)).collect();
+        let schema = DFSchema::try_from_qualified_schema("t", &Schema::new(fields)).unwrap();
+        let rows = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(schema) });
+        let aggregates =
+            vec![count(lit(1)), count(col("t.maybe")), sum(col("t.day")), avg(col("t.day")), max(col("t.day"))];
+        let aggregate = Aggregate::try_new(Arc::new(rows), vec![col("t.kind")], aggregates).unwrap();
+        let found = aggregate::spreads(&aggregate, &thousand("t"), groups);
+        found.into_iter().collect::<Vec<_>>()
+    };
+    // A hundred rows of each kind, of which three quarters have a value; days from 0 to 100 have a variance of 10,000 / 12.
+    let found = plan(10.0);
+    let near = |found: Option<(f64, f64)>, mean: f64, deviation: f64| {
+        about(found.unwrap().0, mean);
+        about(found.unwrap().1, deviation);
+    };
+    near(found[0], 100.0, 10.0);
+    near(found[1], 75.0, 75.0_f64.sqrt());
+    near(found[2], 5000.0, (100.0 * (10_000.0 / 12.0 + 2500.0_f64)).sqrt());
+    near(found[3], 50.0, (100.0_f64 / 12.0).sqrt());
+    assert_eq!(found[4], None);
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn fetching(inputs: &[&Expected], plan: &LogicalPlan, result: &Estimated) -> f64
 fn reason(weighed: &Weighed<'_>, here: f64, sent: f64) -> Unfolded {
     let reason =
         format!("expected to be faster here: {}, at the source {}", seconds(duration(here)), seconds(duration(sent)));
-    refusal(weighed.name, weighed.of.iter().copied(), reason.into())
+    Unfolded { by_choice: true, ..refusal(weighed.name, weighed.of.iter().copied(), reason.into()) }
 }
 
 /// A duration as the chart has it.

@@ -50,6 +50,13 @@ impl FoldedScan {
     }
 }
 
+impl FoldedScan {
+    /// The same, with another cost for EXPLAIN.
+    pub(super) fn costing(&self, cost: FoldCost) -> Self {
+        Self { cost: Some(cost), ..self.clone() }
+    }
+}
+
 impl UserDefinedLogicalNodeCore for FoldedScan {
     fn name(&self) -> &str {
         "FoldedScan"

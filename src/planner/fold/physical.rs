@@ -42,7 +42,7 @@ impl ExtensionPlanner for FoldedScanPlanner {
 
 /// An estimate as a number of things.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, not negative")]
-fn whole(estimate: f64) -> u64 {
+pub(super) fn whole(estimate: f64) -> u64 {
     estimate.round() as u64
 }
 

@@ -52,7 +52,8 @@ const DESCRIBE: &str = concat!(
 SELECT c.relkind::text, d.description AS comment,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS view,
        a.attname::text, a.attnotnull, format_type(a.atttypid, a.atttypmod) AS source_type,
-       ad.description AS column_comment, coalesce(co.collisdeterministic, true) AS deterministic,\n",
+       ad.description AS column_comment, coalesce(co.collisdeterministic, true) AS deterministic,
+       nullif(a.attcollation, 0)::text AS collation,\n",
     type_columns!(),
     "\
 FROM pg_catalog.pg_class c
@@ -71,7 +72,7 @@ ORDER BY a.attnum"
 const DESCRIBE_TYPES: &str = concat!(
     "\
 SELECT a.attname, false AS attnotnull, format_type(a.atttypid, a.atttypmod) AS source_type, NULL::text AS column_comment,
-       true AS deterministic,\n",
+       true AS deterministic, NULL::text AS collation,\n",
     type_columns!(),
     "\
 FROM (SELECT u.attname, u.atttypid, u.atttypmod, 0 AS attndims, u.attnum
@@ -110,6 +111,8 @@ pub(crate) struct Attribute {
     pub(crate) comment: Option<String>,
     /// Whether its collation tells different texts apart.
     pub(crate) deterministic: bool,
+    /// The object identifier of the collation, where it is known.
+    pub(crate) collation: Option<String>,
     pub(crate) postgres_type: PostgresType,
 }
 
@@ -187,6 +190,7 @@ fn attribute(row: &Row, name: String) -> Result<Attribute, Error> {
         source_type: row.try_get("source_type")?,
         comment: row.try_get("column_comment")?,
         deterministic: row.try_get("deterministic")?,
+        collation: row.try_get("collation")?,
         postgres_type,
     })
 }

@@ -93,7 +93,8 @@ async fn sessions_are_used_again() {
         assert_eq!(batches.iter().map(|batch| batch.num_rows()).collect::<Vec<_>>(), [4, 4, 2]);
     }
     let sessions = database.sessions(false);
-    assert!(sessions <= 4, "{sessions} sessions for one query at a time");
+    // A query has two, and the next one may begin before they are back.
+    assert!(sessions <= 8, "{sessions} sessions for 20 queries, one at a time");
 }
 
 /// A question that nobody waits for any more must not answer the next one.

@@ -179,7 +179,7 @@ fn pairs(
 /// Whether a condition reads nothing but aggregates that subqueries compute.
 fn of_whole_groups(condition: &RemoteExpr, from: &[&From]) -> bool {
     let RemoteExpr::Column { source, name } = condition else {
-        return !matches!(condition, RemoteExpr::Exists { .. })
+        return !matches!(condition, RemoteExpr::Exists { .. } | RemoteExpr::Scalar(_))
             && condition.operands().into_iter().all(|operand| of_whole_groups(operand, from));
     };
     from.iter().any(|from| match from {

@@ -27,7 +27,8 @@ impl Scope for Columns<'_> {
     fn resolve(&self, column: &Column) -> Option<Typed> {
         self.sides.iter().find_map(|(outputs, schema)| {
             let index = schema.maybe_index_of_column(column)?;
-            outputs.get(index).map(|output| output.value.clone())
+            let never_null = !schema.field(index).is_nullable();
+            outputs.get(index).map(|output| Typed { never_null, ..output.value.clone() })
         })
     }
 }

@@ -1,8 +1,11 @@
 //! Operators and the SQL that they become.
 
+mod ways;
+
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{DFSchema, JoinType, NullEquality, TableReference};
 use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, sum};
+use datafusion::logical_expr::logical_plan::builder::build_join_schema;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, ExprSchemable, SortExpr, col, lit, when};
 use portolan_connector::{Capabilities, Domain, Operation, Reason, Rule};
 
@@ -119,7 +122,7 @@ impl Relation {
         let on = JoinOn { equal, condition: also.as_ref(), nulls: NullEquality::NullEqualsNothing };
         let schema = match kind {
             JoinType::LeftSemi | JoinType::LeftAnti => self.schema.clone(),
-            _ => self.schema.join(&other.schema).unwrap(),
+            _ => build_join_schema(&self.schema, &other.schema, &kind).unwrap(),
         };
         let query = self.with(|vocabulary| RemoteQuery::join(left, right, kind, on, vocabulary, &schema))?;
         Ok(Self { query, schema })

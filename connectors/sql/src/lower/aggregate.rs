@@ -59,7 +59,9 @@ impl Lowering<'_> {
             let expr = RemoteExpr::Aggregate { function, argument: None, distinct: false, filter, collation: None };
             return Ok(Typed::new(expr, self.computed("count(*)", &DataType::Int64)?));
         }
-        let argument = self.value(argument, 1)?;
+        let is_column = matches!(bare(argument), Expr::Column(_));
+        let mut argument = self.value(argument, 1)?;
+        argument.never_null &= is_column;
         match function {
             AggregateFunction::Count => self.exact_rule(Operation::Count, None)?,
             _ => self.exact_rule(operation, Some(argument.column.domain))?,
@@ -80,7 +82,10 @@ impl Lowering<'_> {
             AggregateFunction::Min | AggregateFunction::Max => argument.column.clone(),
         };
         let collation = if is_extreme { self.collation(&argument.column) } else { None };
-        let argument = Some(Box::new(argument.expr));
+        let argument = match function == AggregateFunction::Count && argument.never_null && !distinct {
+            true => None,
+            false => Some(Box::new(argument.expr)),
+        };
         let mut expr = RemoteExpr::Aggregate { function, argument, distinct, filter, collation };
         if function == AggregateFunction::Sum {
             // The source sums in a wider type; what the engine has no room for is an error there as here.
@@ -92,11 +97,13 @@ impl Lowering<'_> {
     /// The sum by the number of values: of decimals cut off where the engine cuts it off; of integers the quotient of the
     /// doubles next to them.
     fn average(&mut self, argument: Typed, distinct: bool, filter: Option<Box<RemoteExpr>>) -> Result<Typed, Reason> {
-        let over = |function| {
-            let (argument, filter) = (Some(Box::new(argument.expr.clone())), filter.clone());
-            Box::new(RemoteExpr::Aggregate { function, argument, distinct, filter, collation: None })
+        let over = |function, argument| {
+            Box::new(RemoteExpr::Aggregate { function, argument, distinct, filter: filter.clone(), collation: None })
         };
-        let (dividend, divisor) = (over(AggregateFunction::Sum), over(AggregateFunction::Count));
+        let values = Some(Box::new(argument.expr.clone()));
+        // The number of rows is counted once for all averages.
+        let counted = values.clone().filter(|_| distinct || !argument.never_null);
+        let (dividend, divisor) = (over(AggregateFunction::Sum, values), over(AggregateFunction::Count, counted));
         if argument.column.arrow_type.is_integer() && !distinct {
             let column = self.computed("avg", &DataType::Float64)?;
             let double = self.exact_type(&DataType::Float64)?;

@@ -51,14 +51,19 @@ impl Lowering<'_> {
             return Err("values out of the engine's range are one to it and several to the source".into());
         }
         let fallible = left.fallible || right.fallible;
-        let expr = RemoteExpr::Compare {
-            op,
-            // Two texts may have two collations, and then the source does not know which one is meant, not even for
-            // equality.
-            collation: self.collation(&left.column),
-            left: Box::new(left.expr),
-            right: Box::new(right.expr),
+        // Two texts may have two collations, and then the source does not know which one is meant, not even for equality. Where
+        // it is one, an index serves.
+        let alike = left.is_stored() && right.is_stored() && left.column.collation == right.column.collation;
+        let collation = match alike && left.column.collation.is_some() && !op.is_ordering() {
+            true => None,
+            false => self.collation(&left.column),
         };
+        let both_padded = left.column.padded.is_some() && right.column.padded.is_some();
+        let (left, right) = match both_padded && left.is_stored() && right.is_stored() && !op.is_ordering() {
+            true => (left.compared().clone(), right.compared().clone()),
+            false => (left.expr, right.expr),
+        };
+        let expr = RemoteExpr::Compare { op, collation, left: Box::new(left), right: Box::new(right) };
         Ok(Lowered::new(expr, strength).or_fails(fallible))
     }
 
