@@ -216,13 +216,15 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
 
 fn scan(scan: &TableScan) -> Option<Estimated> {
     let provider = source_as_provider(&scan.source).ok()?;
-    let known = provider.downcast_ref::<FederatedTable>()?.known()?;
+    let table = provider.downcast_ref::<FederatedTable>()?;
+    let known = table.known()?;
     let rows = real(known.rows?);
     let total = known.bytes.map(|bytes| real(bytes) / rows.max(1.0));
-    let fields = scan.projected_schema.fields();
-    let columns = scan.projected_schema.columns().into_iter().zip(fields);
-    let columns = columns.map(|(column, field)| {
-        let of = known.columns.get(&column.name);
+    // Conditions are on all columns, not only on those that are read.
+    let schema = scan.source.schema();
+    let columns = schema.fields().iter().map(|field| {
+        let column = Column::new(Some(scan.table_name.clone()), field.name());
+        let of = known.columns.get(field.name());
         let width = of.and_then(|of| of.width).map_or_else(|| width_of(field.data_type(), total), real);
         let Some(of) = of else { return Values { width, ..unknown(column) } };
         let range = of.min.as_ref().and_then(number).zip(of.max.as_ref().and_then(number));
@@ -237,7 +239,10 @@ fn scan(scan: &TableScan) -> Option<Estimated> {
         }
     });
     let all = Estimated { rows, columns: columns.collect() };
-    let scanned = all.filtered(&scan.filters);
+    let mut scanned = all.filtered(&scan.filters);
+    if let Some(projection) = &scan.projection {
+        scanned.columns = projection.iter().filter_map(|index| scanned.columns.get(*index).cloned()).collect();
+    }
     Some(match scan.fetch {
         Some(fetch) => scanned.at_most(count(fetch)),
         None => scanned,

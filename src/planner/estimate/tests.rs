@@ -182,3 +182,13 @@ fn every_row_of_an_outer_side_stays() {
     // The hundred rows on the right have about 95 keys.
     about(rows(JoinType::LeftSemi), 1000.0 * (1.0 - (-0.1_f64).exp()));
 }
+
+#[test]
+fn dates_and_times_are_on_a_line() {
+    assert_eq!(number(&ScalarValue::Date32(Some(10_000))), Some(10_000.0));
+    assert_eq!(number(&ScalarValue::TimestampMicrosecond(Some(5), None)), Some(5.0));
+    let mut t = thousand("t");
+    t.columns[2].range = Some((0.0, 100.0));
+    let day = Expr::Literal(ScalarValue::Date32(Some(25)), None);
+    about(selectivity(&[&col("t.day").lt_eq(day)], &t), 0.25);
+}

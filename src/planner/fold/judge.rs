@@ -3,6 +3,7 @@
 //! The engine's costs know nothing of a source's indexes and processors. Where they speak for fetching, the source is asked what it
 //! expects of its part in either plan, which takes it no longer than planning them.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use super::{FederatedTable, FoldedScan, Folding, fold};
 use crate::planner::estimate::{Estimated, estimate};
 use crate::query::QueryScope;
 
-/// Folding everything must promise this much where the engine's own costs speak against it: sources' planners err, too.
-const FOLDING_MUST_SAVE: f64 = 0.75;
+/// Folding everything must promise this much where the engine's own costs speak against it: sources' planners err as well, mostly
+/// by less than two.
+const FOLDING_MUST_SAVE: f64 = 0.5;
 
 /// The plan with everything folded that sources take and that they are to be given.
 pub(in crate::planner) async fn fold_judged(
@@ -84,7 +86,10 @@ struct Leaf {
 impl Leaf {
     /// Microseconds until so many of its rows are at the engine.
     fn micros(&self, rows: &Estimated, share: f64) -> f64 {
-        (self.expense.micros + transfer(&self.costs, rows) * share) / self.expense.connections as f64
+        // The engine decodes as many streams at once as it has processors.
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let streams = self.expense.connections.clamp(1, processors);
+        (self.expense.micros + transfer(&self.costs, rows) * share) / streams as f64
     }
 }
 

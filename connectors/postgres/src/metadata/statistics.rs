@@ -17,7 +17,7 @@ const COLUMNS: &str = "\
 SELECT s.attname::text, s.null_frac::float8, s.n_distinct::float8, s.avg_width, {rows}
        CASE WHEN array_ndims(bounds.list) = 1 THEN bounds.list[1] END AS low,
        CASE WHEN array_ndims(bounds.list) = 1 THEN bounds.list[array_upper(bounds.list, 1)] END AS high,
-       CASE WHEN array_ndims(common.list) = 1 THEN common.list[1:20] END AS common,
+       CASE WHEN array_ndims(common.list) = 1 THEN common.list[1:100] END AS common,
        s.most_common_freqs::float8[] AS shares
 FROM pg_catalog.pg_stats s
 CROSS JOIN LATERAL (SELECT s.histogram_bounds::text::text[]) AS bounds(list)
@@ -35,7 +35,8 @@ WHERE c.oid IN (SELECT p.relid FROM pg_catalog.pg_class root JOIN pg_catalog.pg_
                 WHERE rn.nspname = $1 AND root.relname = $2 AND root.relkind = 'p' AND p.isleaf)
   AND c.reltuples > 0 AND NOT s.inherited LIMIT 20000";
 
-/// Frequent values of a column that are told; as many are asked for.
+/// Frequent values of a column that are told. A hundred are asked for, since the least and the greatest value may be among them;
+/// ANALYZE finds no more where nobody changed its target.
 const FREQUENT_MAX: usize = 20;
 
 /// A column of one table that ANALYZE looked at.
@@ -96,9 +97,11 @@ pub(crate) async fn statistics(
 
 fn sampled(row: &Row, rows: f64, data_type: &impl Fn(&str) -> Option<DataType>) -> Result<(String, Sampled), Error> {
     let name: String = row.try_get("attname")?;
-    let data_type = data_type(&name).filter(orders_as_postgres);
+    let data_type = data_type(&name);
+    let ordered = data_type.as_ref().is_some_and(orders_as_postgres);
     let value = |text: &str| {
-        let value = ScalarValue::try_from_string(text.to_owned(), data_type.as_ref()?).ok()?;
+        let data_type = data_type.as_ref().filter(|data_type| ordered || data_type.is_string())?;
+        let value = ScalarValue::try_from_string(text.to_owned(), data_type).ok()?;
         (!value.is_null()).then_some(value)
     };
     let (low, high): (Option<String>, Option<String>) = (row.try_get("low")?, row.try_get("high")?);
@@ -110,8 +113,8 @@ fn sampled(row: &Row, rows: f64, data_type: &impl Fn(&str) -> Option<DataType>) 
         nulls: row.try_get("null_frac")?,
         distinct: distinct_values(row.try_get("n_distinct")?, rows),
         width: f64::from(row.try_get::<_, i32>("avg_width")?),
-        low: low.as_deref().and_then(value),
-        high: high.as_deref().and_then(value),
+        low: low.as_deref().filter(|_| ordered).and_then(value),
+        high: high.as_deref().filter(|_| ordered).and_then(value),
         common: common.filter_map(|(text, share)| Some((value(&text?)?, share))).collect(),
     };
     Ok((name, sampled))
@@ -170,7 +173,8 @@ fn combined(mut parts: Vec<Sampled>) -> ColumnStatistics {
 
 /// The least and the greatest value of which there is word.
 fn range(part: &Sampled) -> Option<(ScalarValue, ScalarValue)> {
-    let known = || part.common.iter().map(|(value, _)| value).chain(&part.low).chain(&part.high);
+    let ordered = |value: &&ScalarValue| orders_as_postgres(&value.data_type());
+    let known = || part.common.iter().map(|(value, _)| value).filter(ordered).chain(&part.low).chain(&part.high);
     let least = known().reduce(|one, other| if other < one { other } else { one })?;
     let greatest = known().reduce(|one, other| if other > one { other } else { one })?;
     Some((least.clone(), greatest.clone()))
