@@ -45,7 +45,7 @@ pub struct EngineOptions {
 pub struct Engine {
     catalogs: RwLock<Arc<CatalogSet>>,
     catalogs_file: Option<PathBuf>,
-    base: SessionState,
+    base: Arc<SessionState>,
     queries: Arc<Queries>,
 }
 
@@ -74,7 +74,7 @@ impl Engine {
         Ok(Arc::new(Self {
             catalogs: RwLock::new(Arc::new(options.catalogs.with_system(&queries))),
             catalogs_file: options.catalogs_file,
-            base: semantics::install(builder).build(),
+            base: Arc::new(semantics::install(builder).build()),
             queries,
         }))
     }
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// The functions and rules that all sessions share.
-    pub fn base_state(&self) -> &SessionState {
+    pub fn base_state(&self) -> &Arc<SessionState> {
         &self.base
     }
 

@@ -36,7 +36,7 @@ pub(crate) async fn explain(plan: Plan, request: &ExplainRequest) -> Result<Vec<
     }
     if request.analyze {
         // Rows are counted by the operators themselves; here they only have to be pulled.
-        let mut rows = execute_stream(Arc::clone(&plan.physical), plan.state.task_ctx())?;
+        let mut rows = execute_stream(Arc::clone(&plan.physical), Arc::clone(&plan.task))?;
         while rows.try_next().await?.is_some() {}
     }
     let detail = Detail { measured: request.analyze, distributed: request.distributed };

@@ -10,9 +10,8 @@ use datafusion::catalog::{
     SchemaProvider, TableProvider,
 };
 use datafusion::common::{ScalarValue, TableReference};
-use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::PhysicalPlanner;
@@ -58,14 +57,14 @@ pub struct Plan {
     /// The plan that runs.
     pub physical: Arc<dyn ExecutionPlan>,
     /// What it runs in.
-    pub state: SessionState,
+    pub task: Arc<TaskContext>,
 }
 
 /// What planning needs to know of the engine and the session.
 #[derive(Debug)]
 pub struct Planner {
     /// Functions and rules that all queries share.
-    pub base: SessionState,
+    pub base: Arc<SessionState>,
     /// The session's configuration.
     pub config: SessionConfig,
     /// Where names are looked up.
@@ -103,7 +102,7 @@ impl Planner {
     /// Plans a query.
     pub async fn plan(self, statement: Statement) -> Result<Plan> {
         let folding = if self.pushdown { self.folding } else { Folding::Never };
-        let (patience, reordering) = (self.patience, self.join_reordering);
+        let (patience, reordering, runtime) = (self.patience, self.join_reordering, Arc::clone(&self.runtime));
         let (logical, mut state) = self.bound(statement).await?;
         let schema = announced(&logical, &state)?;
         let logical = state.optimize(&logical)?;
@@ -120,7 +119,9 @@ impl Planner {
         };
         let physical = physical_planner().create_physical_plan(&logical, &state).await?;
         let physical = await_joins(physical, patience)?;
-        Ok(Plan { schema, logical, physical, state })
+        // Operators have their functions with them: nobody looks one up by its name.
+        let task = TaskContext::default().with_session_config(state.config().clone()).with_runtime(runtime);
+        Ok(Plan { schema, logical, physical, task: Arc::new(task) })
     }
 
     /// The columns of a query. Its sources are asked for its tables, and for nothing more.
@@ -224,11 +225,10 @@ impl Planner {
             .with_default_catalog_and_schema(default_catalog, default_schema)
             .with_extension(Arc::clone(&self.scope))
             .with_extension(self.scope.connectors());
-        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
-            .with_config(config)
-            .with_runtime_env(Arc::clone(&self.runtime))
-            .with_catalog_list(Arc::new(list))
-            .build();
+        // A builder would register every function anew.
+        let mut state = SessionState::clone(&self.base);
+        *state.config_mut() = config;
+        state.register_catalog_list(Arc::new(list));
         state.mark_start_execution();
         Ok(state)
     }

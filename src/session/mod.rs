@@ -265,7 +265,7 @@ impl Session {
     fn planner(&self, request: &Request, scope: &Arc<QueryScope>, runtime: Arc<RuntimeEnv>) -> Planner {
         let Standing { catalog, schema, settings } = self.standing();
         Planner {
-            base: self.engine.base_state().clone(),
+            base: Arc::clone(self.engine.base_state()),
             config: settings.apply(self.engine.base_state().config().clone()),
             resolver: self.resolver(),
             scope: Arc::clone(scope),
@@ -324,8 +324,7 @@ impl Session {
     async fn run(&self, query: SqlStatement, request: &Request) -> Result<Answer> {
         let mut run = self.begin(reads_only(&query, SYSTEM_CATALOG), request);
         let (plan, scope) = self.plan(&mut run, query, request, true).await?;
-        let rows = run
-            .rows(plan.schema, || Ok(scope.hold(execute_stream(Arc::clone(&plan.physical), plan.state.task_ctx())?)))?;
+        let rows = run.rows(plan.schema, || Ok(scope.hold(execute_stream(Arc::clone(&plan.physical), plan.task)?)))?;
         Ok(Answer::rows(scope.query_id(), rows))
     }
 

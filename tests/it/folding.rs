@@ -22,7 +22,8 @@ const MANY_QUERIES: u64 = 10_000;
 const TABLES: &str = "
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TABLE a (id int NOT NULL, i2 smallint, i4 int, i8 bigint, n numeric(12,2), m numeric(20,6), f float8, t text COLLATE \"en-x-icu\",
-    v varchar(20) COLLATE \"C\", d date, ts timestamp, bo boolean, e mood, u uuid, by bytea);
+    v varchar(20) COLLATE \"C\", d date, ts timestamp, bo boolean, e mood, u uuid, by bytea,
+    h char(4) COLLATE \"en-x-icu\");
 INSERT INTO a SELECT g,
     (ARRAY[NULL, 0, 1, -1, 7, 32767, -32768])[1 + g % 7],
     (ARRAY[0, 1, 2, NULL, -3, 100000, 5, 5])[1 + g % 8],
@@ -37,11 +38,13 @@ INSERT INTO a SELECT g,
     (ARRAY[true, false, NULL])[1 + g % 3],
     (ARRAY['sad', 'ok', NULL, 'happy'])[1 + g % 4]::mood,
     (ARRAY['00000000-0000-0000-0000-000000000001', NULL, 'ffffffff-ffff-ffff-ffff-ffffffffffff'])[1 + g % 3]::uuid,
-    (ARRAY['\\x', '\\x00', '\\xff00', NULL])[1 + g % 4]::bytea
+    (ARRAY['\\x', '\\x00', '\\xff00', NULL])[1 + g % 4]::bytea,
+    (ARRAY['a', 'ab', 'a  b', '', ' a', NULL, 'ä', 'ab  ', 'A'])[1 + g % 9]
     FROM generate_series(1, 90) g;
 CREATE TABLE b (id int NOT NULL, i2 smallint, i4 int, i8 bigint, n numeric(12,2), m numeric(20,6), f float8, t text COLLATE \"en-x-icu\",
-    v varchar(20) COLLATE \"C\", d date, ts timestamp, bo boolean, e mood, u uuid, by bytea);
-INSERT INTO b SELECT id * 3, i2, i4 + 1, i8, n, m, f, t, v, d, ts, bo, e, u, by FROM a WHERE id % 4 > 0;
+    v varchar(20) COLLATE \"C\", d date, ts timestamp, bo boolean, e mood, u uuid, by bytea,
+    h char(4) COLLATE \"en-x-icu\");
+INSERT INTO b SELECT id * 3, i2, i4 + 1, i8, n, m, f, t, v, d, ts, bo, e, u, by, h FROM a WHERE id % 4 > 0;
 CREATE TABLE nothing (LIKE a);
 ANALYZE";
 

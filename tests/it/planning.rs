@@ -185,3 +185,18 @@ fn what_a_join_narrows_is_counted_when_it_comes() {
         assert_eq!(table::rows(&session, sql).await.unwrap(), [["7"]]);
     });
 }
+
+#[test]
+fn conditions_on_columns_that_are_not_read_are_counted() {
+    block_on(async {
+        let session = session("");
+        set(&session, &["fold = 'never'"]).await;
+        // A tenth of the sales, each of which has one item.
+        let sql = "EXPLAIN SELECT item FROM sale JOIN item ON sale.item_id = item.item_id WHERE sale_id <= 4000";
+        let chart = table::rows(&session, sql).await.unwrap().concat().join("\n");
+        let join = chart.lines().find(|line| line.contains("HashJoin")).unwrap();
+        let rows: String = join.split("(about ").nth(1).unwrap().chars().filter(char::is_ascii_digit).collect();
+        let rows: u64 = rows.parse().unwrap();
+        assert!((3600..4400).contains(&rows), "{chart}");
+    });
+}

@@ -192,7 +192,7 @@ async fn write_rows(
     goal: Goal,
     context: WriteContext,
 ) -> Result<Begun> {
-    let rows = scope.hold(execute_stream(plan.physical, plan.state.task_ctx())?);
+    let rows = scope.hold(execute_stream(plan.physical, plan.task)?);
     begin_and_fill(place, goal, context, rows).await
 }
 

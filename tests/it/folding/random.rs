@@ -3,7 +3,7 @@
 /// The columns of the tables, by what can be done with them.
 const INTEGERS: &[&str] = &["id", "i2", "i4", "i8"];
 const NUMBERS: &[&str] = &["n", "m"];
-const TEXTS: &[&str] = &["t", "v"];
+const TEXTS: &[&str] = &["t", "v", "h"];
 const DATES: &[&str] = &["d", "ts"];
 const OTHERS: &[&str] = &["f", "bo", "e", "u", "by"];
 
@@ -34,8 +34,9 @@ impl Random {
 
     /// A whole query. Where it has a limit, its order leaves no choice.
     pub(super) fn query(&mut self) -> String {
-        match self.below(12) {
+        match self.below(13) {
             10 | 11 => self.star(),
+            12 => self.named(),
             0 => self.top(),
             1 if self.one_in(2) => format!(
                 "SELECT r, count(*), sum(p) FROM ({} UNION ALL {}) AS q WHERE r <> 'b' GROUP BY r",
@@ -72,6 +73,19 @@ impl Random {
         let (o, p, r) = (self.integer("x"), self.number("x", 2), self.text("x"));
         let from = self.from();
         format!("SELECT CAST({o} AS bigint) AS o, CAST({p} AS decimal(38,12)) AS p, {r} AS r FROM {from}")
+    }
+
+    /// Groups that are read twice.
+    fn named(&mut self) -> String {
+        let groups = self.groups();
+        let most =
+            self.pick(&["s = (SELECT max(s) FROM w)", "c >= (SELECT avg(c) FROM w)", "k > (SELECT min(k) FROM w)"]);
+        let joined = self.pick(&["v.k = w.k", "v.s > w.s", "v.c = w.c AND v.k < w.k"]);
+        match self.below(3) {
+            0 => format!("WITH w AS ({groups}) SELECT k, c, s FROM w WHERE {most}"),
+            1 => format!("WITH w AS ({groups}) SELECT w.k, w.s, v.c FROM w JOIN w AS v ON {joined}"),
+            _ => format!("WITH w AS ({groups}) SELECT x.id, w.c FROM a AS x JOIN w ON x.id = w.k WHERE {most}"),
+        }
     }
 
     /// A key, a count and a sum.
@@ -138,7 +152,10 @@ impl Random {
                 1 => "(SELECT id, max(i4) AS i4, sum(n) AS n, min(t) AS t FROM a GROUP BY id)".to_owned(),
                 _ => self.pick(&["a", "b", "b", "nothing"]).to_owned(),
             };
-            let on = self.pick(&["x.id = y.id", "x.i4 = y.i4", "x.t = y.t", "x.n = y.n AND x.id = y.id"]);
+            let on = match other.contains("min(t) AS t") {
+                true => self.pick(&["x.id = y.id", "x.i4 = y.i4", "x.t = y.t", "x.n = y.n AND x.id = y.id"]),
+                false => self.pick(&["x.id = y.id", "x.i4 = y.i4", "x.t = y.t", "x.h = y.h", "x.v = y.v", "x.h = y.t"]),
+            };
             let also = match self.below(4) {
                 0 if join != "FULL JOIN" => " AND x.i4 > y.i4",
                 1 if join != "FULL JOIN" => " AND y.n < 50",
@@ -152,7 +169,9 @@ impl Random {
             conditions.push(self.condition("x", depth));
         }
         if self.one_in(5) {
-            conditions.push(match self.below(5) {
+            conditions.push(match self.below(7) {
+                5 => format!("x.n {} (SELECT avg(z.n) FROM b AS z WHERE z.id > 20)", self.pick(&["<", ">="])),
+                6 => "x.h IN (SELECT z.h FROM b AS z)".to_owned(),
                 0 => "EXISTS (SELECT 1 FROM b AS z WHERE z.i4 = x.i4 AND z.id > 10)".to_owned(),
                 1 => "NOT EXISTS (SELECT 1 FROM b AS z WHERE z.id = x.id)".to_owned(),
                 2 => "x.id IN (SELECT z.id FROM b AS z WHERE z.n > 1)".to_owned(),
