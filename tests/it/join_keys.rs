@@ -88,6 +88,18 @@ fn only_rows_with_a_partner_are_sent() {
 }
 
 #[test]
+fn thousands_of_keys_are_told() {
+    block_on(async {
+        let session = session().await;
+        let many = "CREATE TABLE mem.default.many AS SELECT id FROM pg.public.large WHERE id % 5 < 3";
+        table::rows(&session, many).await.unwrap();
+        let sql = "SELECT l.id FROM mem.default.many AS m JOIN pg.public.large AS l ON l.id = m.id";
+        assert_eq!(sent(&session, sql).await.0, 12_000);
+        assert_eq!(table::rows(&session, sql).await.unwrap().len(), 12_000);
+    });
+}
+
+#[test]
 fn a_join_without_keys_reads_nothing() {
     block_on(async {
         let session = session().await;

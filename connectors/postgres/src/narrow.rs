@@ -34,13 +34,16 @@ pub(crate) fn key(name: String, value: &Typed, capabilities: &Capabilities) -> O
 ///
 /// A list of keys is looked up by an index, for which parts of the table are of no use: the first part reads them all.
 pub(crate) fn narrow(split: CopySplit, filters: &[KeyFilter], shared: &Shared, rows: Option<u64>) -> Result<Narrowed> {
-    let conditions: Vec<String> = filters.iter().filter_map(|filter| rendered(filter, &split, shared)).collect();
+    let (mut conditions, mut is_listed) = (Vec::new(), false);
+    for filter in filters {
+        if let Some(condition) = rendered(filter, &split, shared) {
+            conditions.push(condition);
+            is_listed |= matches!(filter, KeyFilter::In { .. });
+        }
+    }
     if conditions.is_empty() {
         return Ok(Narrowed::Unchanged);
     }
-    let is_listed = filters
-        .iter()
-        .any(|filter| matches!(filter, KeyFilter::In { .. }) && rendered(filter, &split, shared).is_some());
     let (sql, part) = match split.part.clone() {
         Some(Part { number, .. }) if is_listed && number > 0 => return Ok(Narrowed::Nothing),
         Some(Part { whole, .. }) if is_listed => (whole, None),

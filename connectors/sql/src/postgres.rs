@@ -21,6 +21,10 @@ pub use inet::inet_text;
 /// Lists of so many values are sent as one array.
 const ARRAY_VALUES_MIN: usize = 32;
 
+/// Longer lists are sent as a relation: PostgreSQL's planner looks at each value of an array that a column is compared with, and
+/// thinks worse of an index the more there are.
+const ARRAY_VALUES_MAX: usize = 2_000;
+
 /// Bytes of a name that PostgreSQL keeps (`NAMEDATALEN` less one).
 const NAME_BYTES_MAX: usize = 63;
 
@@ -70,6 +74,9 @@ impl Dialect for PostgresDialect {
     /// A long list is one array, which PostgreSQL parses once and not value by value.
     fn write_in(&self, operand: &str, values: &[RemoteLiteral], negated: bool) -> String {
         if let Some(array) = array(values) {
+            if values.len() > ARRAY_VALUES_MAX {
+                return format!("{operand} {}IN (SELECT unnest({array}))", if negated { "NOT " } else { "" });
+            }
             let (test, quantifier) = if negated { ("<>", "ALL") } else { ("=", "ANY") };
             return format!("{operand} {test} {quantifier} ({array})");
         }

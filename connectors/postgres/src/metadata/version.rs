@@ -15,15 +15,16 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 /// A restarted server has another fingerprint for everything: it may be another server with the same history.
 const SEE: &str = "\
 SELECT md5(concat_ws(' ', current_setting('search_path'), extract(epoch FROM pg_postmaster_start_time())::bigint,
-         n.oid, n.xmin, c.oid, c.xmin, c.ctid,
-         (SELECT string_agg(concat_ws(',', a.attrelid, a.attnum, a.xmin, a.ctid), ' ' ORDER BY a.attrelid, a.attnum)
-          FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
-         (SELECT string_agg(concat_ws(',', d.objsubid, d.xmin, d.ctid), ' ' ORDER BY d.objsubid)
-          FROM pg_catalog.pg_description d WHERE d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass){types},
+         c.relnamespace, c.oid, c.xmin, c.ctid,
+         ARRAY(SELECT concat(a.attnum, ' ', a.xmin, a.ctid) FROM pg_catalog.pg_attribute a
+               WHERE a.attrelid = c.oid AND a.attnum > 0 ORDER BY a.attnum),
+         ARRAY(SELECT concat(d.objsubid, ' ', d.xmin, d.ctid) FROM pg_catalog.pg_description d
+               WHERE d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass ORDER BY d.objsubid){types},
          CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)),
        c.reltuples::float8, c.relpages
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = {schema} AND c.relname = {table} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+FROM pg_catalog.pg_class c
+WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = {schema}) AND c.relname = {table}
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
 
 /// The part of the fingerprint for types that people made: their names, labels, ranges and attributes.
 const SEE_TYPES: &str = ",

@@ -4,10 +4,10 @@
 pub const MAX_DEPTH: usize = 64;
 
 /// Predicates and literals of one conjunct together.
-pub const MAX_NODES: usize = 20_000;
+pub const MAX_NODES: usize = 200_000;
 
 /// Values of one IN list.
-pub const MAX_IN_VALUES: usize = 10_000;
+pub const MAX_IN_VALUES: usize = 100_000;
 
 /// Bytes of all texts and byte strings among the literals of one conjunct.
 pub const MAX_CONJUNCT_LITERAL_BYTES: usize = 4 * 1024 * 1024;

@@ -331,8 +331,10 @@ fn reasons_name_what_stands_in_the_way() {
 #[test]
 fn limits_hold() {
     let values = |count: usize| (0..count).map(|i| lit(i32::try_from(i).unwrap())).collect::<Vec<_>>();
-    assert!(outcome(&in_list("i", values(MAX_IN_VALUES), false)).starts_with(r#""i" = ANY ('{"0","1","2","#));
-    check([(in_list("i", values(MAX_IN_VALUES + 1), false), "! the IN list has more than 10000 values")]);
+    assert!(
+        outcome(&in_list("i", values(MAX_IN_VALUES), false)).starts_with(r#""i" IN (SELECT unnest('{"0","1","2","#)
+    );
+    check([(in_list("i", values(MAX_IN_VALUES + 1), false), "! the IN list has more than 100000 values")]);
 
     let nested = |levels: usize| (0..levels).fold(col("b"), |inner, _| not(inner));
     assert!(outcome(&nested(MAX_DEPTH)).starts_with("NOT (NOT ("));
@@ -347,7 +349,7 @@ fn limits_hold() {
 
     let doublings = MAX_NODES.ilog2() + 1;
     let too_many = (0..doublings).fold(col("b"), |half, _| half.clone().or(half));
-    check([(too_many, "! the condition has more than 20000 parts")]);
+    check([(too_many, "! the condition has more than 200000 parts")]);
 
     let long = "x".repeat(MAX_CONJUNCT_LITERAL_BYTES);
     assert!(outcome(&col("t").eq(lit(long.as_str()))).starts_with('"'));

@@ -200,6 +200,10 @@ fn a_long_list_is_one_array() {
     assert!(sql.starts_with(expected), "{sql}");
     assert!(sql.ends_with("}'::text[])"), "{sql}");
     assert!(PostgresDialect.write_in("c", &values, true).starts_with("c <> ALL (E'{"));
+    // A very long one is a relation.
+    values.resize(2001, literal(Some("z")));
+    let sql = PostgresDialect.write_in("c", &values, true);
+    assert!(sql.starts_with("c NOT IN (SELECT unnest(E'{") && sql.ends_with("}'::text[]))"), "{sql}");
 }
 
 #[test]
