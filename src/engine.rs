@@ -145,8 +145,7 @@ fn configuration(memory: usize) -> datafusion::error::Result<SessionConfig> {
     options.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1)?;
     // Errors point at the place in the statement.
     options.sql_parser.collect_spans = true;
-    // A build side of up to this many distinct values reaches a source as a list rather than as a range.
-    options.optimizer.hash_join_inlist_pushdown_max_distinct_values = 100_000;
+    // The number of values that reach a source as a list, and not as a range, is the planner's choice.
     options.optimizer.hash_join_inlist_pushdown_max_size = 8 << 20;
     // Small build sides are collected once, so that the other side can use what is known of them.
     options.optimizer.hash_join_single_partition_threshold = 64 << 20;

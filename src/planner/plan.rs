@@ -27,7 +27,7 @@ use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::naming::name_columns;
 use super::native::{self, NativeQuery};
 use super::parameters::{self, Parameter};
-use super::patience::await_joins;
+use super::patience::{await_joins, keys_max};
 use super::refusals::note_refusals;
 use super::reorder::reorder;
 use super::session_values::{self, SessionValues};
@@ -120,7 +120,9 @@ impl Planner {
         let physical = physical_planner().create_physical_plan(&logical, &state).await?;
         let physical = await_joins(physical, patience)?;
         // Operators have their functions with them: nobody looks one up by its name.
-        let task = TaskContext::default().with_session_config(state.config().clone()).with_runtime(runtime);
+        let mut config = state.config().clone();
+        config.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = keys_max(&physical)?;
+        let task = TaskContext::default().with_session_config(config).with_runtime(runtime);
         Ok(Plan { schema, logical, physical, task: Arc::new(task) })
     }
 

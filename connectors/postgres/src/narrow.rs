@@ -1,6 +1,9 @@
 //! Splits without rows that have no partner in a join, once its keys are known.
 
-use datafusion::common::Column;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, lit};
 use portolan_connector::{Capabilities, KeyFilter, Narrowed, Operation, Result, Verdict};
@@ -10,6 +13,15 @@ use crate::rules::domains;
 use crate::split::{CopySplit, Key, Part};
 use crate::table::Shared;
 use crate::types::Wire;
+
+/// Keys that are told whatever the table: a statement with them takes a millisecond.
+const KEYS_ALWAYS: usize = 1_000;
+
+/// Parts of a table that is read in parts, as a guess.
+const PARTS_EXPECTED: u64 = 8;
+
+/// With fewer rows for each key, a range of keys is told and not each of them: looking one up takes as long as sending some rows.
+const ROWS_PER_KEY_MIN: u64 = 10;
 
 /// What a condition on a column of the result has to know; `None` where PostgreSQL would not find the same values.
 ///
@@ -34,11 +46,14 @@ pub(crate) fn key(name: String, value: &Typed, capabilities: &Capabilities) -> O
 ///
 /// A list of keys is looked up by an index, for which parts of the table are of no use: the first part reads them all.
 pub(crate) fn narrow(split: CopySplit, filters: &[KeyFilter], shared: &Shared, rows: Option<u64>) -> Result<Narrowed> {
+    // Of a part it is not known how many there are; of a large table there are several.
+    let rows = rows.map(|rows| if split.part.is_some() { rows.saturating_mul(PARTS_EXPECTED) } else { rows });
     let (mut conditions, mut is_listed) = (Vec::new(), false);
     for filter in filters {
-        if let Some(condition) = rendered(filter, &split, shared) {
+        let filter = worth_telling(filter, rows);
+        if let Some(condition) = rendered(&filter, &split, shared) {
             conditions.push(condition);
-            is_listed |= matches!(filter, KeyFilter::In { .. });
+            is_listed |= matches!(*filter, KeyFilter::In { .. });
         }
     }
     if conditions.is_empty() {
@@ -51,6 +66,24 @@ pub(crate) fn narrow(split: CopySplit, filters: &[KeyFilter], shared: &Shared, r
     };
     let sql = format!("SELECT * FROM ({sql}) AS q WHERE {}", conditions.join(" AND "));
     CopySplit { sql, part, ..split }.write(rows).map(Narrowed::To)
+}
+
+/// A filter for a relation of so many rows: many keys of few rows are told as the range that they are in.
+fn worth_telling(filter: &KeyFilter, rows: Option<u64>) -> Cow<'_, KeyFilter> {
+    let KeyFilter::In { column, values } = filter else { return Cow::Borrowed(filter) };
+    let few = values.len() <= KEYS_ALWAYS
+        || rows.is_none_or(|rows| rows / ROWS_PER_KEY_MIN >= u64::try_from(values.len()).unwrap_or(u64::MAX));
+    if few {
+        return Cow::Borrowed(filter);
+    }
+    let end = |wanted: Ordering| {
+        let further = |one, other| match ScalarValue::partial_cmp(other, one) {
+            Some(found) if found == wanted => other,
+            _ => one,
+        };
+        values.iter().reduce(further).cloned()
+    };
+    Cow::Owned(KeyFilter::Between { column: *column, low: end(Ordering::Less), high: end(Ordering::Greater) })
 }
 
 /// A filter as a condition of PostgreSQL's; `None` where there is no rule or no literal for it, so that the join alone
