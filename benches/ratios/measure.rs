@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use futures::TryStreamExt;
 use portolan::catalog::{CatalogFile, CatalogSet};
 use portolan::{Engine, EngineOptions, Session};
@@ -55,6 +56,14 @@ pub(crate) fn engine(catalogs: &Path) -> std::sync::Arc<Engine> {
 /// Runs a query and counts its rows.
 pub(crate) async fn rows(engine: &std::sync::Arc<Engine>, sql: &str) -> usize {
     drain(&engine.session(), sql).await
+}
+
+/// The lines that EXPLAIN gives.
+pub(crate) async fn text(session: &Session, sql: &str) -> String {
+    let answer = session.execute(sql).await.expect("the statement runs");
+    let batches: Vec<RecordBatch> = answer.rows.try_collect().await.expect("lines");
+    let lines = batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten());
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// Runs a query in a session and counts its rows.

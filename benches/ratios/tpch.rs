@@ -2,7 +2,8 @@
 //! lineitem in the lake, with and without the order of joins being chosen.
 //!
 //! Data are generated as the specification says (version 3.0.1, section 4.2), the queries are those of its section 2.4 with
-//! the parameters of their validation. PORTOLAN_BENCH_SCALE is the scale factor: 1 if it is not set.
+//! the parameters of their validation. PORTOLAN_BENCH_SCALE is the scale factor: 1 if it is not set. PORTOLAN_BENCH_CHARTS is a file
+//! for what EXPLAIN tells of each query.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -97,15 +98,31 @@ pub(crate) fn run() {
     println!("tpch        {:>9} {:>9} {:>7}", "ordered", "as is", "ratio");
     let mut sums = [0.0; 2];
     for (number, query) in (1..).zip(QUERIES) {
-        let mixed = placed(query, |table| match table {
-            "orders" | "lineitem" => "lake.tpch.".to_owned(),
-            _ => "pg.public.".to_owned(),
-        });
+        let mixed = placed(query, mixed);
         let times = [ours(&[], &mixed), ours(&["join_reordering = 'none'"], &mixed)];
         sums.iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
         print_line(&format!("Q{number:02}"), &times, times[0] / times[1]);
     }
     print_line("all", &sums, sums[0] / sums[1]);
+    if let Ok(file) = std::env::var("PORTOLAN_BENCH_CHARTS") {
+        let session = engine.session();
+        let charts = QUERIES.iter().enumerate().map(|(at, query)| {
+            let chart = |place: &dyn Fn(&str) -> String| {
+                runtime.block_on(measure::text(&session, &format!("EXPLAIN {}", placed(query, place))))
+            };
+            let everywhere = chart(&|_| "pg.public.".to_owned());
+            format!("Q{}, all in PostgreSQL\n{everywhere}\nQ{}, mixed\n{}\n", at + 1, at + 1, chart(&mixed))
+        });
+        std::fs::write(file, charts.collect::<String>()).expect("the charts are written");
+    }
+}
+
+/// Where a table is when orders and lineitem are in the lake.
+fn mixed(table: &str) -> String {
+    match table {
+        "orders" | "lineitem" => "lake.tpch.".to_owned(),
+        _ => "pg.public.".to_owned(),
+    }
 }
 
 fn print_line(name: &str, times: &[f64], ratio: f64) {

@@ -23,7 +23,7 @@ pub(in crate::planner) const ENGINE: Costs = Costs {
 pub(super) const FETCHING_MUST_SAVE: f64 = 0.8;
 
 /// The most keys of a join that are expected to narrow what the other side sends.
-const NARROWING_KEYS_MAX: f64 = 100_000.0;
+const NARROWING_KEYS_MAX: f64 = 10_000.0;
 
 /// Bytes that a row takes in a table of groups or of a join beside its values.
 const TABLE_ROW_BYTES: f64 = 48.0;
