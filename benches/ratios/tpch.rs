@@ -2,8 +2,8 @@
 //! lineitem in the lake, with and without the order of joins being chosen.
 //!
 //! Data are generated as the specification says (version 3.0.1, section 4.2), the queries are those of its section 2.4 with
-//! the parameters of their validation. PORTOLAN_BENCH_SCALE is the scale factor: 1 if it is not set. PORTOLAN_BENCH_CHARTS is a file
-//! for what EXPLAIN tells of each query.
+//! the parameters of their validation. PORTOLAN_BENCH_SCALE is the scale factor: 1 if it is not set. PORTOLAN_BENCH_CHARTS is
+//! a file for what EXPLAIN tells of each query.
 
 use std::fmt::Display;
 use std::fs::File;

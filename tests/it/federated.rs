@@ -101,3 +101,19 @@ fn a_self_join_sees_one_moment() {
         assert_eq!(table::rows(&session, sql).await.unwrap(), table::rows(&session, alone).await.unwrap());
     });
 }
+
+#[test]
+fn keys_of_a_join_choose_what_is_read_of_a_topic() {
+    shop::block_on(async {
+        let session = shop::session();
+        let sql = "SELECT count(*) FROM (VALUES (CAST(10 AS bigint)), (CAST(11 AS bigint))) AS v (o) \
+                   JOIN events.default.clicks AS c ON c._partition_offset = v.o";
+        // Each of the four partitions has both.
+        assert_eq!(table::rows(&session, sql).await.unwrap(), [["8"]]);
+        let lines = table::rows(&session, &format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}")).await.unwrap();
+        let report: serde_json::Value = serde_json::from_str(&lines.concat().concat()).unwrap();
+        let sources = report["sources"].as_array().unwrap();
+        let clicks = sources.iter().find(|source| source["connector"] == "kafka").unwrap();
+        assert_eq!(clicks["actual"]["rows"].as_u64(), Some(8), "{report:#}");
+    });
+}

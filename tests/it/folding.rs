@@ -16,7 +16,7 @@ use crate::table;
 /// Queries that every run tries. Each is run four times, so the number bounds the test's duration.
 const QUERIES: u64 = 250;
 
-/// Queries that a longer run tries: `cargo test --test it -- --ignored folding`.
+/// Queries that a longer run tries, unless PORTOLAN_RANDOM_QUERIES says otherwise: `cargo test --test it -- --ignored folding`.
 const MANY_QUERIES: u64 = 10_000;
 
 const TABLES: &str = "
@@ -154,7 +154,8 @@ fn random_queries() {
 #[test]
 #[ignore = "takes long"]
 fn many_random_queries() {
-    let Found { answered, whole, reordered, fetched, different } = block_on(differ(QUERIES..MANY_QUERIES));
+    let count = std::env::var("PORTOLAN_RANDOM_QUERIES").map_or(MANY_QUERIES, |count| count.parse().unwrap());
+    let Found { answered, whole, reordered, fetched, different } = block_on(differ(QUERIES..QUERIES + count));
     println!(
         "{answered} queries gave rows: {whole} from one statement, {reordered} in another order, {fetched} computed here in part"
     );

@@ -8,8 +8,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use portolan_connector::{
-    Capabilities, Connector, ConnectorError, ConnectorTable, QueryContext, ReadContext, Result, Snapshot, Split,
-    TableEntry, TableKind, TableName,
+    Capabilities, Connector, ConnectorError, ConnectorTable, KeyFilter, Narrowed, QueryContext, ReadContext, Result,
+    Snapshot, Split, TableEntry, TableKind, TableName,
 };
 
 use crate::columns::table_columns;
@@ -19,6 +19,7 @@ use crate::error::LogError;
 use crate::factory::KIND;
 use crate::infer::{Inferred, infer};
 use crate::log::KafkaLog;
+use crate::narrow;
 use crate::predicate::TimeOrder;
 use crate::read::SplitReader;
 use crate::rules::capabilities;
@@ -160,6 +161,11 @@ impl Connector for KafkaConnector {
 
     async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
         Ok(Arc::new(KafkaSnapshot::new(Arc::clone(&self.log))))
+    }
+
+    fn narrow(&self, split: &Split, filters: &[KeyFilter]) -> Result<Narrowed> {
+        let split = KafkaSplit::unpack(split).map_err(|error| error.in_catalog(&self.catalog))?;
+        narrow::narrow(split, filters)
     }
 
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {

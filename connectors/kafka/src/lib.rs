@@ -6,7 +6,7 @@
 //!
 //! Kafka finds messages by partition, by offset and, roughly, by time. So conditions on `_partition_id` and
 //! `_partition_offset` are exact, lower bounds on `_timestamp` limit what is read, and everything else is up to the
-//! engine ([`rules`]).
+//! engine ([`rules`]). Keys of a join with those two columns are told as well ([`narrow`]).
 //!
 //! What goes where: [`log`] is all that is asked of Kafka, [`client`] and [`scan`] do it with librdkafka. [`predicate`]
 //! and [`range`] turn conditions into offsets, [`table`] and [`split`] offsets into work, [`read`] work into batches.
@@ -25,6 +25,7 @@ mod factory;
 mod infer;
 mod instant;
 mod log;
+mod narrow;
 mod number;
 mod object;
 mod predicate;

@@ -25,6 +25,10 @@ pub(crate) struct KafkaSplit {
     pub(crate) on_error: OnError,
     /// Rows after which to stop.
     pub(crate) limit: Option<usize>,
+    /// Where the number of the partition stands among the columns of the result.
+    pub(crate) partition_column: Option<usize>,
+    /// Where the offset does.
+    pub(crate) offset_column: Option<usize>,
 }
 
 impl KafkaSplit {

@@ -12,6 +12,7 @@ use portolan_connector::{
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
 };
 
+use crate::columns::{PARTITION_ID, PARTITION_OFFSET};
 use crate::decode::{ByteFormat, OnError, ValueColumn};
 use crate::error::LogError;
 use crate::log::{KafkaLog, PartitionOffsets};
@@ -153,7 +154,7 @@ impl ConnectorTable for KafkaTable {
         let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &schema, &kept)? };
         let limit = request.limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(u64::MAX));
         Ok(SourcePlan {
-            filterable: Vec::new(),
+            filterable: [PARTITION_ID, PARTITION_OFFSET].iter().filter_map(|name| schema.index_of(name).ok()).collect(),
             schema,
             scan: Scan::Splits(splits),
             request: Some(self.describe(&kept)),
@@ -220,6 +221,8 @@ impl KafkaTable {
                     values: values.clone(),
                     on_error: self.on_error,
                     limit: request.limit,
+                    partition_column: schema.index_of(PARTITION_ID).ok(),
+                    offset_column: schema.index_of(PARTITION_OFFSET).ok(),
                 }
                 .pack()
             })

@@ -47,10 +47,10 @@ pub(crate) fn key(name: String, value: &Typed, capabilities: &Capabilities) -> O
 /// A list of keys is looked up by an index, for which parts of the table are of no use: the first part reads them all.
 pub(crate) fn narrow(split: CopySplit, filters: &[KeyFilter], shared: &Shared, rows: Option<u64>) -> Result<Narrowed> {
     // Of a part it is not known how many there are; of a large table there are several.
-    let rows = rows.map(|rows| if split.part.is_some() { rows.saturating_mul(PARTS_EXPECTED) } else { rows });
+    let of_all = rows.map(|rows| if split.part.is_some() { rows.saturating_mul(PARTS_EXPECTED) } else { rows });
     let (mut conditions, mut is_listed) = (Vec::new(), false);
     for filter in filters {
-        let filter = worth_telling(filter, rows);
+        let filter = worth_telling(filter, of_all);
         if let Some(condition) = rendered(&filter, &split, shared) {
             conditions.push(condition);
             is_listed |= matches!(*filter, KeyFilter::In { .. });
@@ -68,10 +68,12 @@ pub(crate) fn narrow(split: CopySplit, filters: &[KeyFilter], shared: &Shared, r
     CopySplit { sql, part, ..split }.write(rows).map(Narrowed::To)
 }
 
-/// A filter for a relation of so many rows: many keys of few rows are told as the range that they are in.
+/// A filter for a relation of so many rows: many keys of few rows are told as the range that they are in. Floats have no range that is
+/// sure to have a NaN.
 fn worth_telling(filter: &KeyFilter, rows: Option<u64>) -> Cow<'_, KeyFilter> {
     let KeyFilter::In { column, values } = filter else { return Cow::Borrowed(filter) };
     let few = values.len() <= KEYS_ALWAYS
+        || values.iter().any(|value| value.data_type().is_floating())
         || rows.is_none_or(|rows| rows / ROWS_PER_KEY_MIN >= u64::try_from(values.len()).unwrap_or(u64::MAX));
     if few {
         return Cow::Borrowed(filter);

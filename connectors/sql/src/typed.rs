@@ -51,8 +51,8 @@ impl Typed {
         }
     }
 
-    /// What is equal where this value is, and needs no conversion. PostgreSQL's `=` of `character(n)` leaves blanks at the end out of
-    /// account (manual, section 8.3), as the conversion to text does.
+    /// What is equal where this value is, and needs no conversion. PostgreSQL's `=` of `character(n)` leaves blanks at
+    /// the end out of account (manual, section 8.3), as the conversion to text does.
     pub(crate) fn compared(&self) -> &RemoteExpr {
         match (&self.expr, &self.column.padded) {
             (RemoteExpr::Cast { operand, .. }, Some(_)) if self.is_stored() => operand,

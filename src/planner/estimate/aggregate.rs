@@ -38,8 +38,8 @@ pub(super) fn spreads(aggregate: &Aggregate, input: &Estimated, groups: f64) -> 
     aggregate.aggr_expr.iter().map(|expr| spread(expr, input, rows)).collect()
 }
 
-/// Around what an aggregate of groups of so many rows gathers: mean and standard deviation. Values are taken to be spread evenly over
-/// their range, and rows to fall into groups at random, so that a sum is a compound Poisson variable.
+/// Around what an aggregate of groups of so many rows gathers: mean and standard deviation. Values are taken to be spread
+/// evenly over their range, and rows to fall into groups at random, so that a sum is a compound Poisson variable.
 fn spread(aggregate: &Expr, input: &Estimated, rows: f64) -> Option<(f64, f64)> {
     let Expr::AggregateFunction(call) = bare(aggregate) else { return None };
     if call.params.distinct || call.params.filter.is_some() {

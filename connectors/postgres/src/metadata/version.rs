@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn names_are_quoted_whatever_they_hold() {
         let asked = question("it's {table}", "a\\b", &[16385, 16400]);
-        assert!(asked.contains("n.nspname = 'it''s {table}' AND c.relname = E'a\\\\b'"), "{asked}");
+        assert!(asked.contains("n.nspname = 'it''s {table}') AND c.relname = E'a\\\\b'"), "{asked}");
         assert_eq!(asked.matches("ANY (ARRAY[16385,16400]::oid[])").count(), 2, "{asked}");
         assert!(!question("s", "t", &[]).contains("pg_enum"));
     }
