@@ -1,4 +1,4 @@
-//! Tells scans which joins above them will know their keys.
+//! Tells scans which joins above them will know their keys, and joins how many keys to tell one by one.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -81,6 +81,7 @@ impl RemoteQuery {
         self.outputs.iter_mut().for_each(|output| output.value.expr.walk_mut(change));
         self.order.iter_mut().for_each(|key| key.value.walk_mut(change));
     }
+
     /// Changes the relations of a query and of those that it reads, from the outside in.
     pub(crate) fn relations_mut(&mut self, change: &mut dyn FnMut(&mut From)) {
         self.from.relations_mut(change);
