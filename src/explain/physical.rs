@@ -21,6 +21,7 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, Wi
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use super::expression::sql_with;
+use crate::planner::AllOf;
 
 /// Prints the expressions of one plan.
 #[derive(Debug, Default)]
@@ -59,6 +60,9 @@ impl Printer {
 
     /// An expression as a person would write it.
     pub(super) fn sql(&self, expr: &Arc<dyn PhysicalExpr>) -> String {
+        if let Some(all) = expr.downcast_ref::<AllOf>() {
+            return self.sql(all.condition());
+        }
         if let Some(expr) = logical(expr) {
             return sql_with(&expr, &self.computed);
         }

@@ -5,6 +5,7 @@
 //! [`fold`] offers the operators above to the sources.
 
 mod assign;
+mod conjunction;
 mod estimate;
 mod fold;
 mod guard;
@@ -23,6 +24,7 @@ mod spelling;
 mod table;
 
 pub(crate) use assign::{Assignment, assignable, new_columns};
+pub(crate) use conjunction::AllOf;
 pub use fold::Folding;
 pub(crate) use guard::guard;
 pub(crate) use hidden::normalized;

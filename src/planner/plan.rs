@@ -22,6 +22,7 @@ use futures::{StreamExt, TryStreamExt};
 use portolan_connector::ConnectorTable;
 
 use super::assign::Assignment;
+use super::conjunction::one_by_one;
 use super::fold::{Folding, fold_judged, physical_planner};
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::naming::name_columns;
@@ -118,7 +119,7 @@ impl Planner {
             false => logical,
         };
         let physical = physical_planner().create_physical_plan(&logical, &state).await?;
-        let physical = await_joins(physical, patience)?;
+        let physical = one_by_one(await_joins(physical, patience)?)?;
         // Operators have their functions with them: nobody looks one up by its name.
         let mut config = state.config().clone();
         config.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = keys_max(&physical)?;

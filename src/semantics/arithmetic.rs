@@ -7,6 +7,7 @@
 
 mod decimal;
 mod integer;
+mod narrow;
 mod negate;
 
 use std::sync::{Arc, LazyLock};

@@ -16,8 +16,12 @@ use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::Operator;
 
 use super::super::ArithmeticError;
+use super::narrow;
 
 pub(super) fn evaluate(op: Operator, left: &dyn Datum, right: &dyn Datum, result_type: &DataType) -> Result<ArrayRef> {
+    if let Some(array) = narrow::evaluate(op, left, right, result_type) {
+        return Ok(array);
+    }
     let kernel = |result: std::result::Result<ArrayRef, ArrowError>| {
         result.map_err(|error| ArithmeticError::from_kernel(error, result_type))
     };

@@ -1,0 +1,38 @@
+//! Conditions of filters, evaluated conjunct by conjunct on the rows that are left.
+//!
+//! DataFusion evaluates `a AND b AND c` as a tree of pairs: each pair copies every column of the batch for the rows that
+//! its left side leaves, and spreads the answer over all rows again. That is most of the time of a selective filter. And
+//! a conjunct that can fail sees rows that an earlier one has ruled out, unless those are many: `x <> 0 AND 10 / x > 1`
+//! divides by zero.
+
+mod all_of;
+mod conjunct;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+
+pub(crate) use all_of::AllOf;
+
+/// The plan whose filters of several conjuncts are evaluated by [`AllOf`].
+pub(super) fn one_by_one(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let rewritten = plan.transform_up(|node| {
+        let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(node)) };
+        let predicate = filter.predicate();
+        // What a filter knows of the order of its rows it takes from its predicate, and operators above rely on it.
+        if split_conjunction(predicate).len() < 2 || is_volatile(predicate) || node.output_ordering().is_some() {
+            return Ok(Transformed::no(node));
+        }
+        let predicate = Arc::new(AllOf::new(Arc::clone(predicate), &filter.input().schema())?);
+        let filter = FilterExecBuilder::from(filter).with_predicate(predicate).build()?;
+        Ok(Transformed::yes(Arc::new(filter) as Arc<dyn ExecutionPlan>))
+    })?;
+    Ok(rewritten.data)
+}
