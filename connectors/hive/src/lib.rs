@@ -25,6 +25,7 @@ mod connector;
 mod error;
 mod factory;
 mod hidden;
+mod late;
 mod listing;
 mod names;
 mod partition;

@@ -2,14 +2,14 @@
 //! neither prunes by their statistics, which leave out NaN, nor computes from them.
 
 use std::fmt::{self, Debug, Formatter};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource};
+use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::EquivalenceProperties;
@@ -27,6 +27,7 @@ use object_store::path::Path;
 use portolan_connector::TableName;
 
 use crate::error::{Stage, file_error};
+use crate::late::pays;
 use crate::store::Store;
 
 /// What errors of a scan need to know. Keeps the store registered for as long as a plan may use it.
@@ -34,6 +35,8 @@ use crate::store::Store;
 pub(crate) struct ScanContext {
     pub(crate) store: Arc<Store>,
     pub(crate) table: TableName,
+    /// How many values the columns of the files have, where that is known.
+    pub(crate) distinct: Vec<Option<u64>>,
 }
 
 impl ScanContext {
@@ -77,8 +80,20 @@ impl FileSource for LakeSource {
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Box<dyn Morselizer>> {
-        let inner = self.inner.create_morselizer(store, config, partition)?;
-        Ok(Box::new(LakeMorselizer { inner, context: Arc::clone(&self.context) }))
+        let inner = self.inner.create_morselizer(Arc::clone(&store), config, partition)?;
+        let late = match self.inner.downcast_ref::<ParquetSource>() {
+            Some(parquet) => match parquet.filter() {
+                Some(predicate) => Some(LateMorselizer {
+                    inner: parquet.clone().with_pushdown_filters(true).create_morselizer(store, config, partition)?,
+                    predicate,
+                    pays: OnceLock::new(),
+                    schema: Arc::clone(self.inner.table_schema().table_schema()),
+                }),
+                None => None,
+            },
+            None => None,
+        };
+        Ok(Box::new(LakeMorselizer { inner, late, context: Arc::clone(&self.context) }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -213,13 +228,33 @@ fn holds_floats(data_type: &DataType) -> bool {
 #[derive(Debug)]
 struct LakeMorselizer {
     inner: Box<dyn Morselizer>,
+    late: Option<LateMorselizer>,
     context: Arc<ScanContext>,
+}
+
+/// Filters the rows of files while they are decoded.
+#[derive(Debug)]
+struct LateMorselizer {
+    inner: Box<dyn Morselizer>,
+    predicate: Arc<dyn PhysicalExpr>,
+    schema: SchemaRef,
+    /// Whether it pays, as it was found when the first file was opened: by then joins have told their keys.
+    pays: OnceLock<bool>,
+}
+
+impl LakeMorselizer {
+    /// The way to read the next file.
+    fn way(&self) -> &dyn Morselizer {
+        let pay = |late: &LateMorselizer| pays(&late.predicate, &late.schema, &self.context.distinct);
+        let late = self.late.as_ref().filter(|late| *late.pays.get_or_init(|| pay(late)));
+        late.map_or(&self.inner, |late| &late.inner).as_ref()
+    }
 }
 
 impl Morselizer for LakeMorselizer {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
         let named = NamedFile { context: Arc::clone(&self.context), path: file.object_meta.location.clone() };
-        match self.inner.plan_file(file) {
+        match self.way().plan_file(file) {
             Ok(inner) => Ok(Box::new(LakePlanner { inner, file: named })),
             Err(error) => Err(named.explain(Stage::Open, error)),
         }

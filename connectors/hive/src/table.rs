@@ -194,7 +194,7 @@ impl HiveTable {
             .with_table_parquet_options(options)
             .with_metadata_size_hint(footer_bytes)
             .with_parquet_file_reader_factory(Arc::new(TrustedReaderFactory { inner: Arc::new(readers) }));
-        let scan = ScanContext { store: Arc::clone(&self.store), table: self.name.clone() };
+        let scan = ScanContext { store: Arc::clone(&self.store), table: self.name.clone(), distinct: self.distinct() };
         let mut source: Arc<dyn FileSource> = Arc::new(LakeSource::new(Arc::new(source), Arc::new(scan)));
         let predicates = self.predicates(request, context).map_err(failed)?;
         if let Some(pruning) =
@@ -231,6 +231,13 @@ impl HiveTable {
             .with_expr_adapter(Some(Arc::new(LakeAdapterFactory)))
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// How many values the columns of the files have, where that is known.
+    fn distinct(&self) -> Vec<Option<u64>> {
+        let known = statistics(&self.files, self.bytes, &self.partition_columns).map(|known| known.columns);
+        let of = |column: &FileColumn| known.as_ref()?.get(column.field.name())?.distinct;
+        self.files.columns.iter().map(of).collect()
     }
 
     fn units(&self, found: &Found) -> Vec<Units> {

@@ -8,6 +8,6 @@ mod stream;
 mod turns;
 
 pub use exec::SourceExec;
-pub use keys::{KeyFilter, Narrowed};
+pub use keys::{KeyFilter, Narrowed, key_filters};
 pub use limits::{ScanLimit, ScanLimits};
 pub use metrics::SourceMetrics;

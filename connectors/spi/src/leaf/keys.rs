@@ -17,6 +17,7 @@ use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
 };
 use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_expr_common::physical_expr::snapshot_physical_expr;
 use datafusion::physical_plan::PhysicalExpr;
 use tokio::sync::OnceCell;
 
@@ -144,6 +145,12 @@ impl JoinKeys {
     }
 }
 
+/// What a condition over the columns of `schema` says of single columns, with what joins have found out by now.
+pub fn key_filters(condition: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Vec<KeyFilter> {
+    let current = snapshot_physical_expr(Arc::clone(condition));
+    known(current.into_iter(), schema)
+}
+
 /// What conditions say of single columns. What they say else is left out.
 fn known(conditions: impl Iterator<Item = Arc<dyn PhysicalExpr>>, schema: &Schema) -> Vec<KeyFilter> {
     let mut filters: Vec<KeyFilter> = Vec::new();
@@ -231,6 +238,7 @@ fn of_comparison(part: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<KeyFil
         return None;
     }
     match comparison.op() {
+        Operator::Eq => Some(KeyFilter::In { column, values: vec![bound] }),
         Operator::GtEq => Some(KeyFilter::Between { column, low: Some(bound), high: None }),
         Operator::LtEq => Some(KeyFilter::Between { column, low: None, high: Some(bound) }),
         _ => None,
@@ -334,6 +342,13 @@ mod tests {
         let either =
             Arc::new(BinaryExpr::new(compare("b", Operator::GtEq, 1), Operator::Or, compare("b", Operator::LtEq, -1)));
         assert_eq!(of(either), []);
+    }
+
+    #[test]
+    fn one_value_is_a_list() {
+        let expected = [KeyFilter::In { column: 1, values: vec![ScalarValue::from(7_i64)] }];
+        assert_eq!(of(compare("b", Operator::Eq, 7)), expected);
+        assert_eq!(key_filters(&compare("b", Operator::Eq, 7), &schema()), expected);
     }
 
     #[tokio::test]
