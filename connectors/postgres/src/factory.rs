@@ -36,7 +36,7 @@ const PROPERTIES: &[PropertySpec] = &[
     ),
     PropertySpec::new(
         "tls",
-        PropertyKind::OneOf(&["disable", "prefer", "require", "verify-ca", "verify-full"]),
+        PropertyKind::OneOf(&["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]),
         "as libpq's sslmode; without it what url says, else prefer",
     ),
     PropertySpec::new(

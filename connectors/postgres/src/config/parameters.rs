@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use portolan_connector::{ConnectorError, Result};
 
 /// The keywords that have a meaning here, by libpq's names.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "application_name",
     "channel_binding",
     "connect_timeout",
@@ -14,6 +14,7 @@ const KNOWN: [&str; 17] = [
     "fallback_application_name",
     "host",
     "hostaddr",
+    "load_balance_hosts",
     "options",
     "passfile",
     "port",

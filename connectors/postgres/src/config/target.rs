@@ -1,5 +1,6 @@
 //! Where and how to log in, once all that says something of it is known.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ impl Target {
                 .map_err(|_| ConnectorError::user(format!("connect_timeout is {text}, not a number of seconds")))
         });
         Ok(Self {
-            hosts: hosts(parameters)?,
+            hosts: in_order(hosts(parameters)?, parameters.get("load_balance_hosts"))?,
             wanted: wanted(parameters.get("target_session_attrs"))?,
             database: text("dbname").unwrap_or_else(|| user.clone()),
             user,
@@ -149,6 +150,24 @@ fn hosts(parameters: &Parameters) -> Result<Vec<Host>> {
         .collect()
 }
 
+/// The hosts in the order in which they are tried: as they are written, or in a random one, so that many engines spread
+/// over them.
+fn in_order(mut hosts: Vec<Host>, word: Option<&str>) -> Result<Vec<Host>> {
+    match word {
+        None | Some("disable") => {}
+        // Keys of hash maps are random, and so is the order of what is hashed with them.
+        Some("random") => {
+            let state = RandomState::new();
+            hosts.sort_by_cached_key(|host| state.hash_one((&host.name, host.port)));
+        }
+        Some(other) => {
+            return Err(ConnectorError::user(format!("\"{other}\" is not a way to choose among hosts"))
+                .hint("load_balance_hosts is one of disable, random"));
+        }
+    }
+    Ok(hosts)
+}
+
 fn host(name: String, address: Option<String>, port: u16) -> Host {
     if name.starts_with('/') && address.is_none() {
         let path = PathBuf::from(&name).join(format!(".s.PGSQL.{port}"));
@@ -190,7 +209,7 @@ fn tls(parameters: &Parameters) -> Result<TlsSettings> {
     // The machine's authorities are trusted where no file is named.
     let root_certificate = parameters.get("sslrootcert").filter(|path| *path != "system").map(PathBuf::from);
     let (mode, verification) = match parameters.get("sslmode") {
-        Some("disable") => (SslMode::Disable, Verification::None),
+        Some("disable" | "allow") => (SslMode::Disable, Verification::None),
         None | Some("prefer") => (SslMode::Prefer, Verification::None),
         // As in libpq, who names an authority wants it to be asked.
         Some("require") if root_certificate.is_some() => (SslMode::Require, Verification::Authority),
@@ -199,8 +218,13 @@ fn tls(parameters: &Parameters) -> Result<TlsSettings> {
         Some("verify-full") => (SslMode::Require, Verification::Full),
         Some(other) => {
             return Err(ConnectorError::user(format!("\"{other}\" is not a way to use TLS"))
-                .hint("one of disable, prefer, require, verify-ca, verify-full"));
+                .hint("one of disable, allow, prefer, require, verify-ca, verify-full"));
         }
+    };
+    let second_mode = match parameters.get("sslmode") {
+        Some("allow") => Some(SslMode::Require),
+        None | Some("prefer") => Some(SslMode::Disable),
+        Some(_) => None,
     };
     let path = |keyword: &str| parameters.get(keyword).map(PathBuf::from);
     let (certificate, key) = (path("sslcert"), path("sslkey"));
@@ -208,7 +232,7 @@ fn tls(parameters: &Parameters) -> Result<TlsSettings> {
         return Err(ConnectorError::user("a client certificate needs its key, and a key its certificate")
             .hint("set both tls_certificate and tls_key, or sslcert and sslkey in url"));
     }
-    Ok(TlsSettings { mode, verification, root_certificate, certificate, key })
+    Ok(TlsSettings { mode, second_mode, verification, root_certificate, certificate, key })
 }
 
 #[cfg(test)]
@@ -242,6 +266,16 @@ mod tests {
     }
 
     #[test]
+    fn hosts_are_tried_in_a_random_order_where_that_is_asked() {
+        let orders = |word: &str| -> std::collections::HashSet<Vec<String>> {
+            (0..200).map(|_| addresses(&format!("host=a,b user=u load_balance_hosts={word}"))).collect()
+        };
+        assert_eq!(orders("disable").len(), 1);
+        // Two hosts stay in one order 200 times with a probability of 2^-199.
+        assert_eq!(orders("random").len(), 2);
+    }
+
+    #[test]
     fn words_are_libpqs() {
         let mode = |text: &str| target(text).map(|target| (target.tls.mode, target.tls.verification));
         assert_eq!(mode("user=u").unwrap(), (SslMode::Prefer, Verification::None));
@@ -251,10 +285,17 @@ mod tests {
             (SslMode::Require, Verification::Authority)
         );
         assert_eq!(mode("user=u sslmode=verify-full").unwrap(), (SslMode::Require, Verification::Full));
+        let second = |text: &str| target(text).unwrap().tls.second_mode;
+        assert_eq!(mode("user=u sslmode=allow").unwrap(), (SslMode::Disable, Verification::None));
+        assert_eq!(second("user=u sslmode=allow"), Some(SslMode::Require));
+        assert_eq!(second("user=u"), Some(SslMode::Disable));
+        assert_eq!(second("user=u sslmode=require"), None);
+        assert_eq!(second("user=u sslmode=disable"), None);
         assert_eq!(target("user=u target_session_attrs=prefer-standby").unwrap().wanted, Wanted::PreferStandby);
         for wrong in [
             "host=h",
             "user=u sslmode=maybe",
+            "host=a,b user=u load_balance_hosts=yes",
             "user=u target_session_attrs=best",
             "user=u channel_binding=yes",
             "user=u connect_timeout=soon",

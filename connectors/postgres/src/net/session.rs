@@ -53,6 +53,14 @@ impl OpenError {
             }
         }
     }
+
+    /// Whether the server does not let this user in this way (class 28, "Invalid Authorization Specification").
+    fn is_of_the_login(&self) -> bool {
+        match self {
+            Self::Login(error) => server_error(error).is_some_and(|said| said.code.starts_with("28")),
+            _ => false,
+        }
+    }
 }
 
 impl Session {
@@ -63,20 +71,40 @@ impl Session {
         tls: &Arc<Tls>,
         opening: &Arc<str>,
     ) -> Result<Self, OpenError> {
+        if !host.address.is_remote() {
+            return Self::open_as(target, host, tls, SslMode::Disable, opening).await;
+        }
+        let refused = match (Self::open_as(target, host, tls, tls.mode(), opening).await, tls.second_mode()) {
+            (Err(refused), Some(second)) if refused.is_of_the_login() => (refused, second),
+            (opened, _) => return opened,
+        };
+        // What is said of a login over TLS tells more: without TLS, many servers let nobody in.
+        match (Self::open_as(target, host, tls, refused.1, opening).await, refused.1) {
+            (Err(_), SslMode::Disable) => Err(refused.0),
+            (opened, _) => opened,
+        }
+    }
+
+    async fn open_as(
+        target: &Target,
+        host: &Host,
+        tls: &Arc<Tls>,
+        mode: SslMode,
+        opening: &Arc<str>,
+    ) -> Result<Self, OpenError> {
         let timeout = target.connect_timeout;
         let socket = host.address.dial(timeout).await.map_err(OpenError::Dial)?;
-        let login = Self::login(target, host, tls, opening, SharedStream::new(socket));
+        let login = Self::login(target, host, (tls, mode), opening, SharedStream::new(socket));
         tokio::time::timeout(timeout, login).await.map_err(|_| OpenError::Timeout(timeout))?
     }
 
     async fn login(
         target: &Target,
         host: &Host,
-        tls: &Arc<Tls>,
+        (tls, mode): (&Arc<Tls>, SslMode),
         opening: &Arc<str>,
         (stream, plain): (super::tls::Plain, Arc<dyn Lend>),
     ) -> Result<Self, OpenError> {
-        let mode = if host.address.is_remote() { tls.mode() } else { SslMode::Disable };
         let mut login = tokio_postgres::Config::new();
         login
             .user(&target.user)

@@ -37,6 +37,8 @@ pub(crate) enum Verification {
 pub(crate) struct TlsSettings {
     /// Whether the server is asked for TLS, and what happens when it has none.
     pub(crate) mode: SslMode,
+    /// What is tried next where the server does not let the user in that way.
+    pub(crate) second_mode: Option<SslMode>,
     pub(crate) verification: Verification,
     /// A file of the authorities to trust, instead of the machine's.
     pub(crate) root_certificate: Option<PathBuf>,
@@ -72,6 +74,11 @@ impl Tls {
     /// Whether the server is asked for TLS, and what happens when it has none.
     pub(crate) fn mode(&self) -> SslMode {
         self.settings.mode
+    }
+
+    /// What is tried next where the server does not let the user in that way.
+    pub(super) fn second_mode(&self) -> Option<SslMode> {
+        self.settings.second_mode
     }
 
     /// A connector for the host.

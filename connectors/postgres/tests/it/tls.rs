@@ -25,12 +25,13 @@ static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
         install(include_str!("certificates/server.pem"), "server.pem"),
         install(include_str!("certificates/server.key"), "server.key"),
         install(include_str!("certificates/client-authority.pem"), "client-authority.pem"),
-        "COPY (VALUES ('hostssl all certuser 127.0.0.1/32 cert')) TO PROGRAM 'cat - pg_hba.conf > new && mv new pg_hba.conf';\n".to_owned(),
+        "COPY (VALUES ('hostssl all certuser 127.0.0.1/32 cert'), ('hostnossl all tlsonly 127.0.0.1/32 reject'), ('hostssl all plainonly 127.0.0.1/32 reject')) TO PROGRAM 'cat - pg_hba.conf > new && mv new pg_hba.conf';\n".to_owned(),
+        "CREATE ROLE tlsonly LOGIN PASSWORD 'x';\nCREATE ROLE plainonly LOGIN PASSWORD 'x';\n".to_owned(),
         "CREATE ROLE certuser LOGIN;\nALTER SYSTEM SET ssl_ca_file = 'client-authority.pem';\n".to_owned(),
         "ALTER SYSTEM SET ssl_cert_file = 'server.pem';\nALTER SYSTEM SET ssl_key_file = 'server.key';\n".to_owned(),
         "ALTER SYSTEM SET ssl = on;\nSELECT pg_reload_conf();\n".to_owned(),
         "CREATE VIEW long AS SELECT g AS id, repeat('x', 200) AS v FROM (SELECT generate_series(1, 100000000) AS g) rows;\n".to_owned(),
-        "CREATE VIEW mine AS SELECT ssl AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid();\n".to_owned(),
+        "CREATE VIEW mine AS SELECT ssl AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid();\nGRANT SELECT ON mine TO PUBLIC;\n".to_owned(),
     ];
     server.psql("postgres", &script.concat()).unwrap();
     let start = Instant::now();
@@ -82,6 +83,29 @@ async fn a_certificate_lets_its_user_log_in() {
     assert!(error.contains("other.key is no key for tls_certificate"), "{error}");
     let error = connector(&format!("{url}\ntls_key = '{key}'")).unwrap_err();
     assert!(error.contains("needs its key"), "{error}");
+}
+
+/// libpq's `allow` tries without TLS first and `prefer` with it, and both try the other way where the server lets the
+/// user in that way alone.
+#[tokio::test]
+async fn who_is_not_let_in_one_way_tries_the_other() {
+    let login = |user: &str, tls: &str| {
+        let url = format!("postgres://{user}@localhost:{}/postgres", SERVER.port());
+        connector(&format!("url = '{url}'\npassword = 'x'\ntls = '{tls}'")).unwrap()
+    };
+    assert_eq!(encrypted(&with("localhost", "tls = 'allow'")).await, "false");
+    assert_eq!(encrypted(&login("tlsonly", "allow")).await, "true");
+    assert_eq!(encrypted(&login("tlsonly", "prefer")).await, "true");
+    assert_eq!(encrypted(&login("plainonly", "allow")).await, "false");
+    assert_eq!(encrypted(&login("plainonly", "prefer")).await, "false");
+    for (user, tls) in [("tlsonly", "disable"), ("plainonly", "require")] {
+        let error = login(user, tls).list_schemas().await.unwrap_err().to_string();
+        assert!(error.contains("pg_hba.conf rejects connection"), "{error}");
+    }
+    let url = format!("postgres://nobody@localhost:{}/postgres", SERVER.port());
+    let nobody = connector(&format!("url = '{url}'\npassword = 'x'\ntls = 'allow'")).unwrap();
+    let error = nobody.list_schemas().await.unwrap_err().to_string();
+    assert!(error.contains("password authentication failed"), "{error}");
 }
 
 /// SCRAM-SHA-256-PLUS proves that both ends are on the same connection.
