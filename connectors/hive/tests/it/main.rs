@@ -6,6 +6,7 @@ mod errors;
 mod evolution;
 mod explain;
 mod hidden;
+mod late;
 mod layout;
 mod listing;
 mod s3;
