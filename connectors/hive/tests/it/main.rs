@@ -5,6 +5,9 @@
 mod errors;
 mod evolution;
 mod explain;
+mod formats_avro;
+mod formats_csv;
+mod formats_json;
 mod hidden;
 mod layout;
 mod listing;
