@@ -77,7 +77,7 @@ const TABLE: &[PropertySpec] = &[
     PropertySpec::new(
         "compression",
         PropertyKind::OneOf(CODECS),
-        "how files of csv, text and json are compressed; by default (auto) by the extension of each: .gz, .bz2, .zst, .deflate",
+        "how files of csv, text and json are compressed; by default (auto) by the extension of each: .gz, .zst, .deflate",
     ),
     SUBDIRECTORIES_PROPERTY,
 ];

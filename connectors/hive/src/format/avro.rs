@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow_avro::codec::Tz;
 use arrow_avro::reader::{Reader, ReaderBuilder};
 use datafusion::error::Result;
 use datafusion::physical_expr_adapter::BatchAdapterFactory;
@@ -45,6 +46,7 @@ impl RowFormat for AvroFormat {
         async move {
             // A file on the disk is read as it is decoded. What comes over the network is fetched first: the reader
             // does not wait.
+            file.scanned.add(usize::try_from(file.file.size).unwrap_or(usize::MAX));
             let found = file.store.get_opts(&file.file.location, GetOptions::default()).await?;
             match found.payload {
                 GetResultPayload::File(local, _) => decode(&file, BufReader::with_capacity(READ_BYTES, local)),
@@ -125,7 +127,7 @@ impl Adapter {
 
 fn open<R: BufRead>(reader: R, columns: Option<Vec<usize>>, batch_rows: usize) -> Result<Reader<R>, Fault> {
     // Not `with_utf8_view`, which reads NULL as the empty text.
-    let mut builder = ReaderBuilder::new().with_batch_size(batch_rows);
+    let mut builder = ReaderBuilder::new().with_batch_size(batch_rows).with_tz(Tz::Utc);
     if let Some(columns) = columns {
         builder = builder.with_projection(columns);
     }

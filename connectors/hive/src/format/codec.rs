@@ -2,26 +2,24 @@
 
 use std::io::{self, Write};
 
-use bzip2::Decompress as Bzip2;
 use flate2::write::MultiGzDecoder;
 use flate2::{Decompress as Zlib, FlushDecompress};
 use zstd::stream::raw::{Decoder as Zstd, Operation};
 
 /// What `compression` of the catalog file may be.
-pub(crate) const CODECS: &[&str] = &["auto", "none", "gzip", "bzip2", "zstd", "deflate"];
+pub(crate) const CODECS: &[&str] = &["auto", "none", "gzip", "zstd", "deflate"];
 
 /// How much room there is for the output of one step, in bytes.
 const STEP_BYTES: usize = 64 * 1024;
 
 /// Extensions of compressed files that are not read.
-const FOREIGN: &[&str] = &["br", "lz", "lz4", "lzma", "lzo", "snappy", "xz", "z", "zip", "7z"];
+const FOREIGN: &[&str] = &["br", "bz2", "bzip2", "lz", "lz4", "lzma", "lzo", "snappy", "xz", "z", "zip", "7z"];
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
     None,
     Gzip,
-    Bzip2,
     Zstd,
     /// zlib, which Hive writes by default.
     Deflate,
@@ -33,7 +31,6 @@ impl Codec {
         Some(match name {
             "none" => Self::None,
             "gzip" => Self::Gzip,
-            "bzip2" => Self::Bzip2,
             "zstd" => Self::Zstd,
             "deflate" => Self::Deflate,
             _ => return None,
@@ -45,7 +42,6 @@ impl Codec {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
         Ok(match extension.as_str() {
             "gz" | "gzip" => Self::Gzip,
-            "bz2" | "bzip2" => Self::Bzip2,
             "zst" | "zstd" => Self::Zstd,
             "deflate" => Self::Deflate,
             foreign if FOREIGN.contains(&foreign) => return Err(extension),
@@ -58,7 +54,6 @@ impl Codec {
         let state = match self {
             Self::None => State::None,
             Self::Gzip => State::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
-            Self::Bzip2 => State::Bzip2(Box::new(Bzip2::new(false))),
             Self::Zstd => State::Zstd(Box::new(Zstd::new()?)),
             Self::Deflate => State::Deflate(Box::new(Zlib::new(true))),
         };
@@ -69,7 +64,6 @@ impl Codec {
 enum State {
     None,
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
-    Bzip2(Box<Bzip2>),
     Zstd(Box<Zstd<'static>>),
     Deflate(Box<Zlib>),
 }
@@ -95,17 +89,6 @@ impl Decompressor {
                     decoder.write_all(rest)?;
                     out.append(decoder.get_mut());
                     rest.len()
-                }
-                State::Bzip2(decoder) => {
-                    if !self.within {
-                        **decoder = Bzip2::new(false);
-                        self.within = true;
-                    }
-                    out.reserve(STEP_BYTES);
-                    let (taken, made) = (decoder.total_in(), out.len());
-                    let status = decoder.decompress_vec(rest, out).map_err(invalid)?;
-                    self.within = status != bzip2::Status::StreamEnd;
-                    progress(decoder.total_in() - taken, out.len() - made, self.within)?
                 }
                 State::Zstd(decoder) => {
                     let made = out.len();
@@ -143,17 +126,6 @@ impl Decompressor {
                 return Ok(());
             }
             // What was decompressed and did not fit comes out with no further input.
-            State::Bzip2(decoder) => {
-                while self.within {
-                    out.reserve(STEP_BYTES);
-                    let made = out.len();
-                    let status = decoder.decompress_vec(&[], out).map_err(invalid)?;
-                    self.within = status != bzip2::Status::StreamEnd;
-                    if out.len() == made {
-                        break;
-                    }
-                }
-            }
             State::Zstd(decoder) => {
                 while self.within {
                     let made = out.len();
@@ -210,11 +182,6 @@ mod tests {
                 writer.write_all(text).unwrap();
                 writer.finish().unwrap()
             }
-            Codec::Bzip2 => {
-                let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
-                writer.write_all(text).unwrap();
-                writer.finish().unwrap()
-            }
             Codec::Zstd => zstd::encode_all(text, 3).unwrap(),
             Codec::Deflate => {
                 let mut writer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
@@ -234,7 +201,7 @@ mod tests {
         Ok(out)
     }
 
-    const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Bzip2, Codec::Zstd, Codec::Deflate];
+    const ALL: [Codec; 4] = [Codec::None, Codec::Gzip, Codec::Zstd, Codec::Deflate];
 
     #[test]
     fn whatever_the_steps_and_however_many_parts() {

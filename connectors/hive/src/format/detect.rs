@@ -6,6 +6,18 @@ use portolan_connector::{ConnectorError, Result};
 use super::codec::Codec;
 use crate::store::Store;
 
+/// What extensions stand for.
+const EXTENSIONS: [(&str, Kind); 8] = [
+    ("parquet", Kind::Parquet),
+    ("csv", Kind::Csv),
+    ("tsv", Kind::Tsv),
+    ("json", Kind::Json),
+    ("jsonl", Kind::Json),
+    ("ndjson", Kind::Json),
+    ("avro", Kind::Avro),
+    ("orc", Kind::Orc),
+];
+
 /// A kind of file, without options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -38,19 +50,12 @@ impl Kind {
     /// for nothing.
     pub(crate) fn of_extension(name: &str) -> Option<Self> {
         let (stem, extension) = name.rsplit_once('.')?;
-        let known = match extension.to_ascii_lowercase().as_str() {
-            "parquet" => Self::Parquet,
-            "csv" => Self::Csv,
-            "tsv" => Self::Tsv,
-            "json" | "jsonl" | "ndjson" => Self::Json,
-            "avro" => Self::Avro,
-            "orc" => Self::Orc,
-            _ => {
-                let compressed = Codec::of_file(name) != Ok(Codec::None);
-                return compressed.then(|| Self::of_extension(stem)).flatten();
-            }
-        };
-        Some(known)
+        let known = EXTENSIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension));
+        match known {
+            Some((_, kind)) => Some(*kind),
+            None if Codec::of_file(name) == Ok(Codec::None) => None,
+            None => Self::of_extension(stem),
+        }
     }
 
     /// The kind of a file whose format is not declared. Names without a known extension are Parquet files: writers of

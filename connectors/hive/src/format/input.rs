@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_plan::metrics::Count;
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore};
 
@@ -24,18 +25,23 @@ pub(crate) struct Input {
     /// Compressed bytes that are still to be decompressed.
     waiting: Bytes,
     ended: bool,
-    /// How many bytes of the file have been taken.
-    pub(crate) consumed: u64,
+    /// Counts the bytes of the file that have been taken.
+    consumed: Count,
 }
 
 impl Input {
-    /// Opens a file that is compressed by `codec`, or by what its extension stands for.
-    pub(crate) async fn open(store: &Arc<dyn ObjectStore>, file: &ObjectMeta, codec: Option<Codec>) -> Result<Self> {
+    /// Opens a file that is compressed by `codec`, or by what its extension stands for. `consumed` counts its bytes.
+    pub(crate) async fn open(
+        store: &Arc<dyn ObjectStore>,
+        file: &ObjectMeta,
+        codec: Option<Codec>,
+        consumed: Count,
+    ) -> Result<Self> {
         let codec = match codec {
             Some(codec) => codec,
             None => Codec::of_file(file.location.filename().unwrap_or_default()).map_err(|extension| {
                 Fault::new(format!("files compressed as .{extension} are not read"))
-                    .hint("files may be compressed by gzip, bzip2, zstd or deflate")
+                    .hint("files may be compressed by gzip, zstd or deflate")
             })?,
         };
         let found = store.get_opts(&file.location, GetOptions::default()).await?;
@@ -47,7 +53,7 @@ impl Input {
             Codec::None => None,
             codec => Some(codec.decompressor()?),
         };
-        Ok(Self { chunks, decompressor, waiting: Bytes::new(), ended: false, consumed: 0 })
+        Ok(Self { chunks, decompressor, waiting: Bytes::new(), ended: false, consumed })
     }
 
     /// The next bytes, which may be none; `None` at the end of the file.
@@ -58,7 +64,7 @@ impl Input {
         if self.waiting.is_empty() {
             match self.chunks.next().await.transpose()? {
                 Some(chunk) => {
-                    self.consumed += chunk.len() as u64;
+                    self.consumed.add(chunk.len());
                     self.waiting = chunk;
                 }
                 None => {

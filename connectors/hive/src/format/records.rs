@@ -2,6 +2,7 @@
 
 use arrow::array::RecordBatch;
 use datafusion::error::Result;
+use datafusion::physical_plan::metrics::Count;
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::ObjectMeta;
 use portolan_connector::ConnectorError;
@@ -86,7 +87,8 @@ pub(crate) async fn sample(
     codec: Option<Codec>,
 ) -> portolan_connector::Result<Sample> {
     let read = async {
-        let mut input = Input::open(store.open()?, file, codec).await?;
+        let consumed = Count::new();
+        let mut input = Input::open(store.open()?, file, codec, consumed.clone()).await?;
         let mut bytes = Vec::new();
         let mut whole = false;
         while bytes.len() < SAMPLE_BYTES {
@@ -98,7 +100,7 @@ pub(crate) async fn sample(
                 }
             }
         }
-        Ok::<_, datafusion::error::DataFusionError>(Sample { bytes, whole, consumed: input.consumed })
+        Ok::<_, datafusion::error::DataFusionError>(Sample { bytes, whole, consumed: consumed.value() as u64 })
     };
     read.await.map_err(|error| match fault_of(&error) {
         Some(fault) => sample_error(store, file, fault),

@@ -4,7 +4,7 @@
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
@@ -12,11 +12,12 @@ use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScan
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr};
 use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 
 /// How many rows a batch has where the engine does not say.
@@ -34,6 +35,8 @@ pub(crate) struct OpenFile {
     /// The places in `schema` of the columns to read. Batches have these, in this order.
     pub(crate) columns: Vec<usize>,
     pub(crate) batch_rows: usize,
+    /// Counts the bytes that are read.
+    pub(crate) scanned: Count,
 }
 
 /// A format whose files are read from beginning to end.
@@ -72,17 +75,20 @@ impl FileSource for RowSource {
         &self,
         store: Arc<dyn ObjectStore>,
         _config: &FileScanConfig,
-        _partition: usize,
+        partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
         let schema = self.table_schema.file_schema();
         let opener = RowOpener {
+            scanned: MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition),
             store,
             format: Arc::clone(&self.format),
             schema: Arc::clone(schema),
             columns: self.projection.file_indices.clone(),
             batch_rows: self.batch_rows,
         };
-        ProjectionOpener::try_new(self.projection.clone(), Arc::new(opener), schema)
+        let projected = ProjectionOpener::try_new(self.projection.clone(), Arc::new(opener), schema)?;
+        let schema = Arc::new(self.projection.source.project_schema(self.table_schema.table_schema())?);
+        Ok(Arc::new(PlannedOpener { projected, schema }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -135,6 +141,7 @@ struct RowOpener {
     schema: SchemaRef,
     columns: Vec<usize>,
     batch_rows: usize,
+    scanned: Count,
 }
 
 impl FileOpener for RowOpener {
@@ -145,6 +152,31 @@ impl FileOpener for RowOpener {
             schema: Arc::clone(&self.schema),
             columns: self.columns.clone(),
             batch_rows: self.batch_rows,
+            scanned: self.scanned.clone(),
         }))
+    }
+}
+
+/// Gives batches the planned schema: the projection knows a partition's value, and takes the column for one that is
+/// never NULL.
+struct PlannedOpener {
+    projected: Arc<dyn FileOpener>,
+    schema: SchemaRef,
+}
+
+impl FileOpener for PlannedOpener {
+    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        let opened = self.projected.open(file)?;
+        let schema = Arc::clone(&self.schema);
+        let planned = async move {
+            let batches = opened.await?.map(move |batch| {
+                let batch = batch?;
+                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+                let columns = batch.columns().to_vec();
+                Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?)
+            });
+            Ok(batches.boxed())
+        };
+        Ok(planned.boxed())
     }
 }

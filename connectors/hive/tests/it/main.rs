@@ -8,6 +8,7 @@ mod explain;
 mod formats_avro;
 mod formats_csv;
 mod formats_json;
+mod formats_walk;
 mod hidden;
 mod layout;
 mod listing;

@@ -1,6 +1,6 @@
 //! Text with a delimiter between values: CSV, and what Hive calls TEXTFILE.
 //!
-//! The engine's own CSV reader knows no NULL marker, reads escapes within quotes alone and rounds decimals, so values
+//! The engine's own CSV reader knows no NULL marker, reads escapes within quotes alone and cuts decimals off, so values
 //! are split (`split`) and read (`decode`) here.
 
 mod decode;
@@ -189,7 +189,7 @@ impl RowFormat for CsvFormat {
     fn open(&self, file: OpenFile) -> BoxFuture<'static, Result<Batches>> {
         let format = self.clone();
         async move {
-            let input = Input::open(&file.store, &file.file, format.compression).await?;
+            let input = Input::open(&file.store, &file.file, format.compression, file.scanned).await?;
             let decoder = CsvDecoder::new(&format, &file.schema, &file.columns, file.batch_rows)?;
             Ok(batches(input, Box::new(decoder), file.batch_rows))
         }

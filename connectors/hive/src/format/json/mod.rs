@@ -44,7 +44,7 @@ impl RowFormat for JsonFormat {
     fn open(&self, file: OpenFile) -> BoxFuture<'static, Result<Batches>> {
         let compression = self.compression;
         async move {
-            let input = Input::open(&file.store, &file.file, compression).await?;
+            let input = Input::open(&file.store, &file.file, compression, file.scanned).await?;
             let decoder = JsonDecoder::new(&file.schema, &file.columns, file.batch_rows)?;
             Ok(batches(input, Box::new(decoder), file.batch_rows))
         }
