@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use portolan_connector::testkit::{Subject, check_contract};
+
 use crate::support::{Engine, Lake, S3Server};
 
 const MARKER: [u8; 16] = *b"0123456789abcdef";
@@ -126,6 +128,8 @@ async fn files_with_other_schemas_are_read_by_name_and_widened() {
     assert_eq!(rows, ["1099511627776|b|2.5|2", "1|a|NULL|1"]);
     assert_eq!(by_name.rows("t", "SELECT more FROM t WHERE y = 1").await, ["NULL"]);
     assert_eq!(by_name.value("t", "SELECT count(*) FROM t WHERE \"$path\" LIKE '%y=2%'").await, "1");
+    let subject = Subject::new(by_name.connector.clone(), by_name.table("t").await.unwrap());
+    check_contract(&subject).await.unwrap().assert_clean();
     // What does not fit is an error.
     let narrow = engine(&lake, "[tables.'s.t']\ncolumns = { n = 'integer', s = 'varchar' }");
     let error = narrow.error("t", "SELECT n FROM t").await;

@@ -38,7 +38,7 @@ async fn every_rule_holds() {
         let table = connector.table("s", name).await.unwrap().unwrap();
         let subject = Subject::new(connector, table);
         check_contract(&subject).await.unwrap().assert_clean();
-        Walk::new(subject)
+        let report = Walk::new(subject)
             .probe(Domain("partition column"), ["part"], ["a", "A ", "A"].map(ScalarValue::from))
             .probe(Domain("hidden column"), ["$file_size"], [0_i64, i64::MAX].map(ScalarValue::from))
             .probe(Domain(domain), ["whole"], [i64::MIN, 0, i64::MAX].map(ScalarValue::from))
@@ -46,7 +46,14 @@ async fn every_rule_holds() {
             .probe(Domain(domain), ["name"], ["", "a", "a "].map(ScalarValue::from))
             .run()
             .await
-            .unwrap()
-            .assert_clean();
+            .unwrap();
+        // The rules of other formats are beyond the reach of this table.
+        let wrong: Vec<String> = report
+            .violations
+            .iter()
+            .map(ToString::to_string)
+            .filter(|violation| !violation.contains(" file column: no probe reaches the rule"))
+            .collect();
+        assert!(wrong.is_empty(), "{name}: {wrong:?}");
     }
 }
