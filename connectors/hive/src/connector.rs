@@ -13,15 +13,16 @@ use portolan_connector::{
 };
 
 use crate::factory::{DEFAULT_SCHEMA, LayoutKind, Settings, TableSettings};
+use crate::format::{Kind, check_kinds};
 use crate::listing::list;
 use crate::partition::discover;
 use crate::rules::capabilities;
-use crate::schema::{FileSchema, read_schema};
+use crate::schema::FileSchema;
 use crate::snapshot::HiveSnapshot;
 use crate::store::{Store, child};
 use crate::table::{HiveTable, TableParts};
 
-/// A directory tree of Parquet files, in a local directory or an S3 bucket.
+/// A directory tree of files, in a local directory or an S3 bucket.
 #[derive(Debug)]
 pub struct HiveConnector {
     catalog: String,
@@ -125,7 +126,11 @@ impl HiveConnector {
 
     async fn open_table(&self, name: &TableName) -> Result<Option<HiveTable>> {
         self.store.check_root().await?;
-        let settings = self.settings.table(&name.schema, &name.table).cloned().unwrap_or_default();
+        let settings = self
+            .settings
+            .table(&name.schema, &name.table)
+            .cloned()
+            .unwrap_or_else(|| TableSettings { format: self.settings.format.clone(), ..TableSettings::default() });
         let candidates = match &settings.location {
             Some(location) => vec![self.store.resolve(location)?],
             None => self
@@ -157,8 +162,17 @@ impl HiveConnector {
             ))
             .hint("declare them in the table's section of the catalog file: columns = { name = \"type\" }"));
         }
+        let (kind, detected) = match settings.format.kind {
+            Some(kind) => (kind, None),
+            None => {
+                let kind = layout.samples.first().map_or(Kind::Parquet, Kind::of_file);
+                check_kinds(kind, layout.samples.first(), layout.samples.iter(), &self.store)?;
+                (kind, Some(kind))
+            }
+        };
+        let format = settings.format.format(kind)?;
         let files = if settings.columns.is_empty() {
-            read_schema(&self.store, &layout.samples, self.settings.list_concurrency).await?
+            format.read_schema(&self.store, &layout.samples, self.settings.list_concurrency).await?
         } else {
             FileSchema::default()
         };
@@ -170,6 +184,8 @@ impl HiveConnector {
             subdirectories: settings.subdirectories.unwrap_or(self.settings.subdirectories),
             directory,
             partition_columns: layout.columns,
+            format,
+            detected,
             files,
             bytes: layout.bytes,
             declared: settings.columns.clone(),

@@ -1,8 +1,10 @@
-//! From the errors of the store and of the Parquet reader to errors for the person at the terminal.
+//! From the errors of the store and of the readers of files to errors for the person at the terminal.
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use portolan_connector::{ConnectorError, TableName};
+
+use crate::format::{Fault, fault_of};
 
 /// The error of a request to the store. `said` is its text without secrets.
 pub(crate) fn store_error(tried: String, error: &object_store::Error, said: String) -> ConnectorError {
@@ -29,12 +31,14 @@ pub(crate) enum Stage {
     Read,
 }
 
-/// Adds the file to an error that is about it, and leaves every other error as it is. `redact` removes secrets.
+/// Adds the file to an error that is about it, and leaves every other error as it is. `advice` is what to check where
+/// the error does not say; `redact` removes secrets.
 pub(crate) fn file_error(
     file: &str,
     stage: Stage,
     error: DataFusionError,
     table: &TableName,
+    advice: &str,
     redact: impl Fn(&str) -> String,
 ) -> DataFusionError {
     if !is_about_file(stage, &error) {
@@ -42,10 +46,13 @@ pub(crate) fn file_error(
     }
     let said = redact(&message(&error));
     let tried = format!("cannot read {file}");
-    let hint = if said.contains("not found") {
-        "the file was there when the query began: run the query again"
-    } else {
-        "check that the file is a whole Parquet file of this table"
+    let fault = fault_of(&error);
+    let hint = match fault.and_then(|fault| fault.hint.as_deref()) {
+        Some(hint) => hint,
+        None if fault.is_none() && said.contains("not found") => {
+            "the file was there when the query began: run the query again"
+        }
+        None => advice,
     };
     ConnectorError::source(tried).said(said).hint(hint).in_table(table).into()
 }
@@ -66,6 +73,7 @@ fn is_about_file(stage: Stage, error: &DataFusionError) -> bool {
         DataFusionError::External(inner) => {
             stage == Stage::Open
                 || inner.is::<parquet::errors::ParquetError>()
+                || inner.is::<Fault>()
                 || inner.is::<object_store::Error>()
                 || inner.is::<std::io::Error>()
         }
@@ -96,7 +104,8 @@ mod tests {
 
     fn wrapped(stage: Stage, error: DataFusionError) -> String {
         let table = TableName::new("lake", "sales", "orders");
-        file_error("/lake/part-0", stage, error, &table, |text| text.replace("s3cret", "***")).to_string()
+        file_error("/lake/part-0", stage, error, &table, "check the file", |text| text.replace("s3cret", "***"))
+            .to_string()
     }
 
     #[test]

@@ -8,6 +8,7 @@ use portolan_connector::{
 };
 
 use crate::connector::HiveConnector;
+use crate::format::{CODECS, FORMATS, FormatSettings, HEADERS, ROW_LENGTHS};
 use crate::types::{KNOWN_TYPES, is_partition_type, parse_type};
 
 /// The schema of tables that lie directly in `location`.
@@ -38,6 +39,46 @@ const TABLE: &[PropertySpec] = &[
         PropertyKind::Map,
         "the columns of the files by name, such as { total = \"decimal(12,2)\" }; without it they come from the files",
     ),
+    PropertySpec::new(
+        "format",
+        PropertyKind::OneOf(FORMATS),
+        "the format of the table's files; without it the catalog's. text is Hive's TEXTFILE, csv the same options with other defaults",
+    ),
+    PropertySpec::new(
+        "delimiter",
+        PropertyKind::Text,
+        "the character between values of csv and text: \",\" by default in csv, \"\\u0001\" in text, a tab in .tsv files",
+    ),
+    PropertySpec::new(
+        "quote",
+        PropertyKind::Text,
+        "the character around values of csv and text, doubled within: '\"' by default in csv; \"\" for none, the default in text",
+    ),
+    PropertySpec::new(
+        "escape",
+        PropertyKind::Text,
+        "the character of csv and text after which the next one is taken as it is; none by default",
+    ),
+    PropertySpec::new(
+        "header",
+        PropertyKind::OneOf(HEADERS),
+        "the first line of each file of csv and text: the names by which columns are found (the default in csv), passed over, or no header (the default in text)",
+    ),
+    PropertySpec::new(
+        "null_marker",
+        PropertyKind::Text,
+        "the value without quotes that is NULL in csv and text: \"\" by default in csv, '\\N' in text",
+    ),
+    PropertySpec::new(
+        "row_length",
+        PropertyKind::OneOf(ROW_LENGTHS),
+        "exact: a row of csv or text with more or fewer values than columns is an error (the default in csv); any: what is missing is NULL, what is too much is passed over, as in Hive (the default in text)",
+    ),
+    PropertySpec::new(
+        "compression",
+        PropertyKind::OneOf(CODECS),
+        "how files of csv, text and json are compressed; by default (auto) by the extension of each: .gz, .zst, .deflate",
+    ),
     SUBDIRECTORIES_PROPERTY,
 ];
 
@@ -49,12 +90,18 @@ const PROPERTIES: &[PropertySpec] = &[
         "whether location holds schemas or tables; auto takes a directory with data or partitions for a table of the schema `default`, and any other for a schema",
     )
     .or("auto"),
+    PropertySpec::new(
+        "format",
+        PropertyKind::OneOf(FORMATS),
+        "the format of files of tables that declare none; auto goes by their extensions, and takes files without one for Parquet",
+    )
+    .or("auto"),
     PropertySpec::new("tables", PropertyKind::Sections(TABLE), "settings of single tables, by table or \"schema.table\""),
     SUBDIRECTORIES_PROPERTY.or("error"),
     PropertySpec::new(
         "schema_files",
         PropertyKind::Integer { min: 1, max: 100 },
-        "of how many files, spread over the partitions, the columns are collected",
+        "of how many files, spread over the partitions, the columns are collected or inferred",
     )
     .or("2"),
     PropertySpec::new(
@@ -117,7 +164,7 @@ const PROPERTIES: &[PropertySpec] = &[
     .or("30"),
 ];
 
-/// Makes connectors for directories of Parquet files.
+/// Makes connectors for directories of files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HiveFactory;
 
@@ -178,6 +225,7 @@ pub(crate) struct TableSettings {
     pub(crate) location: Option<String>,
     pub(crate) partition_columns: Vec<DeclaredColumn>,
     pub(crate) columns: Vec<DeclaredColumn>,
+    pub(crate) format: FormatSettings,
     pub(crate) subdirectories: Option<Subdirectories>,
 }
 
@@ -186,6 +234,8 @@ pub(crate) struct TableSettings {
 pub(crate) struct Settings {
     pub(crate) layout: LayoutKind,
     pub(crate) tables: Vec<TableSettings>,
+    /// The format of tables that have no section.
+    pub(crate) format: FormatSettings,
     pub(crate) subdirectories: Subdirectories,
     pub(crate) schema_files: usize,
     pub(crate) sampled_directories: usize,
@@ -196,6 +246,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn read(properties: &Properties) -> Result<Self> {
+        let format = FormatSettings::of_catalog(properties);
         let count = |name: &str, otherwise: usize| {
             properties.integer(name).and_then(|value| usize::try_from(value).ok()).unwrap_or(otherwise)
         };
@@ -208,8 +259,9 @@ impl Settings {
             tables: properties
                 .sections("tables")
                 .iter()
-                .map(|(name, section)| table_settings(name, section))
+                .map(|(name, section)| table_settings(name, section, &format))
                 .collect::<Result<_>>()?,
+            format,
             subdirectories: Subdirectories::read(properties).unwrap_or(Subdirectories::Error),
             schema_files: count("schema_files", 2),
             sampled_directories: count("sampled_directories", 100),
@@ -225,7 +277,7 @@ impl Settings {
     }
 }
 
-fn table_settings(name: &str, section: &Properties) -> Result<TableSettings> {
+fn table_settings(name: &str, section: &Properties, otherwise: &FormatSettings) -> Result<TableSettings> {
     let (schema, table) = name.split_once('.').unwrap_or((DEFAULT_SCHEMA, name));
     let partition_columns = declared(name, section, "partition_columns")?;
     if let Some(wrong) = partition_columns.iter().find(|column| !is_partition_type(&column.data_type)) {
@@ -240,6 +292,7 @@ fn table_settings(name: &str, section: &Properties) -> Result<TableSettings> {
         location: section.text("location").map(str::to_owned),
         partition_columns,
         columns: declared(name, section, "columns")?,
+        format: FormatSettings::read(&format!("tables.{name}"), section, otherwise)?,
         subdirectories: Subdirectories::read(section),
     })
 }

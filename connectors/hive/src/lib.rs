@@ -1,4 +1,5 @@
-//! A lake of Parquet files in directories, as Hive lays them out: `location/schema/table/key=value/.../file`.
+//! A lake of files in directories, as Hive lays them out: `location/schema/table/key=value/.../file`. The files are
+//! Parquet, CSV, JSON lines or Avro.
 //!
 //! * [`factory`](HiveFactory): the properties of a catalog.
 //! * `store`: the local directory or S3 bucket; `listing`: one level of directories; `names`: what names mean.
@@ -6,24 +7,26 @@
 //! * `rules` and `total`: the verdict on a filter.
 //! * `scan` and `prune`: from a table's directory to the files that a scan reads; `snapshot`: the listing that one
 //!   query sees; `hidden`: columns such as `$path`.
-//! * `table`: the plan, which is the engine's own Parquet scan with `source` (errors that name the file), `adapter`
-//!   and `widen` (files that differ from the table) and `trust` (statistics that cannot be believed).
+//! * `format`: how files of each format are read, behind one seam.
+//! * `table`: the plan, which is the format's scan with `source` (errors that name the file); `adapter` and `widen`
+//!   (files that differ from the table) and `trust` (statistics of Parquet files that cannot be believed).
 //!
 //! # What is a table
 //!
-//! A directory that has partition directories (`key=value`), or files called `*.parquet`, or other files and no
-//! further directories. Names that begin with `_` or `.` and files of 0 bytes are passed over, as in Hive. A table
+//! A directory that has partition directories (`key=value`), or files whose extension says that they hold data
+//! (`.parquet`, `.csv.gz`), or other files and no further directories. Names that begin with `_` or `.` and files of 0 bytes are passed over, as in Hive. A table
 //! lies in a schema's directory; one that lies in `location` itself belongs to the schema `default`.
 //!
 //! # What a listing costs
 //!
 //! Every level is listed with a delimiter, and what the filters rule out is never listed. Sizes come from listings;
-//! files are opened only to be read, except a few (`schema_files`) whose footers give the columns.
+//! files are opened only to be read, except a few (`schema_files`) whose footers or first rows give the columns.
 
 mod adapter;
 mod connector;
 mod error;
 mod factory;
+mod format;
 mod hidden;
 mod late;
 mod listing;

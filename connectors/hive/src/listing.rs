@@ -4,6 +4,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use portolan_connector::Result;
 
+use crate::format::data_extension;
 use crate::names::{is_hidden, parse_partition};
 use crate::store::Store;
 
@@ -29,11 +30,11 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Whether a directory with this content is a table: it has partitions or Parquet files, or other files and
-    /// nothing below them.
+    /// Whether a directory with this content is a table: it has partitions or files with the extension of a format, or
+    /// other files and nothing below them.
     pub(crate) fn is_table(&self) -> bool {
         !self.partitions.is_empty()
-            || self.files.iter().any(|file| file.location.as_ref().ends_with(".parquet"))
+            || self.files.iter().any(|file| file.location.filename().is_some_and(data_extension))
             || (!self.files.is_empty() && self.directories.is_empty())
     }
 }

@@ -5,7 +5,8 @@
 //! are left hold exactly the rows for which it is true. If it can, only those files are left out for which it was
 //! evaluated without an error and was not true.
 //!
-//! A conjunct over columns of the files leaves out row groups and pages by their statistics and bloom filters.
+//! A conjunct over columns of Parquet files leaves out row groups and pages by their statistics and bloom filters.
+//! Files of the other formats have none.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
@@ -24,6 +25,13 @@ pub(crate) const FLOAT: Domain = Domain("floating-point file column");
 /// Lists, structs and maps in the files.
 pub(crate) const NESTED: Domain = Domain("nested file column");
 
+/// Columns of CSV files and of Hive's text files.
+pub(crate) const CSV: Domain = Domain("CSV column");
+/// Columns of files of JSON lines.
+pub(crate) const JSON: Domain = Domain("JSON column");
+/// Columns of Avro files.
+pub(crate) const AVRO: Domain = Domain("Avro column");
+
 /// The longest `IN` list that statistics are asked about, as in the engine's `max_in_list_size`.
 const LONGEST_LIST: usize = 20;
 
@@ -31,6 +39,13 @@ const TOTAL: &str =
     "it cannot fail for any value; what can (casts, arithmetic, most functions) prunes and is checked again";
 const FLOATS: &str = "statistics of Parquet files leave out NaN, which the engine sorts last";
 const NO_NESTED: &str = "statistics of nested columns are not used";
+
+/// Why a filter on columns of files without statistics is left to the engine.
+const WITHOUT_STATISTICS: [(Domain, &str); 3] = [
+    (CSV, "CSV files have no statistics: every row is read"),
+    (JSON, "JSON files have no statistics: every row is read"),
+    (AVRO, "Avro files have no statistics: every row is read"),
+];
 
 /// The rules of this connector.
 pub(crate) fn capabilities() -> Capabilities {
@@ -62,6 +77,9 @@ pub(crate) fn capabilities() -> Capabilities {
         Rule::pruning(IsNull, Some(FLOAT)),
         Rule::pruning(IsNotNull, Some(FLOAT)),
         Rule::refused(AnyExpression, Some(NESTED), NO_NESTED),
+    ]);
+    rules.extend(WITHOUT_STATISTICS.map(|(domain, reason)| Rule::refused(AnyExpression, Some(domain), reason)));
+    rules.extend([
         Rule::pruning(And, None).when("one side prunes"),
         Rule::pruning(Or, None).when("both sides prune"),
         Rule::pruning(Not, None)
@@ -113,11 +131,26 @@ impl Judge<'_> {
         expr.column_refs().iter().all(|column| constant(&column.name))
     }
 
+    /// Why columns of files without statistics leave nothing out; `None` for other columns.
+    fn without_statistics(&self, domain: Domain) -> Option<Reason> {
+        if !WITHOUT_STATISTICS.iter().any(|(without, _)| *without == domain) {
+            return None;
+        }
+        match &self.capabilities.rule(Operation::AnyExpression, Some(domain))?.verdict {
+            Verdict::Refused(reason) => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether statistics of row groups can show that no row matches. This follows what the engine's pruning
     /// predicates understand; a sub-expression over constant columns is known when a file is opened.
     fn prunes(&self, expr: &Expr) -> Result<(), Reason> {
         if self.is_constant(expr) {
             return Ok(());
+        }
+        let bare = |name: &str| self.domain(name).and_then(|domain| self.without_statistics(domain));
+        if let Some(reason) = expr.column_refs().iter().find_map(|column| bare(&column.name)) {
+            return Err(reason);
         }
         match expr {
             Expr::Alias(alias) => self.prunes(&alias.expr),

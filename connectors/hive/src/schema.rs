@@ -16,7 +16,7 @@ use object_store::ObjectMeta;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::schema::types::Type;
-use portolan_connector::{ConnectorError, Result};
+use portolan_connector::{ConnectorError, Result, UnsupportedColumn};
 
 use crate::adapter::find_column;
 use crate::statistics::{Range, extreme, ranges};
@@ -32,7 +32,7 @@ pub(crate) const INT96_UNIT: &str = "us";
 #[derive(Clone, Debug)]
 pub(crate) struct FileColumn {
     pub(crate) field: FieldRef,
-    /// Parquet's own name of the type, such as `INT64` or `BYTE_ARRAY (string)`.
+    /// The files' own name of the type, such as `INT64` or `BYTE_ARRAY (string)`.
     pub(crate) source_type: String,
 }
 
@@ -46,6 +46,8 @@ pub(crate) struct FileSchema {
     pub(crate) column_bytes: HashMap<String, u64>,
     /// Least and greatest values in the sampled files, by lower-case name.
     pub(crate) ranges: HashMap<String, Range>,
+    /// Columns of the files that are not read.
+    pub(crate) unsupported: Vec<UnsupportedColumn>,
 }
 
 /// Reads the footers of the samples, the newest first, and unites their columns.
@@ -84,7 +86,7 @@ async fn read_footer(store: &Store, file: &ObjectMeta) -> Result<Arc<ParquetMeta
 }
 
 impl FileSchema {
-    fn unite(&mut self, columns: Vec<FileColumn>) {
+    pub(crate) fn unite(&mut self, columns: Vec<FileColumn>) {
         for column in columns {
             // A name that differs in case from several known columns matches none of them for sure.
             let known = find_column(column.field.name(), self.columns.iter().map(|known| &known.field)).ok().flatten();
@@ -124,7 +126,7 @@ impl FileSchema {
 
     /// The share of a file's bytes that the named columns have, from 0 to 1; `None` when it is not known.
     pub(crate) fn share<'a>(&self, columns: impl Iterator<Item = &'a str>) -> Option<f64> {
-        if self.file_bytes == 0 {
+        if self.file_bytes == 0 || self.column_bytes.is_empty() {
             return None;
         }
         let bytes: u64 = columns.filter_map(|name| self.column_bytes.get(&name.to_lowercase())).sum();
@@ -163,7 +165,7 @@ fn columns_of(schema: &Schema, types: &[Arc<Type>]) -> Vec<FileColumn> {
 
 /// Views for text and bytes, which the reader produces without copying, and no dictionaries, which one file may have
 /// and the next may not.
-fn engine_type(data_type: &DataType) -> DataType {
+pub(crate) fn engine_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         DataType::Binary | DataType::LargeBinary => DataType::BinaryView,

@@ -1,5 +1,5 @@
-//! The engine's Parquet source with two changes: errors name the file, and floating-point numbers are only read. It
-//! neither prunes by their statistics, which leave out NaN, nor computes from them.
+//! The source of a format with two changes: errors name the file, and floating-point numbers are only read. It
+//! neither prunes by their statistics, which leave out NaN in Parquet files, nor computes from them.
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, OnceLock};
@@ -37,15 +37,17 @@ pub(crate) struct ScanContext {
     pub(crate) table: TableName,
     /// How many values the columns of the files have, where that is known.
     pub(crate) distinct: Vec<Option<u64>>,
+    /// What to check when a file cannot be read.
+    pub(crate) advice: String,
 }
 
 impl ScanContext {
     fn explain(&self, file: &Path, stage: Stage, error: DataFusionError) -> DataFusionError {
-        file_error(&self.store.display(file), stage, error, &self.table, |text| self.store.redact(text))
+        file_error(&self.store.display(file), stage, error, &self.table, &self.advice, |text| self.store.redact(text))
     }
 }
 
-/// The Parquet source of a scan of one table.
+/// The source of a scan of one table.
 #[derive(Clone)]
 pub(crate) struct LakeSource {
     inner: Arc<dyn FileSource>,

@@ -69,7 +69,8 @@ pub(crate) fn statistics(files: &FileSchema, bytes: u64, partitions: &[Partition
         let distinct = Some(partition.distinct).filter(|distinct| *distinct > 0);
         columns.insert(partition.name.clone(), ColumnStatistics { distinct, ..ColumnStatistics::default() });
     }
-    let origin = "footers and directories that were looked at for the columns".to_owned();
+    let seen = if files.column_bytes.is_empty() { "first rows of files" } else { "footers" };
+    let origin = format!("{seen} and directories that were looked at for the columns");
     Some(TableStatistics { rows: Some(rows), bytes: Some(bytes), columns, origin })
 }
 

@@ -7,8 +7,7 @@ use async_trait::async_trait;
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, ParquetSource};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::Expr;
@@ -18,25 +17,25 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use object_store::path::Path;
 use portolan_connector::{
     Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, Scan,
-    ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, Verdict,
+    ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
 };
 
 use crate::adapter::LakeAdapterFactory;
 use crate::factory::{DeclaredColumn, Settings, Subdirectories};
+use crate::format::{Format, Kind, check_kinds};
 use crate::hidden::Hidden;
 use crate::partition::PartitionColumn;
 use crate::prune::ConstantFilter;
 use crate::rules::{FILE, FLOAT, HIDDEN, Judge, NESTED, PARTITION, any_column, constant_part};
 use crate::scan::{Found, Walk, common_directory};
-use crate::schema::{FOOTER_BYTES, FileColumn, FileSchema, INT96_UNIT};
+use crate::schema::{FileColumn, FileSchema};
 use crate::snapshot::HiveSnapshot;
 use crate::source::{LakeSource, ScanContext};
 use crate::statistics::statistics;
 use crate::store::Store;
-use crate::trust::TrustedReaderFactory;
 use crate::types::sql_name;
 
-/// A directory of Parquet files, with or without partitions.
+/// A directory of files, with or without partitions.
 #[derive(Debug)]
 pub(crate) struct HiveTable {
     name: TableName,
@@ -46,6 +45,9 @@ pub(crate) struct HiveTable {
     subdirectories: Subdirectories,
     directory: Path,
     partition_columns: Vec<PartitionColumn>,
+    format: Format,
+    /// The kind of the files, where it goes by their extensions.
+    detected: Option<Kind>,
     files: FileSchema,
     /// About how many bytes all files have.
     bytes: u64,
@@ -64,6 +66,8 @@ pub(crate) struct TableParts {
     pub(crate) subdirectories: Subdirectories,
     pub(crate) directory: Path,
     pub(crate) partition_columns: Vec<PartitionColumn>,
+    pub(crate) format: Format,
+    pub(crate) detected: Option<Kind>,
     pub(crate) files: FileSchema,
     pub(crate) bytes: u64,
     pub(crate) declared: Vec<DeclaredColumn>,
@@ -77,10 +81,12 @@ impl HiveTable {
         if !parts.declared.is_empty() {
             files.columns = parts.declared.iter().map(declared_column).collect();
         }
+        let partition_names: Vec<&str> = partition_columns.iter().map(|column| column.name.as_str()).collect();
+        parts.format.check(&files.columns, &partition_names).map_err(|error| error.in_table(&parts.name))?;
         files.columns.retain(|column| {
             !partition_columns.iter().any(|partition| partition.name.eq_ignore_ascii_case(column.field.name()))
         });
-        let mut columns: Vec<Column> = files.columns.iter().map(file_column).collect();
+        let mut columns: Vec<Column> = files.columns.iter().map(|column| file_column(column, &parts.format)).collect();
         columns.extend(
             partition_columns.iter().map(|column| Column::new(column.field(), sql_name(&column.data_type), PARTITION)),
         );
@@ -101,6 +107,8 @@ impl HiveTable {
             subdirectories: parts.subdirectories,
             directory: parts.directory,
             partition_columns,
+            format: parts.format,
+            detected: parts.detected,
             files,
             bytes: parts.bytes,
             hidden,
@@ -158,7 +166,7 @@ impl HiveTable {
             places.push(if on_files(constant) { "files" } else { "partitions" });
         }
         if !judge.is_constant(&expression) {
-            places.push("row-group and page statistics, bloom filters");
+            places.extend(self.format.prunes_by());
         }
         let checked = if filter.verdict == Verdict::Exact { "" } else { "; checked again by the engine" };
         Some(format!("{}{checked}", places.join(", ")))
@@ -185,17 +193,14 @@ impl HiveTable {
         }
 
         let url = self.store.register(context.session.runtime_env())?;
-        let mut options = context.session.default_table_options().parquet;
-        options.global.coerce_int96 = Some(INT96_UNIT.to_owned());
-        let footer_bytes = options.global.metadata_size_hint.unwrap_or(FOOTER_BYTES);
-        let readers =
-            CachedParquetFileReaderFactory::new(Arc::clone(self.store.open()?), Arc::clone(self.store.footers()));
-        let source = ParquetSource::new(table_schema.clone())
-            .with_table_parquet_options(options)
-            .with_metadata_size_hint(footer_bytes)
-            .with_parquet_file_reader_factory(Arc::new(TrustedReaderFactory { inner: Arc::new(readers) }));
-        let scan = ScanContext { store: Arc::clone(&self.store), table: self.name.clone(), distinct: self.distinct() };
-        let mut source: Arc<dyn FileSource> = Arc::new(LakeSource::new(Arc::new(source), Arc::new(scan)));
+        let source = self.format.source(&table_schema, &self.store, context.session)?;
+        let scan = ScanContext {
+            store: Arc::clone(&self.store),
+            table: self.name.clone(),
+            distinct: self.distinct(),
+            advice: self.format.advice(),
+        };
+        let mut source: Arc<dyn FileSource> = Arc::new(LakeSource::new(source, Arc::new(scan)));
         let predicates = self.predicates(request, context).map_err(failed)?;
         if let Some(pruning) =
             source.try_pushdown_filters(predicates, context.session.config_options()).map_err(failed)?.updated_node
@@ -288,6 +293,10 @@ impl ConnectorTable for HiveTable {
         &self.columns
     }
 
+    fn unsupported_columns(&self) -> &[UnsupportedColumn] {
+        &self.files.unsupported
+    }
+
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
         Ok(statistics(&self.files, self.bytes, &self.partition_columns))
     }
@@ -309,7 +318,7 @@ impl ConnectorTable for HiveTable {
             text.push_str(&format!("PARTITIONED BY (\n{partitions}\n)\n"));
         }
         let location = self.store.display(&self.directory).replace('\'', "\\'");
-        text.push_str(&format!("STORED AS PARQUET\nLOCATION '{location}'"));
+        text.push_str(&format!("{}\nLOCATION '{location}'", self.format.hive_clause()));
         Some(text)
     }
 
@@ -348,6 +357,11 @@ impl ConnectorTable for HiveTable {
             session: context.session,
         };
         let found = walk.run().await.map_err(|error| error.in_table(&self.name))?;
+        if let Some(kind) = self.detected {
+            let metas = || found.files.iter().map(|file| &file.meta);
+            let example = metas().find(|file| Kind::of_file(file) == kind);
+            check_kinds(kind, example, metas(), &self.store).map_err(|error| error.in_table(&self.name))?;
+        }
         let native = self.native(&found, request, context)?;
         let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
         let place = common_directory(&self.directory, &found.directories, &self.store);
@@ -375,9 +389,11 @@ fn declared_column(column: &DeclaredColumn) -> FileColumn {
     }
 }
 
-fn file_column(column: &FileColumn) -> Column {
+fn file_column(column: &FileColumn, format: &Format) -> Column {
     let data_type = column.field.data_type();
-    let domain = if data_type.is_floating() {
+    let domain = if let Some(domain) = format.domain() {
+        domain
+    } else if data_type.is_floating() {
         FLOAT
     } else if data_type.is_nested() {
         NESTED

@@ -126,7 +126,7 @@ pub(crate) fn parse_value(text: &str, data_type: &DataType) -> Option<ScalarValu
 }
 
 /// A decimal that needs no rounding to fit.
-fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+pub(crate) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction).trim_end_matches('0');
     if text.contains(['e', 'E']) || fraction.len() > usize::try_from(scale).ok()? {
         return None;
@@ -134,7 +134,7 @@ fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     parse_decimal::<Decimal128Type>(text, precision, scale).ok()
 }
 
-fn days(text: &str) -> Option<i32> {
+pub(crate) fn days(text: &str) -> Option<i32> {
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
     date.num_days_from_ce().checked_sub(UNIX_EPOCH_FROM_CE)
 }

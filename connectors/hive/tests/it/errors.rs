@@ -20,10 +20,10 @@ async fn a_file_that_is_no_parquet_file() {
     assert_eq!(engine.pruned_rows("t", "SELECT sum(n) FROM t WHERE y <> 2").await, ["4"]);
 
     let lake = Lake::new();
-    lake.raw("s/t/data.csv", b"a,b\n1,2\n");
+    lake.raw("s/t/data.txt", b"a,b\n1,2\n");
     let engine = Engine::new(lake.connector("").unwrap());
     let error = engine.table("t").await.unwrap_err().strip_backtrace();
-    assert!(error.contains("cannot read the footer of") && error.contains("s/t/data.csv"), "{error}");
+    assert!(error.contains("cannot read the footer of") && error.contains("s/t/data.txt"), "{error}");
 }
 
 #[tokio::test]

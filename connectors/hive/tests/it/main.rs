@@ -5,6 +5,10 @@
 mod errors;
 mod evolution;
 mod explain;
+mod formats_avro;
+mod formats_csv;
+mod formats_json;
+mod formats_walk;
 mod hidden;
 mod late;
 mod layout;
