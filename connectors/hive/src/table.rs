@@ -18,12 +18,13 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use object_store::path::Path;
 use portolan_connector::{
     Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, Scan,
-    ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, Verdict,
+    ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
 };
 
 use crate::adapter::LakeAdapterFactory;
 use crate::factory::{DeclaredColumn, Settings, Subdirectories};
 use crate::hidden::Hidden;
+use crate::metastore::MetastoreTable;
 use crate::partition::PartitionColumn;
 use crate::prune::ConstantFilter;
 use crate::rules::{FILE, FLOAT, HIDDEN, Judge, NESTED, PARTITION, any_column, constant_part};
@@ -36,7 +37,7 @@ use crate::store::Store;
 use crate::trust::TrustedReaderFactory;
 use crate::types::sql_name;
 
-/// A directory of Parquet files, with or without partitions.
+/// Parquet files in a directory, with or without partitions, or in the directories that a metastore names.
 #[derive(Debug)]
 pub(crate) struct HiveTable {
     name: TableName,
@@ -53,6 +54,8 @@ pub(crate) struct HiveTable {
     /// Columns of the files, then partition columns, then hidden columns.
     columns: Vec<Column>,
     schema: DFSchema,
+    /// Of a table that a metastore describes.
+    metastore: Option<MetastoreTable>,
 }
 
 /// What [`HiveTable::new`] puts together.
@@ -67,6 +70,7 @@ pub(crate) struct TableParts {
     pub(crate) files: FileSchema,
     pub(crate) bytes: u64,
     pub(crate) declared: Vec<DeclaredColumn>,
+    pub(crate) metastore: Option<MetastoreTable>,
 }
 
 impl HiveTable {
@@ -84,6 +88,9 @@ impl HiveTable {
         columns.extend(
             partition_columns.iter().map(|column| Column::new(column.field(), sql_name(&column.data_type), PARTITION)),
         );
+        for column in &mut columns {
+            column.comment = parts.metastore.as_ref().and_then(|table| table.comments.get(column.name()).cloned());
+        }
         let hidden: Vec<Hidden> = Hidden::of(!partition_columns.is_empty())
             .into_iter()
             .filter(|hidden| columns.iter().all(|column| column.name() != hidden.name()))
@@ -106,6 +113,7 @@ impl HiveTable {
             hidden,
             columns,
             schema,
+            metastore: parts.metastore,
         })
     }
 
@@ -207,8 +215,7 @@ impl HiveTable {
         let mut statistics = Statistics::new_unknown(table_schema.table_schema());
         // Without statistics of its own, even unknown ones, a file is not pruned by filters known only at run time.
         let unknown = Arc::new(statistics.clone());
-        statistics.num_rows =
-            self.files.rows_in(bytes).map_or(Precision::Absent, |rows| Precision::Inexact(size(rows)));
+        statistics.num_rows = self.rows(found).map_or(Precision::Absent, |rows| Precision::Inexact(size(rows)));
         statistics.total_byte_size = Precision::Inexact(size(bytes));
         let files: Vec<PartitionedFile> = found
             .files
@@ -228,7 +235,7 @@ impl HiveTable {
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_limit(request.limit)
-            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory)))
+            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory { instants: self.metastore.is_some() })))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
@@ -252,9 +259,15 @@ impl HiveTable {
         units
     }
 
+    /// About how many rows the files have: what the metastore counted in the partitions, or an estimate from their size.
+    fn rows(&self, found: &Found) -> Option<u64> {
+        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        found.rows.or_else(|| self.files.rows_in(bytes))
+    }
+
     fn estimate(&self, found: &Found, request: &ScanRequest) -> Estimate {
         let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
-        let rows = self.files.rows_in(bytes);
+        let rows = self.rows(found);
         let names = request.projection.iter().filter_map(|index| self.files.columns.get(*index));
         let share = self.files.share(names.map(|column| column.field.name().as_str()));
         Estimate {
@@ -281,7 +294,15 @@ impl ConnectorTable for HiveTable {
         &self.columns
     }
 
+    fn unsupported_columns(&self) -> &[UnsupportedColumn] {
+        self.metastore.as_ref().map(|table| table.unsupported.as_slice()).unwrap_or_default()
+    }
+
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
+        if let Some(table) = &self.metastore {
+            let known = table.statistics(&self.columns, &self.store).await;
+            return known.map_err(|error| error.in_table(&self.name));
+        }
         Ok(statistics(&self.files, self.bytes, &self.partition_columns))
     }
 
@@ -339,8 +360,14 @@ impl ConnectorTable for HiveTable {
             filters: &filters,
             snapshot,
             session: context.session,
+            check_absent: self.metastore.is_some() && !self.settings.absent_partitions,
         };
-        let found = walk.run().await.map_err(|error| error.in_table(&self.name))?;
+        let known = self.metastore.as_ref().and_then(|table| table.partitions.as_ref());
+        let found = match known {
+            Some(partitions) => walk.over(partitions).await,
+            None => walk.run().await,
+        };
+        let found = found.map_err(|error| error.in_table(&self.name))?;
         let native = self.native(&found, request, context)?;
         let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
         let place = common_directory(&self.directory, &found.directories, &self.store);
