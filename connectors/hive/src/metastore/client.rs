@@ -20,6 +20,9 @@ const MAX_CONNECTIONS: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long a connection is kept that nobody uses. Firewalls forget such connections without telling.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
 /// The least time that a server is given where there are others to try.
 const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
 
@@ -32,9 +35,16 @@ pub(crate) struct Client {
     addresses: Vec<Address>,
     timeout: Duration,
     connect_timeout: Duration,
-    /// Connections that nobody uses just now, each with the number of its address.
-    idle: Mutex<Vec<(usize, Connection)>>,
+    /// Connections that nobody uses just now.
+    idle: Mutex<Vec<Idle>>,
     permits: Semaphore,
+}
+
+/// A connection that nobody uses.
+#[derive(Debug)]
+struct Idle {
+    since: Instant,
+    connection: Connection,
 }
 
 /// What a call came to: its result, or the exception that the method declares, with the number of its field.
@@ -96,7 +106,8 @@ impl Client {
             };
             attempts += 1;
             tracing::debug!(method, attempts, said, "the metastore did not answer");
-            if Instant::now() + pause >= deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left < FIRST_PAUSE {
                 let seconds = self.timeout.as_secs();
                 let plural = if attempts == 1 { "" } else { "s" };
                 return Err(failed(
@@ -105,7 +116,8 @@ impl Client {
                      asks for neither Kerberos (SASL) nor TLS; `metastore_timeout_seconds` says how long it is waited for",
                 ));
             }
-            sleep(pause).await;
+            // Half of what is left leaves time for another attempt.
+            sleep(pause.min(left / 2)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -125,27 +137,31 @@ impl Client {
         let known = self.take_idle();
         let idle = known.is_some();
         let passing = |said: String| Failure::Passing { said, idle };
-        let (place, mut connection) = match known {
+        let mut connection = match known {
             Some(known) => known,
             None => {
                 let place = usize::try_from(attempts % servers).unwrap_or(0);
                 let Some(address) = self.addresses.get(place) else {
                     return Err(Failure::Lasting { said: "it has no address".to_owned(), hint: "set `metastore`" });
                 };
-                let connection = Connection::open(&address.host, address.port, self.connect_timeout.min(share))
+                Connection::open(&address.host, address.port, self.connect_timeout.min(share))
                     .await
-                    .map_err(|error| passing(format!("cannot connect to {address}: {error}")))?;
-                (place, connection)
+                    .map_err(|error| passing(format!("cannot connect to {address}: {error}")))?
             }
         };
         match timeout_at(now + share, connection.call(method, arguments)).await {
             Ok(Ok(result)) => {
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((place, connection));
+                self.idle
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(Idle { since: Instant::now(), connection });
                 Ok(result)
             }
             Ok(Err(CallError::Io(error))) => Err(passing(error.to_string())),
             // An idle connection that does not answer in time is no sign that it was closed: the time is over anyway.
-            Err(_) => Err(Failure::Passing { said: format!("no answer within {} s", share.as_secs()), idle: false }),
+            Err(_) => {
+                Err(Failure::Passing { said: format!("no answer within {:.0} s", share.as_secs_f64()), idle: false })
+            }
             Ok(Err(CallError::Protocol(said))) => Err(Failure::Lasting {
                 said,
                 hint: "check that `metastore` names a Hive Metastore that asks for neither Kerberos (SASL), TLS nor framed transport",
@@ -159,8 +175,10 @@ impl Client {
         }
     }
 
-    fn take_idle(&self) -> Option<(usize, Connection)> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|known| known.since.elapsed() < IDLE_MAX);
+        idle.pop().map(|known| known.connection)
     }
 
     /// Closes the connections that nobody uses: one of them was found closed by the server.

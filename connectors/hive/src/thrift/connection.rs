@@ -45,7 +45,7 @@ impl Connection {
     /// Connects to the first address of a host that answers in this time.
     pub async fn open(host: &str, port: u16, limit: Duration) -> io::Result<Self> {
         let stream = timeout(limit, TcpStream::connect((host, port))).await.map_err(|_| {
-            io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", limit.as_secs()))
+            io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {:.0} s", limit.as_secs_f64()))
         })??;
         stream.set_nodelay(true)?;
         Ok(Self { stream, sequence: 0 })

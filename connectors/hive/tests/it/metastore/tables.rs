@@ -157,12 +157,10 @@ async fn what_is_no_table_of_parquet_files_is_refused_by_name() {
         ("a_view", "VIRTUAL_VIEW", PARQUET, &[][..], "it is a view, written in the SQL of Hive or Spark"),
         ("a_delta", "EXTERNAL_TABLE", PARQUET, DELTA, "it is a Delta Lake table, and there is no connector"),
         ("an_iceberg", "EXTERNAL_TABLE", PARQUET, ICEBERG, "it is an Iceberg table, and there is no connector"),
-        ("an_acid", "EXTERNAL_TABLE", orc, &[("transactional", "true")], "it is a transactional table of Hive (ACID)"),
         ("an_orc", "EXTERNAL_TABLE", orc, &[], "its files are not Parquet but ORC (SerDe org.apache"),
         ("a_text", "EXTERNAL_TABLE", TEXT, &[], "its files are not Parquet but text"),
         ("a_csv", "EXTERNAL_TABLE", TEXT, &[("spark.sql.sources.provider", "CSV")], "are in the format csv of Spark"),
     ] {
-        // A metastore that has ACID tables has more to say of them than this one: it is asked for an external table.
         warehouse.create(Table { name, kind, serde, parameters, ..Table::default() }).await;
         let error = warehouse.engine().connector.table(&warehouse.database, name).await.unwrap_err();
         let text = error.to_string();
