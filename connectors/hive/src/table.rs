@@ -88,8 +88,13 @@ impl HiveTable {
         columns.extend(
             partition_columns.iter().map(|column| Column::new(column.field(), sql_name(&column.data_type), PARTITION)),
         );
-        for column in &mut columns {
-            column.comment = parts.metastore.as_ref().and_then(|table| table.comments.get(column.name()).cloned());
+        if let Some(table) = &parts.metastore {
+            for column in &mut columns {
+                column.comment = table.comments.get(column.name()).cloned();
+                if let Some(hive_type) = table.hive_types.get(column.name()) {
+                    column.source_type.clone_from(hive_type);
+                }
+            }
         }
         let hidden: Vec<Hidden> = Hidden::of(!partition_columns.is_empty())
             .into_iter()
@@ -309,9 +314,14 @@ impl ConnectorTable for HiveTable {
     /// The statement with which Hive would know the table.
     fn definition(&self) -> Option<String> {
         let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+        let hive_types = self.metastore.as_ref().map(|table| &table.hive_types);
         let list = |columns: &mut dyn Iterator<Item = &Column>| {
             let lines: Vec<String> = columns
-                .map(|column| format!("  {} {}", quoted(column.name()), hive_type(column.field.as_ref())))
+                .map(|column| {
+                    let known = hive_types.and_then(|types| types.get(column.name()).cloned());
+                    let hive_type = known.unwrap_or_else(|| hive_type(column.field.as_ref()));
+                    format!("  {} {hive_type}", quoted(column.name()))
+                })
                 .collect();
             lines.join(",\n")
         };

@@ -36,6 +36,8 @@ pub(crate) struct MetastoreTable {
     pub(crate) unsupported: Vec<UnsupportedColumn>,
     /// By column name.
     pub(crate) comments: BTreeMap<String, String>,
+    /// By column name, of columns that Hive itself describes.
+    pub(crate) hive_types: BTreeMap<String, String>,
     parameters: BTreeMap<String, String>,
 }
 
@@ -97,6 +99,7 @@ impl Metastore {
             partitions,
             unsupported: described.unsupported.clone(),
             comments: described.comments.clone(),
+            hive_types: described.hive_types.clone(),
             parameters: description.parameters,
         };
         Ok(Some((described, table)))

@@ -26,6 +26,8 @@ pub(crate) struct Described {
     /// The columns of the files.
     pub(crate) columns: Vec<FileColumn>,
     pub(crate) comments: BTreeMap<String, String>,
+    /// Hive's types by column name; none where they are a stand-in for Spark's.
+    pub(crate) hive_types: BTreeMap<String, String>,
     pub(crate) unsupported: Vec<UnsupportedColumn>,
     /// From the outermost directory inwards.
     pub(crate) partition_columns: Vec<PartitionColumn>,
@@ -67,6 +69,7 @@ pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
     let mut described = Described {
         columns: Vec::new(),
         comments: BTreeMap::new(),
+        hive_types: BTreeMap::new(),
         unsupported: Vec::new(),
         partition_columns: Vec::new(),
         partitions_in_metastore: in_metastore,
@@ -80,6 +83,9 @@ pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
         described.partition_columns.push(partition_column(column)?);
     }
     for column in columns {
+        if spark.is_none() {
+            described.hive_types.insert(column.name.clone(), column.source_type.clone());
+        }
         if let Some(comment) = column.comment {
             described.comments.insert(column.name.clone(), comment);
         }

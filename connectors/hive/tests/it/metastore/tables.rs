@@ -75,6 +75,7 @@ async fn columns_are_those_of_the_metastore() {
     assert_eq!((unsupported[0].name.as_str(), unsupported.len()), ("either", 1));
     assert!(unsupported[0].reason.contains("uniontype"), "{}", unsupported[0].reason);
     let definition = table.definition().unwrap();
+    assert!(definition.contains("  `tags` array<string>,\n"), "{definition}");
     assert!(definition.contains("PARTITIONED BY (\n  `day` date\n)"), "{definition}");
     // A table without a partition has no rows.
     assert_eq!(engine.value("t", "SELECT count(*) FROM t").await, "0");
