@@ -151,7 +151,10 @@ require_metastore() {
     fi
     [ -z "${PORTOLAN_METASTORE_JARS:-}" ] || return 0
     # The download has 300 MB: a copy in pip's cache would be of no use.
-    (export PIP_NO_CACHE_DIR=1 && require_python requirements-metastore.txt "$PORTOLAN_CACHE/metastore")
+    (
+        export PIP_NO_CACHE_DIR=1
+        require_python requirements-metastore.txt "$PORTOLAN_CACHE/metastore"
+    )
 }
 
 # The command line client of the crate arrow-flight, of the version that Cargo.lock has, unless the caller has one.
