@@ -105,20 +105,22 @@ require_pgbouncer() {
     fi
 }
 
-# Makes the Python environment hold what a file of pinned requirements lists: $1 in the directory scripts.
+# Makes a Python environment hold what a file of pinned requirements lists: $1 in the directory scripts, in the environment $2, or
+# else in the one of all tests.
 require_python() {
     list="scripts/$1"
-    if [ -d "$PORTOLAN_ENVIRONMENT" ] && ! "$PORTOLAN_ENVIRONMENT/bin/python" -c '' 2>/dev/null; then
-        say "Making $PORTOLAN_ENVIRONMENT anew: its Python does not run any more"
-        rm -rf "$PORTOLAN_ENVIRONMENT"
+    environment="${2:-$PORTOLAN_ENVIRONMENT}"
+    if [ -d "$environment" ] && ! "$environment/bin/python" -c '' 2>/dev/null; then
+        say "Making $environment anew: its Python does not run any more"
+        rm -rf "$environment"
     fi
     # A copy of the list is left in the environment when everything in it is installed.
-    cmp -s "$list" "$PORTOLAN_ENVIRONMENT/$1" && return
-    say "Installing into $PORTOLAN_ENVIRONMENT: $(grep -v '^#' "$list" | tr '\n' ' ')"
-    mkdir -p "$(dirname "$PORTOLAN_ENVIRONMENT")"
-    [ -d "$PORTOLAN_ENVIRONMENT" ] || python3 -m venv "$PORTOLAN_ENVIRONMENT"
-    "$PORTOLAN_ENVIRONMENT/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$list"
-    cp "$list" "$PORTOLAN_ENVIRONMENT/$1"
+    cmp -s "$list" "$environment/$1" && return
+    say "Installing into $environment: $(grep -v '^#' "$list" | tr '\n' ' ')"
+    mkdir -p "$(dirname "$environment")"
+    [ -d "$environment" ] || python3 -m venv "$environment"
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$list"
+    cp "$list" "$environment/$1"
 }
 
 # The stand-in for a Kafka broker, unless the caller has one.
@@ -126,6 +128,33 @@ require_broker() {
     [ -z "${PORTOLAN_NOIDA_DB:-}" ] || return 0
     require_python requirements-broker.txt
     export PORTOLAN_NOIDA_DB="$PORTOLAN_ENVIRONMENT/bin/noida-db"
+}
+
+# Java 17, on which the Hive Metastore of the tests runs.
+has_java() {
+    [ -z "${PORTOLAN_JAVA:-}" ] || return 0
+    for program in /usr/lib/jvm/java-17-*/bin/java; do
+        [ -x "$program" ] && return
+    done
+    has java
+}
+
+# A Hive Metastore for the tests: Java, and jars that a package of Python's brings. Nothing of it is ever run as Spark.
+require_metastore() {
+    if ! has_java; then
+        has apt-get || fail "this machine has no apt-get. Install a Java 17 runtime, then run this again"
+        say "Installing with apt-get: openjdk-17-jre-headless"
+        export DEBIAN_FRONTEND=noninteractive
+        as_root apt-get update -qq
+        as_root apt-get install -qq --yes --no-install-recommends openjdk-17-jre-headless >/dev/null ||
+            fail "apt-get could not install openjdk-17-jre-headless: its messages are above"
+    fi
+    [ -z "${PORTOLAN_METASTORE_JARS:-}" ] || return 0
+    # The download has 300 MB: a copy in pip's cache would be of no use.
+    (
+        export PIP_NO_CACHE_DIR=1
+        require_python requirements-metastore.txt "$PORTOLAN_CACHE/metastore"
+    )
 }
 
 # The command line client of the crate arrow-flight, of the version that Cargo.lock has, unless the caller has one.

@@ -82,6 +82,13 @@ pub(crate) fn path_variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// The user's cache directory (XDG Base Directory Specification: `$XDG_CACHE_HOME`, else `~/.cache`).
+pub(crate) fn cache_directory() -> Option<PathBuf> {
+    path_variable("XDG_CACHE_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

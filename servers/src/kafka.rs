@@ -1,12 +1,11 @@
 //! A Kafka-protocol broker.
 
-use std::env;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::ServerError;
-use crate::command::{find_in_path, path_variable};
+use crate::command::{cache_directory, find_in_path, path_variable};
 use crate::port::{ATTEMPTS, free_port, port_was_taken};
 use crate::supervisor::Supervised;
 
@@ -118,11 +117,4 @@ fn find() -> Result<PathBuf, ServerError> {
         let cache = in_cache.as_ref().map_or_else(String::new, |cache| format!("{}/bin and ", cache.display()));
         missing(format!("{cache}the directories of PATH"))
     })
-}
-
-/// The user's cache directory (XDG Base Directory Specification: `$XDG_CACHE_HOME`, else `~/.cache`).
-fn cache_directory() -> Option<PathBuf> {
-    path_variable("XDG_CACHE_HOME")
-        .filter(|path| path.is_absolute())
-        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
 }

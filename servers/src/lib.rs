@@ -1,4 +1,5 @@
-//! Private servers for tests and the demo: a PostgreSQL cluster, a pooler before it, and a Kafka-protocol broker.
+//! Private servers for tests and the demo: a PostgreSQL cluster, a pooler before it, a Kafka-protocol broker, and a Hive
+//! Metastore.
 //!
 //! Each server listens on a free loopback port and keeps everything in one temporary directory. It is stopped and its
 //! directory removed on drop, and also when this process ends without dropping it, killed or not: a small supervisor
@@ -8,6 +9,7 @@ mod command;
 mod directory;
 mod error;
 mod kafka;
+mod metastore;
 mod pgbouncer;
 mod port;
 mod postgres;
@@ -16,5 +18,6 @@ mod supervisor;
 pub use directory::ScratchDirectory;
 pub use error::ServerError;
 pub use kafka::KafkaBroker;
+pub use metastore::HiveMetastore;
 pub use pgbouncer::PgBouncer;
 pub use postgres::PostgresServer;

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use futures::{StreamExt, TryStreamExt};
-use portolan_connector::{ConnectorTable, TableKind};
+use portolan_connector::{ConnectorTable, ErrorClass, TableKind};
 
 use super::Catalog;
 use crate::error::{Error, Result};
@@ -81,7 +81,16 @@ async fn columns(catalog: &Catalog) -> Result<Arc<dyn TableProvider>> {
     );
     let connector = catalog.connector()?;
     let found: Vec<Option<Arc<dyn ConnectorTable>>> = futures::stream::iter(all_tables(catalog).await?)
-        .map(|(schema, name, _)| async move { connector.table(&schema, &name).await })
+        .map(|(schema, name, _)| async move {
+            match connector.table(&schema, &name).await {
+                // Queries cannot name the columns of a table that the connector refuses to read.
+                Err(error) if error.class() == ErrorClass::User => {
+                    tracing::debug!(%error, "left out of information_schema.columns");
+                    Ok(None)
+                }
+                outcome => outcome,
+            }
+        })
         .buffered(TABLES_AT_ONCE)
         .try_collect()
         .await?;

@@ -86,10 +86,10 @@ mod tests {
     fn what_is_the_same_stays_and_what_is_wrong_goes_on_as_it_was() {
         let hive = |name: &str, location: &str| format!("[{name}]\nconnector = 'hive'\nlocation = '{location}'\n");
         let old = set(&[hive("same", "/a"), hive("other", "/a"), hive("wrong", "/a"), hive("gone", "/a")].concat());
-        let text =
-            [hive("same", "/a"), hive("other", "/b"), "[wrong]\nconnector = 'hive'\n".to_owned(), hive("new", "/a")];
+        let wrong = "[wrong]\nconnector = 'hive'\nlocatoin = '/a'\n".to_owned();
+        let text = [hive("same", "/a"), hive("other", "/b"), wrong, hive("new", "/a")];
         let (new, changes) = old.reload(file(&text.concat()));
-        let kept = "c.toml:7: catalog wrong: `location` is missing".to_owned();
+        let kept = "c.toml:9: catalog wrong: unknown key `locatoin`".to_owned();
         let names: Vec<(&str, bool)> = changes
             .iter()
             .map(|(name, change)| match change {

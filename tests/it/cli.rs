@@ -204,3 +204,27 @@ fn copies_can_be_read_again() {
     assert_eq!(sum(&["--catalogs", catalogs.to_str().unwrap()], "copy.copies.products"), source);
     assert!(source.len() > 2, "{source}");
 }
+
+#[test]
+fn a_table_that_is_not_read_does_not_hide_the_columns_of_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = directory.path().join("lake");
+    std::fs::create_dir_all(lake.join("s/good")).unwrap();
+    let file = lake.join("s/good/part.parquet");
+    let copy = format!("\\copy (SELECT 1 AS one) to '{}'", file.display());
+    assert_eq!(sql(&["-X", "-c", &copy]).status.code(), Some(0));
+    // The settings of a table are wrong: it has no such partitions.
+    std::fs::create_dir_all(lake.join("s/wrong")).unwrap();
+    std::fs::copy(&file, lake.join("s/wrong/part.parquet")).unwrap();
+    let catalogs = directory.path().join("catalogs.toml");
+    let text = format!(
+        "[lake]\nconnector = 'hive'\nlocation = '{}'\n[lake.tables.'s.wrong']\npartition_columns = {{ day = 'date' }}\n",
+        lake.display()
+    );
+    std::fs::write(&catalogs, text).unwrap();
+    let run = |statement: &str| portolan(&["sql", "-XAt", "--catalogs", catalogs.to_str().unwrap(), "-c", statement]);
+    let refused = run("SELECT * FROM lake.s.wrong");
+    assert!(stderr(&refused).contains("partition_columns names `day`"), "{}", stderr(&refused));
+    let columns = run("SELECT table_name, column_name FROM lake.information_schema.columns");
+    assert_eq!(stdout(&columns), "good|one\n", "{}", stderr(&columns));
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
@@ -35,7 +35,11 @@ pub(crate) fn find_column<'a>(name: &str, fields: impl Iterator<Item = &'a Field
 /// Makes adapters that find columns by name whatever its case, read missing columns as NULL, and widen types only
 /// where nothing is lost.
 #[derive(Debug)]
-pub(crate) struct LakeAdapterFactory;
+pub(crate) struct LakeAdapterFactory {
+    /// Whether instants are read as timestamps without a zone where the table has such: as the time in UTC. Hive knows no
+    /// other timestamps, and Spark writes them as instants.
+    pub(crate) instants: bool,
+}
 
 impl PhysicalExprAdapterFactory for LakeAdapterFactory {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
@@ -59,7 +63,7 @@ impl PhysicalExprAdapterFactory for LakeAdapterFactory {
         }
         let respelled = Arc::new(Schema::new(fields));
         let inner = DefaultPhysicalExprAdapterFactory.create(Arc::clone(&respelled), Arc::clone(&file))?;
-        Ok(Arc::new(LakeAdapter { table, respelled, file, matches, inner }))
+        Ok(Arc::new(LakeAdapter { table, respelled, file, matches, inner, instants: self.instants }))
     }
 }
 
@@ -72,6 +76,7 @@ struct LakeAdapter {
     /// For each column of the table, the file's column.
     matches: Vec<Result<Option<usize>, ()>>,
     inner: Arc<dyn PhysicalExprAdapter>,
+    instants: bool,
 }
 
 impl LakeAdapter {
@@ -93,6 +98,7 @@ impl LakeAdapter {
         })?;
         if let Some(file) = found.and_then(|index| self.file.fields().get(index))
             && !widens(file.data_type(), wanted.data_type())
+            && !(self.instants && is_instant_of(file.data_type(), wanted.data_type()))
         {
             return Err(DataFusionError::Execution(format!(
                 "the column `{}` is of type {} in the file and of type {} in the table",
@@ -102,6 +108,16 @@ impl LakeAdapter {
             )));
         }
         Ok(Some(Column::new(spelled.name(), index)))
+    }
+}
+
+/// Whether `file` are instants and `table` timestamps without a zone of the same or a finer unit.
+fn is_instant_of(file: &DataType, table: &DataType) -> bool {
+    match (file, table) {
+        (DataType::Timestamp(from, Some(_)), DataType::Timestamp(to, None)) => {
+            widens(&DataType::Timestamp(*from, None), &DataType::Timestamp(*to, None))
+        }
+        _ => false,
     }
 }
 
@@ -125,7 +141,20 @@ impl PhysicalExprAdapter for LakeAdapter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::DataType;
+    use arrow::datatypes::TimeUnit;
+
+    #[test]
+    fn instants_are_read_in_utc_where_the_table_knows_no_others() {
+        let table = schema(&[("at", DataType::Timestamp(TimeUnit::Microsecond, None))]);
+        let file = schema(&[("at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))]);
+        let adapted = |instants: bool| {
+            let column = Column::new_with_schema("at", &table)?;
+            let adapter = LakeAdapterFactory { instants }.create(Arc::clone(&table), Arc::clone(&file))?;
+            adapter.rewrite(Arc::new(column)).map(|expr| expr.to_string())
+        };
+        assert!(adapted(true).unwrap().starts_with("CAST(at@0"), "{:?}", adapted(true));
+        assert!(adapted(false).unwrap_err().to_string().contains("timestamp with time zone in the file"));
+    }
 
     fn schema(names: &[(&str, DataType)]) -> SchemaRef {
         Arc::new(Schema::new(names.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()))
@@ -133,7 +162,7 @@ mod tests {
 
     fn adapt(table: &SchemaRef, file: &SchemaRef, name: &str) -> Result<String> {
         let column = Column::new_with_schema(name, table)?;
-        let adapter = LakeAdapterFactory.create(Arc::clone(table), Arc::clone(file))?;
+        let adapter = LakeAdapterFactory { instants: false }.create(Arc::clone(table), Arc::clone(file))?;
         adapter.rewrite(Arc::new(column)).map(|expr| expr.to_string())
     }
 

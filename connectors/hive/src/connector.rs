@@ -13,8 +13,9 @@ use portolan_connector::{
 };
 
 use crate::factory::{DEFAULT_SCHEMA, LayoutKind, Settings, TableSettings};
-use crate::format::{Kind, check_kinds};
+use crate::format::{Format, Kind, check_kinds};
 use crate::listing::list;
+use crate::metastore::Metastore;
 use crate::partition::discover;
 use crate::rules::capabilities;
 use crate::schema::FileSchema;
@@ -22,10 +23,11 @@ use crate::snapshot::HiveSnapshot;
 use crate::store::{Store, child};
 use crate::table::{HiveTable, TableParts};
 
-/// A directory tree of files, in a local directory or an S3 bucket.
+/// Directories of files, local or in S3: one tree of them, or those that a metastore names.
 #[derive(Debug)]
 pub struct HiveConnector {
     catalog: String,
+    metastore: Option<Metastore>,
     store: Arc<Store>,
     settings: Arc<Settings>,
     capabilities: Arc<Capabilities>,
@@ -41,8 +43,8 @@ impl HiveConnector {
         Self::with(entry, store)
     }
 
-    /// Makes the connector of a catalog whose `location` is read through an object store that the caller brings, for
-    /// instance one that counts requests.
+    /// Makes the connector of a catalog whose `location`, or with a metastore the local files, are read through an object
+    /// store that the caller brings, for instance one that counts requests.
     pub fn over(entry: CatalogEntry, store: Arc<dyn ObjectStore>) -> Result<Self> {
         let store = Store::over(&entry.properties, store);
         Self::with(entry, store)
@@ -51,8 +53,9 @@ impl HiveConnector {
     fn with(entry: CatalogEntry, store: Result<Store>) -> Result<Self> {
         let name = |error: ConnectorError| error.in_catalog(&entry.name);
         Ok(Self {
-            store: Arc::new(store.map_err(name)?),
             settings: Arc::new(Settings::read(&entry.properties).map_err(name)?),
+            metastore: Metastore::new(&entry.properties).map_err(name)?,
+            store: Arc::new(store.map_err(name)?),
             capabilities: Arc::new(capabilities()),
             catalog: entry.name,
         })
@@ -73,6 +76,9 @@ impl HiveConnector {
     }
 
     async fn schemas(&self) -> Result<Vec<String>> {
+        if let Some(metastore) = &self.metastore {
+            return metastore.schemas().await;
+        }
         self.store.check_root().await?;
         let root = self.store.root();
         let mut schemas: Vec<String> = match self.settings.layout {
@@ -95,7 +101,10 @@ impl HiveConnector {
         Ok(schemas)
     }
 
-    async fn tables(&self, schema: &str) -> Result<Vec<String>> {
+    async fn tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
+        if let Some(metastore) = &self.metastore {
+            return metastore.tables(schema).await;
+        }
         self.store.check_root().await?;
         let mut tables: Vec<String> = Vec::new();
         for directory in self.schema_directories(schema)? {
@@ -106,7 +115,7 @@ impl HiveConnector {
         tables.extend(settings.map(|settings| settings.table.clone()));
         tables.sort();
         tables.dedup();
-        Ok(tables)
+        Ok(tables.into_iter().map(|name| TableEntry { name, kind: TableKind::Table }).collect())
     }
 
     /// The directories in which a schema's tables are looked for.
@@ -124,7 +133,36 @@ impl HiveConnector {
         Ok(directories)
     }
 
+    /// A table that the metastore describes. Nothing of it is listed or read.
+    async fn described_table(&self, metastore: &Metastore, name: &TableName) -> Result<Option<HiveTable>> {
+        let Some((described, table)) = metastore.table(name).await? else { return Ok(None) };
+        let settings = self.settings.table(&name.schema, &name.table).cloned().unwrap_or_default();
+        let known = table.basic();
+        let sized = known.rows.zip(known.bytes).filter(|(rows, bytes)| *rows > 0 && *bytes > 0);
+        let (rows, file_bytes) = sized.unwrap_or_default();
+        let table = HiveTable::new(TableParts {
+            name: name.clone(),
+            store: Arc::clone(&self.store),
+            settings: Arc::clone(&self.settings),
+            capabilities: Arc::clone(&self.capabilities),
+            subdirectories: settings.subdirectories.unwrap_or(self.settings.subdirectories),
+            directory: self.store.resolve(&described.location)?,
+            partition_columns: described.partition_columns,
+            format: Format::Parquet,
+            detected: None,
+            // What the metastore counted serves as the sample from which rows are estimated.
+            files: FileSchema { columns: described.columns, rows, file_bytes, ..FileSchema::default() },
+            bytes: known.bytes.unwrap_or_default(),
+            declared: Vec::new(),
+            metastore: Some(table),
+        })?;
+        Ok(Some(table))
+    }
+
     async fn open_table(&self, name: &TableName) -> Result<Option<HiveTable>> {
+        if let Some(metastore) = &self.metastore {
+            return self.described_table(metastore, name).await;
+        }
         self.store.check_root().await?;
         let settings = self
             .settings
@@ -189,6 +227,7 @@ impl HiveConnector {
             files,
             bytes: layout.bytes,
             declared: settings.columns.clone(),
+            metastore: None,
         })?;
         Ok(Some(table))
     }
@@ -215,8 +254,7 @@ impl Connector for HiveConnector {
     }
 
     async fn list_tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
-        let tables = self.tables(schema).await.map_err(|error| error.in_catalog(&self.catalog))?;
-        Ok(tables.into_iter().map(|name| TableEntry { name, kind: TableKind::Table }).collect())
+        self.tables(schema).await.map_err(|error| error.in_catalog(&self.catalog))
     }
 
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {

@@ -17,6 +17,8 @@ pub(crate) const DEFAULT_SCHEMA: &str = "default";
 const LAYOUTS: &[&str] = &["auto", "schemas", "tables"];
 const SUBDIRECTORIES: &[&str] = &["error", "ignore", "read"];
 
+const ABSENT_PARTITIONS: &[&str] = &["error", "ignore"];
+
 const SUBDIRECTORIES_PROPERTY: PropertySpec = PropertySpec::new(
     "subdirectories",
     PropertyKind::OneOf(SUBDIRECTORIES),
@@ -83,7 +85,28 @@ const TABLE: &[PropertySpec] = &[
 ];
 
 const PROPERTIES: &[PropertySpec] = &[
-    PropertySpec::new("location", PropertyKind::Text, "where the files are: a local path or s3://bucket/prefix").required(),
+    PropertySpec::new(
+        "location",
+        PropertyKind::Text,
+        "where the files are: a local path or s3://bucket/prefix; needed without metastore",
+    ),
+    PropertySpec::new(
+        "metastore",
+        PropertyKind::Text,
+        "the Hive Metastore that knows the tables and where they are, in place of location: thrift://host:9083, or several with commas between them",
+    ),
+    PropertySpec::new(
+        "metastore_timeout_seconds",
+        PropertyKind::Integer { min: 1, max: 3600 },
+        "how long to wait for an answer of the metastore, with all attempts to reach it again",
+    )
+    .or("30"),
+    PropertySpec::new(
+        "absent_partitions",
+        PropertyKind::OneOf(ABSENT_PARTITIONS),
+        "what to do when the local directory of a table or partition of the metastore does not exist: fail, or take it for empty, as it is in S3",
+    )
+    .or("error"),
     PropertySpec::new(
         "layout",
         PropertyKind::OneOf(LAYOUTS),
@@ -153,7 +176,7 @@ const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "connect_timeout_seconds",
         PropertyKind::Integer { min: 1, max: 3600 },
-        "how long to wait for a connection to S3",
+        "how long to wait for a connection to S3 or to the metastore",
     )
     .or("5"),
     PropertySpec::new(
@@ -164,7 +187,7 @@ const PROPERTIES: &[PropertySpec] = &[
     .or("30"),
 ];
 
-/// Makes connectors for directories of files.
+/// Makes connectors for directories of files, with a metastore or without.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HiveFactory;
 
@@ -242,10 +265,13 @@ pub(crate) struct Settings {
     pub(crate) max_partitions: usize,
     pub(crate) max_files: usize,
     pub(crate) list_concurrency: usize,
+    /// Whether the directory of a partition that the metastore knows may be absent.
+    pub(crate) absent_partitions: bool,
 }
 
 impl Settings {
     pub(crate) fn read(properties: &Properties) -> Result<Self> {
+        check_source(properties)?;
         let format = FormatSettings::of_catalog(properties);
         let count = |name: &str, otherwise: usize| {
             properties.integer(name).and_then(|value| usize::try_from(value).ok()).unwrap_or(otherwise)
@@ -268,6 +294,7 @@ impl Settings {
             max_partitions: count("max_partitions", 100_000),
             max_files: count("max_files", 200_000),
             list_concurrency: count("list_concurrency", 32),
+            absent_partitions: properties.text("absent_partitions") == Some("ignore"),
         })
     }
 
@@ -275,6 +302,35 @@ impl Settings {
     pub(crate) fn table(&self, schema: &str, table: &str) -> Option<&TableSettings> {
         self.tables.iter().find(|settings| settings.schema == schema && settings.table == table)
     }
+}
+
+/// Either `location` or `metastore` says where the tables are, and a metastore says more of them.
+fn check_source(properties: &Properties) -> Result<()> {
+    match (properties.contains("location"), properties.contains("metastore")) {
+        (true, true) => return Err(excluded("location")),
+        (false, false) => {
+            return Err(ConnectorError::user(
+                "`location` is missing: where the files are: a local path or s3://bucket/prefix",
+            )
+            .hint("or name a metastore: metastore = \"thrift://host:9083\""));
+        }
+        (true, false) => return Ok(()),
+        (false, true) => {}
+    }
+    for (name, section) in properties.sections("tables") {
+        if let Some(property) =
+            ["location", "partition_columns", "columns"].iter().find(|known| section.contains(known))
+        {
+            return Err(excluded(&format!("tables.{name}.{property}")));
+        }
+    }
+    Ok(())
+}
+
+/// The error of a catalog file that sets what a metastore says.
+fn excluded(property: &str) -> ConnectorError {
+    ConnectorError::user(format!("`{property}` and `metastore` exclude each other: the metastore says it"))
+        .hint(format!("remove `{property}`, or remove `metastore` to read directories without one"))
 }
 
 fn table_settings(name: &str, section: &Properties, otherwise: &FormatSettings) -> Result<TableSettings> {

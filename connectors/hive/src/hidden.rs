@@ -61,15 +61,15 @@ impl Hidden {
         Column::new(self.field(), crate::types::sql_name(&self.data_type()), HIDDEN).hidden(help)
     }
 
-    /// The value for a file of the table in `directory`, `levels` partition directories below it.
-    pub(crate) fn value(self, file: &ObjectMeta, directory: &Path, levels: usize, store: &Store) -> ScalarValue {
+    /// The value for a file of the partition of this name.
+    pub(crate) fn value(self, file: &ObjectMeta, partition: &str, store: &Store) -> ScalarValue {
         match self {
             Self::Path => ScalarValue::Utf8View(Some(store.display(&file.location))),
             Self::FileSize => ScalarValue::Int64(i64::try_from(file.size).ok()),
             Self::FileModifiedTime => {
                 ScalarValue::TimestampMicrosecond(Some(file.last_modified.timestamp_micros()), Some("UTC".into()))
             }
-            Self::Partition => ScalarValue::Utf8View(Some(partition_name(&file.location, directory, levels))),
+            Self::Partition => ScalarValue::Utf8View(Some(partition.to_owned())),
         }
     }
 }

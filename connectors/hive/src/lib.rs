@@ -1,7 +1,8 @@
-//! A lake of files in directories, as Hive lays them out: `location/schema/table/key=value/.../file`. The files are
-//! Parquet, CSV, JSON lines or Avro.
+//! A lake of files in directories, as Hive lays them out: `location/schema/table/key=value/.../file`; or the tables of a Hive
+//! Metastore, wherever their directories are. The files are Parquet, CSV, JSON lines or Avro.
 //!
 //! * [`factory`](HiveFactory): the properties of a catalog.
+//! * `metastore`: the tables and partitions that a Hive Metastore knows; [`thrift`]: how it is spoken to.
 //! * `store`: the local directory or S3 bucket; `listing`: one level of directories; `names`: what names mean.
 //! * `partition`: which partition columns a table has; `schema`: which columns its files have.
 //! * `rules` and `total`: the verdict on a filter.
@@ -17,6 +18,8 @@
 //! (`.parquet`, `.csv.gz`), or other files and no further directories. Names that begin with `_` or `.` and files of 0 bytes are passed over, as in Hive. A table
 //! lies in a schema's directory; one that lies in `location` itself belongs to the schema `default`.
 //!
+//! With a metastore it says which tables there are, which columns and partitions they have, and where; nothing is inferred.
+//!
 //! # What a listing costs
 //!
 //! Every level is listed with a delimiter, and what the filters rule out is never listed. Sizes come from listings;
@@ -30,6 +33,7 @@ mod format;
 mod hidden;
 mod late;
 mod listing;
+mod metastore;
 mod names;
 mod partition;
 mod prune;
@@ -41,6 +45,7 @@ mod source;
 mod statistics;
 mod store;
 mod table;
+pub mod thrift;
 mod total;
 mod trust;
 mod types;

@@ -30,6 +30,11 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// Whether there is nothing in the directory.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.partitions.is_empty() && self.files.is_empty() && self.directories.is_empty()
+    }
+
     /// Whether a directory with this content is a table: it has partitions or files with the extension of a format, or
     /// other files and nothing below them.
     pub(crate) fn is_table(&self) -> bool {

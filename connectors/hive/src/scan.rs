@@ -11,8 +11,9 @@ use object_store::path::Path;
 use portolan_connector::{ConnectorError, Result, TableName};
 
 use crate::factory::{Settings, Subdirectories};
-use crate::hidden::Hidden;
+use crate::hidden::{Hidden, partition_name};
 use crate::listing::Listing;
+use crate::metastore::{Named, PartitionSource};
 use crate::partition::PartitionColumn;
 use crate::prune::{ConstantFilter, Pruner};
 use crate::rules::any_column;
@@ -36,12 +37,16 @@ pub(crate) struct Found {
     pub(crate) partitions_total: Option<u64>,
     /// All files of the directories that were listed.
     pub(crate) files_listed: u64,
+    /// How many rows the partitions kept have, where a metastore has counted those of each.
+    pub(crate) rows: Option<u64>,
 }
 
-/// A directory and the values of the partition columns that its path gives.
+/// A directory and the values of its partition columns.
 struct Partition {
     path: Path,
     values: Vec<ScalarValue>,
+    /// As a metastore calls it; `None` where its path says it.
+    name: Option<String>,
 }
 
 /// The walk of one scan.
@@ -56,12 +61,14 @@ pub(crate) struct Walk<'a> {
     pub(crate) filters: &'a [ConstantFilter],
     pub(crate) snapshot: &'a HiveSnapshot,
     pub(crate) session: &'a dyn Session,
+    /// Whether a directory that does not exist is an error, which a listing cannot tell from an empty one.
+    pub(crate) check_absent: bool,
 }
 
 impl Walk<'_> {
     /// Lists level by level, leaving out at each level what the filters over the columns known so far rule out.
     pub(crate) async fn run(&self) -> Result<Found> {
-        let mut level = vec![Partition { path: self.directory.clone(), values: Vec::new() }];
+        let mut level = vec![Partition { path: self.directory.clone(), values: Vec::new(), name: None }];
         let mut total = Some(0);
         for depth in 0..self.columns.len() {
             let known = level.len();
@@ -77,7 +84,32 @@ impl Walk<'_> {
         }
         let directories = level.iter().map(|partition| partition.path.clone()).collect();
         let (files, files_listed) = self.files(level).await?;
-        Ok(Found { files, directories, partitions_total: total, files_listed })
+        Ok(Found { files, directories, partitions_total: total, files_listed, rows: None })
+    }
+
+    /// The same over the partitions that a metastore knows: all filters are evaluated over their names, and only those that
+    /// are kept are asked for and listed.
+    pub(crate) async fn over(&self, source: &PartitionSource) -> Result<Found> {
+        let partitions = self.snapshot.partitions(source).await?;
+        let total = partitions.names.len();
+        let pruner = self.partition_pruner()?;
+        let known: Vec<(usize, &Named)> = partitions.names.iter().enumerate().collect();
+        let kept = self.prune(&pruner, known, |(_, named)| &named.values)?;
+        tracing::debug!(table = %self.table, total, kept = kept.len(), "partitions of the metastore");
+        if kept.len() > self.settings.max_partitions {
+            return Err(self.too_many("partitions", "max_partitions", self.settings.max_partitions));
+        }
+        let wanted: Vec<usize> = kept.iter().map(|(index, _)| *index).collect();
+        let located = source.locate(&partitions, &wanted, self.store).await?;
+        let rows = located.iter().map(|partition| partition.rows).sum::<Option<u64>>().filter(|_| !located.is_empty());
+        let directories = located.iter().map(|partition| partition.path.clone()).collect();
+        let level = kept.iter().zip(&located).map(|((_, named), located)| Partition {
+            path: located.path.clone(),
+            values: named.values.clone(),
+            name: Some(named.name.clone()),
+        });
+        let (files, files_listed) = self.files(level.collect()).await?;
+        Ok(Found { files, directories, partitions_total: Some(total as u64), files_listed, rows })
     }
 
     /// From the partitions of one level to those of the next. Returns those that are kept, and how many there are.
@@ -103,7 +135,7 @@ impl Walk<'_> {
                     column.check_key(directory, self.store)?;
                     let mut values = partition.values.clone();
                     values.push(column.value(directory, self.store)?);
-                    Ok(Partition { path: directory.path.clone(), values })
+                    Ok(Partition { path: directory.path.clone(), values, name: None })
                 })
                 .collect::<Result<Vec<_>>>()
                 .map_err(|error| error.in_table(self.table))?;
@@ -123,7 +155,7 @@ impl Walk<'_> {
         let mut count = 0;
         let mut listings = stream::iter(level)
             .map(|partition| async move {
-                let files = self.files_of(&partition.path).await?;
+                let files = self.files_of(&partition).await?;
                 Ok::<_, ConnectorError>((partition, files))
             })
             .buffered(self.settings.list_concurrency);
@@ -140,15 +172,18 @@ impl Walk<'_> {
     }
 
     fn constants(&self, partition: &Partition, file: &ObjectMeta) -> Vec<ScalarValue> {
-        let hidden =
-            self.hidden.iter().map(|column| column.value(file, self.directory, self.columns.len(), self.store));
+        let name = match &partition.name {
+            Some(name) => name.clone(),
+            None => partition_name(&file.location, self.directory, self.columns.len()),
+        };
+        let hidden = self.hidden.iter().map(|column| column.value(file, &name, self.store));
         partition.values.iter().cloned().chain(hidden).collect()
     }
 
     /// The data files of an innermost partition.
-    async fn files_of(&self, directory: &Path) -> Result<Vec<ObjectMeta>> {
+    async fn files_of(&self, partition: &Partition) -> Result<Vec<ObjectMeta>> {
         let mut files = Vec::new();
-        let mut waiting = VecDeque::from([directory.clone()]);
+        let mut waiting = VecDeque::from([partition.path.clone()]);
         while let Some(directory) = waiting.pop_front() {
             let listing =
                 self.snapshot.list(self.store, &directory).await.map_err(|error| error.in_table(self.table))?;
@@ -167,12 +202,28 @@ impl Walk<'_> {
                     Subdirectories::Read => waiting.extend(listing.directories.iter().cloned()),
                 }
             }
+            if self.check_absent && listing.is_empty() {
+                self.check_present(partition).await?;
+            }
             files.extend(listing.files.iter().cloned());
             if files.len() > self.settings.max_files {
                 return Err(self.too_many("files", "max_files", self.settings.max_files));
             }
         }
         Ok(files)
+    }
+
+    /// Checks that the directory of a partition, or of the table, is there.
+    async fn check_present(&self, partition: &Partition) -> Result<()> {
+        let Some((directory, said)) = self.store.absent(&partition.path).await else { return Ok(()) };
+        let what = match &partition.name {
+            Some(name) => format!("the directory {directory} of the partition {name}"),
+            None => format!("the table's directory {directory}"),
+        };
+        let error = ConnectorError::source(format!("cannot read {what}")).said(said).hint(
+            "correct the metastore, or set absent_partitions = \"ignore\" in the catalog file to take it for empty",
+        );
+        Err(error.in_table(self.table))
     }
 
     /// A level of partitions holds nothing but partitions: a data file there would be in none of them.
@@ -217,6 +268,16 @@ impl Walk<'_> {
             .map_err(|error| error.in_table(self.table))
     }
 
+    /// The filters over partition columns alone.
+    fn partition_pruner(&self) -> Result<Pruner> {
+        let fields: Vec<FieldRef> = self.columns.iter().map(PartitionColumn::field).collect();
+        let is_ready = |filter: &&ConstantFilter| {
+            !any_column(&filter.expression, |name| fields.iter().all(|field| field.name() != name))
+        };
+        Pruner::new(fields.clone(), self.filters.iter().filter(is_ready), self.session)
+            .map_err(|error| error.in_table(self.table))
+    }
+
     fn prune<T>(&self, pruner: &Pruner, items: Vec<T>, values: impl Fn(&T) -> &Vec<ScalarValue>) -> Result<Vec<T>> {
         if pruner.is_empty() {
             return Ok(items);
@@ -245,6 +306,9 @@ pub(crate) fn common_directory(table: &Path, directories: &[Path], store: &Store
     };
     if first == last {
         return store.display(first);
+    }
+    if !directories.iter().all(|directory| directory.prefix_matches(table)) {
+        return format!("{} and elsewhere", store.display(table));
     }
     // Of a sorted list the first and the last have in common what all have.
     let common: String =

@@ -1,4 +1,5 @@
-//! The frozen position of a lake: what its directories held when the query first listed them.
+//! The frozen position of a lake: what its directories held when the query first listed them, and which partitions a
+//! metastore knew when the query first asked.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +11,10 @@ use portolan_connector::{Result, Snapshot};
 use tokio::sync::OnceCell;
 
 use crate::listing::{Listing, list};
+use crate::metastore::{PartitionSource, Partitions};
 use crate::store::Store;
 
-type Slot = Arc<OnceCell<Arc<Listing>>>;
+type Slot<T> = Arc<OnceCell<Arc<T>>>;
 
 /// The directories that a query has listed. Each is listed once: two scans of a table see the same files, and a file
 /// that appears later belongs to the next query.
@@ -20,12 +22,14 @@ type Slot = Arc<OnceCell<Arc<Listing>>>;
 pub(crate) struct HiveSnapshot {
     began: DateTime<Utc>,
     files: AtomicU64,
-    listings: Mutex<HashMap<Path, Slot>>,
+    listings: Mutex<HashMap<Path, Slot<Listing>>>,
+    /// By schema and table.
+    partitions: Mutex<HashMap<(String, String), Slot<Partitions>>>,
 }
 
 impl HiveSnapshot {
     pub(crate) fn new() -> Self {
-        Self { began: Utc::now(), files: AtomicU64::new(0), listings: Mutex::default() }
+        Self { began: Utc::now(), files: AtomicU64::new(0), listings: Mutex::default(), partitions: Mutex::default() }
     }
 
     /// What a directory held when the query first asked.
@@ -42,6 +46,16 @@ impl HiveSnapshot {
             })
             .await?;
         Ok(Arc::clone(listing))
+    }
+
+    /// The partitions of a table that a metastore knew when the query first asked.
+    pub(crate) async fn partitions(&self, source: &PartitionSource) -> Result<Arc<Partitions>> {
+        let slot = {
+            let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(partitions.entry((source.schema.clone(), source.table.clone())).or_default())
+        };
+        let known = slot.get_or_try_init(|| async { source.names().await.map(Arc::new) }).await?;
+        Ok(Arc::clone(known))
     }
 }
 

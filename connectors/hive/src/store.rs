@@ -1,48 +1,35 @@
-//! Where a catalog's files are: a local directory or a prefix of an S3 bucket.
+//! Where a catalog's files are: a local directory, a prefix of an S3 bucket, or wherever a metastore says.
+
+mod router;
+mod s3;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::Duration;
 
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use object_store::aws::AmazonS3Builder;
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use portolan_connector::{ConnectorError, Properties, Result};
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::store_error;
 
-/// How often a failed request to S3 is tried again.
-const S3_RETRIES: usize = 3;
-/// How long a request to S3 is tried again.
-const S3_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How to reach the bucket.
-#[derive(Clone, Debug)]
-struct S3 {
-    bucket: String,
-    endpoint: Option<String>,
-    region: String,
-    access_key_id: Option<SecretString>,
-    secret_access_key: Option<SecretString>,
-    session_token: Option<SecretString>,
-    anonymous: bool,
-    allow_http: bool,
-    path_style: bool,
-    connect_timeout: Duration,
-    request_timeout: Duration,
-}
+use self::router::{LOCAL, Router, S3_BUCKET};
+use self::s3::S3;
 
 #[derive(Clone, Debug)]
 enum Place {
     Local,
-    S3(Box<S3>),
+    S3 {
+        bucket: String,
+        settings: Box<S3>,
+    },
+    /// Any local file and any bucket; paths are those of [`Router`].
+    Anywhere(Box<S3>),
 }
 
 /// The files of one catalog. The object store is made when it is first needed, and belongs to this catalog alone:
@@ -55,6 +42,8 @@ pub(crate) struct Store {
     footers: Arc<FileMetadataCache>,
     /// Where the store is registered, to take it out again with the catalog.
     registered: Mutex<Vec<Weak<RuntimeEnv>>>,
+    /// Whether a store that the caller brought takes the place of the local files.
+    borrowed: bool,
 }
 
 impl std::fmt::Debug for Store {
@@ -64,11 +53,12 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Reads `location` and the S3 settings, without any input or output.
+    /// Reads `location` and the S3 settings, without any input or output. Without `location` the files are anywhere.
     pub(crate) fn new(properties: &Properties) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let location = properties.text("location").unwrap_or_default();
         let (place, root) = match location.split_once("://") {
+            _ if !properties.contains("location") => (Place::Anywhere(Box::new(S3::read(properties)?)), Path::ROOT),
             Some(("s3" | "s3a", rest)) => s3(rest, properties)?,
             Some(("file", path)) => (Place::Local, local_root(path)?),
             Some((scheme, _)) => {
@@ -81,12 +71,26 @@ impl Store {
         let url = ObjectStoreUrl::parse(url).map_err(|error| ConnectorError::internal("bad store URL").said(error))?;
         let megabytes = properties.integer("footer_cache_mb").and_then(|mb| usize::try_from(mb).ok()).unwrap_or(0);
         let footers = DefaultCache::new(megabytes.saturating_mul(1024 * 1024)).with_name("portolan-hive footers");
-        Ok(Self { place, root, url, opened: OnceLock::new(), footers: Arc::new(footers), registered: Mutex::default() })
+        Ok(Self {
+            place,
+            root,
+            url,
+            opened: OnceLock::new(),
+            footers: Arc::new(footers),
+            registered: Mutex::default(),
+            borrowed: false,
+        })
     }
 
-    /// The same place, read through an object store that the caller brings.
+    /// The same place, read through an object store that the caller brings; where the files are anywhere, it stands for
+    /// the local ones.
     pub(crate) fn over(properties: &Properties, store: Arc<dyn ObjectStore>) -> Result<Self> {
-        let this = Self::new(properties)?;
+        let mut this = Self::new(properties)?;
+        this.borrowed = true;
+        let store = match &this.place {
+            Place::Anywhere(s3) => Arc::new(Router::new(store, s3.as_ref().clone())),
+            _ => store,
+        };
         // The cell is new, so it takes the value.
         let _ = this.opened.set(store);
         Ok(this)
@@ -104,49 +108,10 @@ impl Store {
         }
         let store: Arc<dyn ObjectStore> = match &self.place {
             Place::Local => Arc::new(LocalFileSystem::new()),
-            Place::S3(s3) => Arc::new(self.build(s3)?),
+            Place::S3 { bucket, settings } => Arc::new(settings.build(bucket)?),
+            Place::Anywhere(s3) => Arc::new(Router::new(Arc::new(LocalFileSystem::new()), s3.as_ref().clone())),
         };
         Ok(self.opened.get_or_init(|| store))
-    }
-
-    fn build(&self, s3: &S3) -> Result<object_store::aws::AmazonS3> {
-        // Without keys in the catalog file the usual sources apply: environment variables, web identity, and the
-        // metadata service of the machine.
-        let mut builder = match s3.access_key_id {
-            Some(_) => AmazonS3Builder::new(),
-            None => AmazonS3Builder::from_env(),
-        };
-        builder = builder
-            .with_bucket_name(&s3.bucket)
-            .with_region(&s3.region)
-            .with_virtual_hosted_style_request(!s3.path_style)
-            .with_skip_signature(s3.anonymous)
-            .with_retry(RetryConfig {
-                backoff: BackoffConfig::default(),
-                max_retries: S3_RETRIES,
-                retry_timeout: S3_RETRY_TIMEOUT,
-            })
-            .with_client_options(
-                ClientOptions::new()
-                    .with_allow_http(s3.allow_http)
-                    .with_connect_timeout(s3.connect_timeout)
-                    .with_timeout(s3.request_timeout),
-            );
-        if let Some(endpoint) = &s3.endpoint {
-            builder = builder.with_endpoint(endpoint);
-        }
-        if let Some(key) = &s3.access_key_id {
-            builder = builder.with_access_key_id(key.expose_secret());
-        }
-        if let Some(secret) = &s3.secret_access_key {
-            builder = builder.with_secret_access_key(secret.expose_secret());
-        }
-        if let Some(token) = &s3.session_token {
-            builder = builder.with_token(token.expose_secret());
-        }
-        builder.build().map_err(|error| {
-            ConnectorError::user(format!("cannot use the bucket {}", s3.bucket)).said(self.redact(&error.to_string()))
-        })
     }
 
     /// Footers of files of this catalog, checked against size and time of modification.
@@ -170,21 +135,27 @@ impl Store {
     pub(crate) fn display(&self, path: &Path) -> String {
         match &self.place {
             Place::Local => format!("/{path}"),
-            Place::S3(s3) => format!("s3://{}/{path}", s3.bucket),
+            Place::S3 { bucket, .. } => format!("s3://{bucket}/{path}"),
+            Place::Anywhere(_) => match path.as_ref().split_once('/') {
+                Some((LOCAL, rest)) => format!("/{rest}"),
+                Some((S3_BUCKET, rest)) => format!("s3://{rest}"),
+                _ => path.to_string(),
+            },
         }
     }
 
     /// The directory that a table's `location` names: relative to the catalog's, or a full path or URL within the
-    /// same store.
+    /// same store; of a catalog whose files are anywhere, any full path or URL.
     pub(crate) fn resolve(&self, location: &str) -> Result<Path> {
         let elsewhere = |message: String| {
             ConnectorError::user(message).hint("a catalog reads one store: give the other place a catalog of its own")
         };
         match (&self.place, location.split_once("://")) {
-            (Place::S3(s3), Some(("s3" | "s3a", rest))) => {
+            (Place::Anywhere(_), _) => anywhere(location),
+            (Place::S3 { bucket: known, .. }, Some(("s3" | "s3a", rest))) => {
                 let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-                if bucket != s3.bucket {
-                    return Err(elsewhere(format!("{location} is not in the bucket {}", s3.bucket)));
+                if bucket != known {
+                    return Err(elsewhere(format!("{location} is not in the bucket {known}")));
                 }
                 parse_path(prefix)
             }
@@ -197,18 +168,30 @@ impl Store {
 
     /// Checks that a local directory exists, which a listing cannot tell: an absent directory lists as empty.
     pub(crate) async fn check_root(&self) -> Result<()> {
-        if !matches!(self.place, Place::Local) || self.opened.get().is_some_and(|store| !is_local(store)) {
-            return Ok(());
-        }
-        let directory = self.display(&self.root);
-        let error = match tokio::fs::metadata(&directory).await {
-            Ok(found) if found.is_dir() => return Ok(()),
-            Ok(_) => "it is a file".to_owned(),
-            Err(error) => error.to_string(),
-        };
+        let Some((directory, error)) = self.absent(&self.root).await else { return Ok(()) };
         Err(ConnectorError::source(format!("cannot read the directory {directory}"))
             .said(error)
             .hint("check location of the catalog"))
+    }
+
+    /// The name of a local directory that does not exist or cannot be looked at, with what the system says. In S3 there
+    /// are no directories, and none is absent.
+    pub(crate) async fn absent(&self, directory: &Path) -> Option<(String, String)> {
+        let local = match &self.place {
+            Place::Local => true,
+            Place::S3 { .. } => false,
+            Place::Anywhere(_) => directory.parts().next().is_some_and(|part| part.as_ref() == LOCAL),
+        };
+        if !local || self.borrowed {
+            return None;
+        }
+        let directory = self.display(directory);
+        let error = match tokio::fs::metadata(&directory).await {
+            Ok(found) if found.is_dir() => return None,
+            Ok(_) => "it is a file".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Some((directory, error))
     }
 
     /// The error of a request on a path.
@@ -219,16 +202,10 @@ impl Store {
 
     /// A text without the catalog's secrets. Stores repeat the key id in their messages.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let Place::S3(s3) = &self.place else {
-            return text.to_owned();
-        };
-        let mut text = text.to_owned();
-        for secret in [&s3.access_key_id, &s3.secret_access_key, &s3.session_token].into_iter().flatten() {
-            if !secret.expose_secret().is_empty() {
-                text = text.replace(secret.expose_secret(), "***");
-            }
+        match &self.place {
+            Place::Local => text.to_owned(),
+            Place::S3 { settings, .. } | Place::Anywhere(settings) => settings.redact(text),
         }
-        text
     }
 }
 
@@ -242,44 +219,40 @@ impl Drop for Store {
     }
 }
 
-fn is_local(store: &Arc<dyn ObjectStore>) -> bool {
-    store.to_string().starts_with("LocalFileSystem")
-}
-
 fn s3(rest: &str, properties: &Properties) -> Result<(Place, Path)> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() {
         return Err(ConnectorError::user("location names no bucket").hint("write s3://bucket/prefix"));
     }
-    let access_key_id = properties.secret("access_key_id").cloned();
-    let secret_access_key = properties.secret("secret_access_key").cloned();
-    if access_key_id.is_some() != secret_access_key.is_some() {
-        return Err(ConnectorError::user("access_key_id and secret_access_key belong together: one is missing"));
-    }
-    let endpoint = properties.text("endpoint").map(str::to_owned);
-    let allow_http = properties.boolean("allow_http");
-    if endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://")) && !allow_http {
-        return Err(ConnectorError::user("endpoint is not encrypted").hint("use https://, or set allow_http = true"));
-    }
-    let path_style =
-        if properties.contains("path_style") { properties.boolean("path_style") } else { endpoint.is_some() };
-    let seconds = |name: &str| {
-        Duration::from_secs(properties.integer(name).and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(30))
+    let settings = Box::new(S3::read(properties)?);
+    Ok((Place::S3 { bucket: bucket.to_owned(), settings }, parse_path(prefix)?))
+}
+
+/// Where a location leads that a metastore gives: `file:/lake/orders`, `s3a://bucket/orders`, or a plain path. Such texts
+/// are not escaped: `%2F` in one is in the name of a directory.
+fn anywhere(location: &str) -> Result<Path> {
+    let unknown = || {
+        ConnectorError::user(format!("{location} is in a store that is not read"))
+            .hint("local directories (file:) and S3 (s3:, s3a:, s3n:) are read")
     };
-    let s3 = S3 {
-        bucket: bucket.to_owned(),
-        endpoint,
-        region: properties.text("region").unwrap_or("us-east-1").to_owned(),
-        access_key_id,
-        secret_access_key,
-        session_token: properties.secret("session_token").cloned(),
-        anonymous: properties.boolean("anonymous"),
-        allow_http,
-        path_style,
-        connect_timeout: seconds("connect_timeout_seconds"),
-        request_timeout: seconds("request_timeout_seconds"),
+    // The path of a URL: doubled slashes are of no meaning.
+    let place = |prefix: &str, path: &str| {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        parse_path(&format!("{prefix}/{}", parts.join("/")))
     };
-    Ok((Place::S3(Box::new(s3)), parse_path(prefix)?))
+    if location.starts_with('/') {
+        return place(LOCAL, location);
+    }
+    let (scheme, rest) = location.split_once(':').ok_or_else(unknown)?;
+    let (host, path) = match rest.strip_prefix("//") {
+        Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        None => ("", rest),
+    };
+    match (scheme, host) {
+        ("file", "" | "localhost") => place(LOCAL, path),
+        ("s3" | "s3a" | "s3n", bucket) if !bucket.is_empty() => place(&format!("{S3_BUCKET}/{bucket}"), path),
+        _ => Err(unknown()),
+    }
 }
 
 /// The path of a local directory, made absolute. Symbolic links are followed when it is read.
@@ -301,4 +274,26 @@ pub(crate) fn child(directory: &Path, name: &str) -> Result<Path> {
 
 fn parse_path(path: &str) -> Result<Path> {
     Path::parse(path).map_err(|error| ConnectorError::user(format!("`{path}` is not a usable path")).said(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_of_a_metastore() {
+        for (location, path) in [
+            ("file:/lake/orders", "file/lake/orders"),
+            ("file:///lake//orders/", "file/lake/orders"),
+            ("/lake/orders", "file/lake/orders"),
+            ("file:/lake/region=a%2Fb c", "file/lake/region=a%2Fb c"),
+            ("s3a://bucket/lake/orders", "s3/bucket/lake/orders"),
+            ("s3://bucket", "s3/bucket"),
+        ] {
+            assert_eq!(anywhere(location).unwrap().as_ref(), path, "{location}");
+        }
+        for wrong in ["hdfs://name:8020/lake", "file://elsewhere/lake", "lake", "s3:/lake", "file:/lake/../etc"] {
+            assert!(anywhere(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -24,6 +24,7 @@ use crate::adapter::LakeAdapterFactory;
 use crate::factory::{DeclaredColumn, Settings, Subdirectories};
 use crate::format::{Format, Kind, check_kinds};
 use crate::hidden::Hidden;
+use crate::metastore::MetastoreTable;
 use crate::partition::PartitionColumn;
 use crate::prune::ConstantFilter;
 use crate::rules::{FILE, FLOAT, HIDDEN, Judge, NESTED, PARTITION, any_column, constant_part};
@@ -35,7 +36,7 @@ use crate::statistics::statistics;
 use crate::store::Store;
 use crate::types::sql_name;
 
-/// A directory of files, with or without partitions.
+/// Files in a directory, with or without partitions, or in the directories that a metastore names.
 #[derive(Debug)]
 pub(crate) struct HiveTable {
     name: TableName,
@@ -55,6 +56,8 @@ pub(crate) struct HiveTable {
     /// Columns of the files, then partition columns, then hidden columns.
     columns: Vec<Column>,
     schema: DFSchema,
+    /// Of a table that a metastore describes.
+    metastore: Option<MetastoreTable>,
 }
 
 /// What [`HiveTable::new`] puts together.
@@ -71,6 +74,7 @@ pub(crate) struct TableParts {
     pub(crate) files: FileSchema,
     pub(crate) bytes: u64,
     pub(crate) declared: Vec<DeclaredColumn>,
+    pub(crate) metastore: Option<MetastoreTable>,
 }
 
 impl HiveTable {
@@ -90,6 +94,14 @@ impl HiveTable {
         columns.extend(
             partition_columns.iter().map(|column| Column::new(column.field(), sql_name(&column.data_type), PARTITION)),
         );
+        if let Some(table) = &parts.metastore {
+            for column in &mut columns {
+                column.comment = table.comments.get(column.name()).cloned();
+                if let Some(hive_type) = table.hive_types.get(column.name()) {
+                    column.source_type.clone_from(hive_type);
+                }
+            }
+        }
         let hidden: Vec<Hidden> = Hidden::of(!partition_columns.is_empty())
             .into_iter()
             .filter(|hidden| columns.iter().all(|column| column.name() != hidden.name()))
@@ -114,6 +126,7 @@ impl HiveTable {
             hidden,
             columns,
             schema,
+            metastore: parts.metastore,
         })
     }
 
@@ -212,8 +225,7 @@ impl HiveTable {
         let mut statistics = Statistics::new_unknown(table_schema.table_schema());
         // Without statistics of its own, even unknown ones, a file is not pruned by filters known only at run time.
         let unknown = Arc::new(statistics.clone());
-        statistics.num_rows =
-            self.files.rows_in(bytes).map_or(Precision::Absent, |rows| Precision::Inexact(size(rows)));
+        statistics.num_rows = self.rows(found).map_or(Precision::Absent, |rows| Precision::Inexact(size(rows)));
         statistics.total_byte_size = Precision::Inexact(size(bytes));
         let files: Vec<PartitionedFile> = found
             .files
@@ -233,7 +245,7 @@ impl HiveTable {
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_limit(request.limit)
-            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory)))
+            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory { instants: self.metastore.is_some() })))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
@@ -264,9 +276,15 @@ impl HiveTable {
         units
     }
 
+    /// About how many rows the files have: what the metastore counted in the partitions, or an estimate from their size.
+    fn rows(&self, found: &Found) -> Option<u64> {
+        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        found.rows.or_else(|| self.files.rows_in(bytes))
+    }
+
     fn estimate(&self, found: &Found, request: &ScanRequest) -> Estimate {
         let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
-        let rows = self.files.rows_in(bytes);
+        let rows = self.rows(found);
         let names = request.projection.iter().filter_map(|index| self.files.columns.get(*index));
         let share = self.files.share(names.map(|column| column.field.name().as_str()));
         Estimate {
@@ -294,19 +312,31 @@ impl ConnectorTable for HiveTable {
     }
 
     fn unsupported_columns(&self) -> &[UnsupportedColumn] {
-        &self.files.unsupported
+        match &self.metastore {
+            Some(table) => &table.unsupported,
+            None => &self.files.unsupported,
+        }
     }
 
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
+        if let Some(table) = &self.metastore {
+            let known = table.statistics(&self.columns, &self.store).await;
+            return known.map_err(|error| error.in_table(&self.name));
+        }
         Ok(statistics(&self.files, self.bytes, &self.partition_columns))
     }
 
     /// The statement with which Hive would know the table.
     fn definition(&self) -> Option<String> {
         let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+        let hive_types = self.metastore.as_ref().map(|table| &table.hive_types);
         let list = |columns: &mut dyn Iterator<Item = &Column>| {
             let lines: Vec<String> = columns
-                .map(|column| format!("  {} {}", quoted(column.name()), hive_type(column.field.as_ref())))
+                .map(|column| {
+                    let known = hive_types.and_then(|types| types.get(column.name()).cloned());
+                    let hive_type = known.unwrap_or_else(|| hive_type(column.field.as_ref()));
+                    format!("  {} {hive_type}", quoted(column.name()))
+                })
                 .collect();
             lines.join(",\n")
         };
@@ -355,8 +385,14 @@ impl ConnectorTable for HiveTable {
             filters: &filters,
             snapshot,
             session: context.session,
+            check_absent: self.metastore.is_some() && !self.settings.absent_partitions,
         };
-        let found = walk.run().await.map_err(|error| error.in_table(&self.name))?;
+        let known = self.metastore.as_ref().and_then(|table| table.partitions.as_ref());
+        let found = match known {
+            Some(partitions) => walk.over(partitions).await,
+            None => walk.run().await,
+        };
+        let found = found.map_err(|error| error.in_table(&self.name))?;
         if let Some(kind) = self.detected {
             let metas = || found.files.iter().map(|file| &file.meta);
             let example = metas().find(|file| Kind::of_file(file) == kind);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod kafka;
+mod metastore;
 mod orphan;
 mod postgres;
 mod process;

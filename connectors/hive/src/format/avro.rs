@@ -109,7 +109,8 @@ struct Adapter {
 
 impl Adapter {
     fn new(wanted: &SchemaRef, file: &SchemaRef) -> Result<Self> {
-        let factory = BatchAdapterFactory::new(Arc::clone(wanted)).with_adapter_factory(Arc::new(LakeAdapterFactory));
+        let factory = BatchAdapterFactory::new(Arc::clone(wanted))
+            .with_adapter_factory(Arc::new(LakeAdapterFactory { instants: false }));
         Ok(Self { inner: factory.make_adapter(file)?, wanted: Arc::clone(wanted) })
     }
 

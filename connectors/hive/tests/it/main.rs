@@ -1,4 +1,5 @@
-//! The connector against real files: on the local disk, and through an S3 server that checks signatures.
+//! The connector against real files, on the local disk and through an S3 server that checks signatures, and against a real
+//! Hive Metastore.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -13,6 +14,7 @@ mod hidden;
 mod late;
 mod layout;
 mod listing;
+mod metastore;
 mod s3;
 mod statistics;
 mod support;

@@ -1,0 +1,24 @@
+//! A Hive Metastore as the list of a catalog's tables.
+//!
+//! * `address`: the property `metastore`; `client`: calls that are tried again; `calls`: what is asked.
+//! * `description`: what the metastore says of a table, and which tables are refused; `types` and `spark`: its columns.
+//! * `partitions`: the names of partitions, typed, and the partitions that a scan keeps.
+//! * `statistics`: what the metastore knows of rows and values.
+//! * `catalog`: all of these together.
+//!
+//! The names of a table's partitions are asked for once per query. The filters are evaluated over them here, by the
+//! engine's own code, since the metastore compares partition values as text and knows no NULL; only the partitions that
+//! are left are asked for, and only their directories are listed.
+
+mod address;
+mod calls;
+mod catalog;
+mod client;
+mod description;
+mod partitions;
+mod spark;
+mod statistics;
+mod types;
+
+pub(crate) use catalog::{Metastore, MetastoreTable};
+pub(crate) use partitions::{Named, PartitionSource, Partitions};

@@ -1,0 +1,179 @@
+//! The schemas and tables of a metastore.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use portolan_connector::{
+    Column, ColumnStatistics, Properties, Result, TableEntry, TableName, TableStatistics, UnsupportedColumn,
+};
+
+use crate::metastore::address::parse_addresses;
+use crate::metastore::client::Client;
+use crate::metastore::description::{Described, describe};
+use crate::metastore::partitions::PartitionSource;
+use crate::metastore::statistics::{Basic, Remembered, asked, basic, of_metastore, of_spark};
+use crate::store::Store;
+
+/// How many partitions are asked for to estimate the rows of all.
+const SAMPLED_PARTITIONS: usize = 50;
+
+/// A metastore as a catalog's list of tables.
+#[derive(Debug)]
+pub(crate) struct Metastore {
+    client: Arc<Client>,
+    remembered: Arc<Remembered>,
+}
+
+/// What a table keeps of its description.
+#[derive(Debug)]
+pub(crate) struct MetastoreTable {
+    client: Arc<Client>,
+    remembered: Arc<Remembered>,
+    name: TableName,
+    /// The metastore's partitions; `None` for a table without, or whose directories are its partitions.
+    pub(crate) partitions: Option<PartitionSource>,
+    pub(crate) unsupported: Vec<UnsupportedColumn>,
+    /// By column name.
+    pub(crate) comments: BTreeMap<String, String>,
+    /// By column name, of columns that Hive itself describes.
+    pub(crate) hive_types: BTreeMap<String, String>,
+    parameters: BTreeMap<String, String>,
+}
+
+impl Metastore {
+    /// Reads `metastore` and its settings; `None` for a catalog that has none. Opens no connection.
+    pub(crate) fn new(properties: &Properties) -> Result<Option<Self>> {
+        let Some(addresses) = properties.text("metastore") else { return Ok(None) };
+        let seconds = |name: &str, otherwise: u64| {
+            let seconds = properties.integer(name).and_then(|seconds| u64::try_from(seconds).ok());
+            Duration::from_secs(seconds.unwrap_or(otherwise))
+        };
+        let client = Client::new(
+            parse_addresses(addresses)?,
+            seconds("metastore_timeout_seconds", 30),
+            seconds("connect_timeout_seconds", 5),
+        );
+        Ok(Some(Self { client: Arc::new(client), remembered: Arc::default() }))
+    }
+
+    /// The databases, sorted by name.
+    pub(crate) async fn schemas(&self) -> Result<Vec<String>> {
+        let mut schemas = self.client.databases().await?;
+        schemas.sort();
+        Ok(schemas)
+    }
+
+    /// The tables and views of a database, sorted by name.
+    pub(crate) async fn tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
+        if !is_plain(schema) {
+            return Ok(Vec::new());
+        }
+        let mut tables = self.client.tables(schema).await?;
+        tables.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(tables)
+    }
+
+    /// A table by its exact name.
+    pub(crate) async fn table(&self, name: &TableName) -> Result<Option<(Described, MetastoreTable)>> {
+        // The metastore would fold the case of the name, which is for the engine to do, and take special characters for
+        // something else.
+        if !is_plain(&name.schema) || !is_plain(&name.table) {
+            return Ok(None);
+        }
+        let Some(description) = self.client.table(&name.schema, &name.table).await? else {
+            return Ok(None);
+        };
+        let described = describe(&description)?;
+        let partitions = described.partitions_in_metastore.then(|| PartitionSource {
+            client: Arc::clone(&self.client),
+            schema: name.schema.clone(),
+            table: name.table.clone(),
+            columns: described.partition_columns.clone(),
+            format: described.partition_format,
+        });
+        let table = MetastoreTable {
+            client: Arc::clone(&self.client),
+            remembered: Arc::clone(&self.remembered),
+            name: name.clone(),
+            partitions,
+            unsupported: described.unsupported.clone(),
+            comments: described.comments.clone(),
+            hive_types: described.hive_types.clone(),
+            parameters: description.parameters,
+        };
+        Ok(Some((described, table)))
+    }
+}
+
+/// Whether the metastore can have something of this name.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['*', '|', '/', '#', '@']) && !name.chars().any(char::is_uppercase)
+}
+
+impl MetastoreTable {
+    /// Rows and bytes of the whole table, where its parameters say.
+    pub(crate) fn basic(&self) -> Basic {
+        basic(&self.parameters)
+    }
+
+    /// What the metastore knows of the table's rows and values.
+    pub(crate) async fn statistics(&self, columns: &[Column], store: &Store) -> Result<Option<TableStatistics>> {
+        let (schema, table) = (self.name.schema.as_str(), self.name.table.as_str());
+        if let Some(known) = self.remembered.get(schema, table) {
+            return Ok(known.as_ref().clone());
+        }
+        let mut known = self.basic();
+        let mut distinct = BTreeMap::new();
+        if known.rows.is_none()
+            && let Some(source) = &self.partitions
+        {
+            (known, distinct) = sample(source, store).await?;
+        }
+        let mut found = of_spark(&self.parameters, known.rows, columns);
+        if found.is_empty() {
+            let objects = self.client.column_statistics(schema, table, asked(columns)).await;
+            // Not every metastore has this call, and the rest is of use without it.
+            let objects = objects.unwrap_or_else(|error| {
+                tracing::debug!(table = %self.name, %error, "no column statistics");
+                Vec::new()
+            });
+            found = of_metastore(&objects, known.rows, columns);
+        }
+        for (column, count) in distinct {
+            found
+                .entry(column)
+                .or_insert_with(|| ColumnStatistics { distinct: Some(count), ..ColumnStatistics::default() });
+        }
+        let any = known.rows.is_some() || known.bytes.is_some() || !found.is_empty();
+        let statistics = any.then(|| TableStatistics {
+            rows: known.rows,
+            bytes: known.bytes,
+            columns: found,
+            origin: "the metastore".to_owned(),
+        });
+        self.remembered.keep(schema, table, statistics.clone());
+        Ok(statistics)
+    }
+}
+
+/// Rows of all partitions, estimated from some that are spread over them, and how many values each partition column has.
+async fn sample(source: &PartitionSource, store: &Store) -> Result<(Basic, BTreeMap<String, u64>)> {
+    let partitions = source.names().await?;
+    let count = partitions.names.len();
+    let step = count.div_ceil(SAMPLED_PARTITIONS).max(1);
+    let wanted: Vec<usize> = (0..count).step_by(step).collect();
+    let located = source.locate(&partitions, &wanted, store).await?;
+    let counted: Vec<u64> = located.iter().filter_map(|partition| partition.rows).collect();
+    let rows = (!counted.is_empty()).then(|| {
+        let mean = counted.iter().sum::<u64>() as f64 / counted.len() as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, not negative")]
+        let rows = (mean * count as f64) as u64;
+        rows
+    });
+    let distinct = source.columns.iter().enumerate().map(|(at, column)| {
+        let values: HashSet<_> = partitions.names.iter().filter_map(|named| named.values.get(at)).collect();
+        (column.name.clone(), values.len() as u64)
+    });
+    Ok((Basic { rows, bytes: None }, distinct.collect()))
+}

@@ -1,0 +1,269 @@
+//! From the metastore's description of a table to what a scan needs: columns, location, format. Tables that other engines
+//! keep in a way of their own are refused by name: their raw files are not their rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use portolan_connector::{ConnectorError, Result, UnsupportedColumn};
+
+use crate::metastore::calls::{HiveColumn, Storage, TableDescription, is_view};
+use crate::metastore::spark::{self, SparkTable};
+use crate::metastore::types::arrow_type;
+use crate::partition::PartitionColumn;
+use crate::schema::FileColumn;
+use crate::types::is_partition_type;
+
+/// The format of a table's or a partition's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Parquet,
+}
+
+/// What a scan needs to know of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    /// The columns of the files.
+    pub(crate) columns: Vec<FileColumn>,
+    pub(crate) comments: BTreeMap<String, String>,
+    /// Hive's types by column name; none where they are a stand-in for Spark's.
+    pub(crate) hive_types: BTreeMap<String, String>,
+    pub(crate) unsupported: Vec<UnsupportedColumn>,
+    /// From the outermost directory inwards.
+    pub(crate) partition_columns: Vec<PartitionColumn>,
+    /// Whether the metastore knows the partitions. If not, the directories below `location` are they.
+    pub(crate) partitions_in_metastore: bool,
+    /// A URL, or a path.
+    pub(crate) location: String,
+    /// The format of the partitions that is expected; `None` where each file's format is the table's, whatever the
+    /// metastore says of a partition.
+    pub(crate) partition_format: Option<Format>,
+}
+
+/// One column before it is known whether it is in the files or in the names of directories.
+struct SomeColumn {
+    name: String,
+    data_type: std::result::Result<DataType, String>,
+    source_type: String,
+    comment: Option<String>,
+}
+
+/// Describes a table, or says why it is not read.
+pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
+    refuse(table)?;
+    let spark = spark::read(&table.parameters).map_err(|reason| {
+        ConnectorError::source("cannot understand what Spark wrote of the table's columns").said(reason)
+    })?;
+    format_of(&table.storage, spark.as_ref()).map_err(|reason| {
+        ConnectorError::user(reason).hint("of the tables of a metastore those in Parquet files are read")
+    })?;
+    let columns = match &spark {
+        Some(spark) if !spark.columns.is_empty() => spark_columns(spark),
+        _ => table.storage.columns.iter().chain(&table.partition_keys).map(hive_column).collect(),
+    };
+    let in_metastore = !table.partition_keys.is_empty();
+    let partition_names: Vec<String> = match &spark {
+        Some(spark) if !in_metastore && !spark.partitions_in_metastore => spark.partition_columns.clone(),
+        _ => table.partition_keys.iter().map(|key| key.name.clone()).collect(),
+    };
+    let mut described = Described {
+        columns: Vec::new(),
+        comments: BTreeMap::new(),
+        hive_types: BTreeMap::new(),
+        unsupported: Vec::new(),
+        partition_columns: Vec::new(),
+        partitions_in_metastore: in_metastore,
+        location: location(table, spark.as_ref())?,
+        partition_format: spark.is_none().then_some(Format::Parquet),
+    };
+    for name in &partition_names {
+        let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+            ConnectorError::source(format!("the metastore does not describe the partition column `{name}`"))
+        })?;
+        described.partition_columns.push(partition_column(column)?);
+    }
+    for column in columns {
+        if spark.is_none() {
+            described.hive_types.insert(column.name.clone(), column.source_type.clone());
+        }
+        if let Some(comment) = column.comment {
+            described.comments.insert(column.name.clone(), comment);
+        }
+        if partition_names.iter().any(|name| name.eq_ignore_ascii_case(&column.name)) {
+            continue;
+        }
+        match column.data_type {
+            Ok(data_type) => described.columns.push(FileColumn {
+                field: Arc::new(Field::new(&column.name, data_type, true)),
+                source_type: column.source_type,
+            }),
+            Err(reason) => described.unsupported.push(UnsupportedColumn {
+                name: column.name,
+                source_type: column.source_type,
+                reason,
+            }),
+        }
+    }
+    Ok(described)
+}
+
+/// Refuses what is no table of plain files.
+fn refuse(table: &TableDescription) -> Result<()> {
+    let parameter = |name: &str| {
+        // Writers do not agree on the case of keys and values.
+        let mut entries = table.parameters.iter();
+        entries.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_ascii_lowercase())
+    };
+    let provider = parameter("spark.sql.sources.provider").unwrap_or_default();
+    let refused = |reason: String, hint: &str| Err(ConnectorError::user(reason).hint(hint));
+    if is_view(&table.kind) {
+        return refused(
+            "it is a view, written in the SQL of Hive or Spark, which is not run here".to_owned(),
+            "query the tables that the view reads",
+        );
+    }
+    if parameter("table_type").is_some_and(|kind| kind == "iceberg") || provider == "iceberg" {
+        return refused(
+            "it is an Iceberg table, and there is no connector for Iceberg yet".to_owned(),
+            "its files hold deleted rows and old versions as well, so they are not read as they are",
+        );
+    }
+    if provider == "delta" || parameter("table_type").is_some_and(|kind| kind == "delta") {
+        return refused(
+            "it is a Delta Lake table, and there is no connector for Delta Lake yet".to_owned(),
+            "its files hold deleted rows and old versions as well, so they are not read as they are",
+        );
+    }
+    if provider == "hudi" || table.storage.input_format.contains(".hudi.") {
+        return refused(
+            "it is a Hudi table, and there is no connector for Hudi".to_owned(),
+            "its files hold old versions of rows as well, so they are not read as they are",
+        );
+    }
+    if parameter("transactional").is_some_and(|value| value == "true") {
+        return refused(
+            "it is a transactional table of Hive (ACID), which only Hive reads".to_owned(),
+            "its files hold deleted rows as well; copy it into an external table to read it here",
+        );
+    }
+    Ok(())
+}
+
+/// The format of files, or why they are not read.
+pub(crate) fn format_of(storage: &Storage, spark: Option<&SparkTable>) -> std::result::Result<Format, String> {
+    if let Some(spark) = spark {
+        return match spark.provider.as_str() {
+            "parquet" | "org.apache.spark.sql.parquet" => Ok(Format::Parquet),
+            other => Err(format!("its files are in the format {other} of Spark")),
+        };
+    }
+    let serde = storage.serde.to_ascii_lowercase();
+    if serde.contains("parquet") {
+        return Ok(Format::Parquet);
+    }
+    let name = match serde.as_str() {
+        serde if serde.contains("orc") => "ORC",
+        serde if serde.contains("avro") => "Avro",
+        serde if serde.contains("json") => "JSON",
+        serde if serde.contains("csv") => "CSV",
+        serde if serde.ends_with("lazysimpleserde") => "text",
+        _ => "a format of their own",
+    };
+    let class = if storage.serde.is_empty() { "none" } else { &storage.serde };
+    Err(format!("its files are not Parquet but {name} (SerDe {class})"))
+}
+
+/// Where the table is. Of its own tables Spark writes the true place beside the SerDe, and may leave a stand-in in the usual
+/// one.
+fn location(table: &TableDescription, spark: Option<&SparkTable>) -> Result<String> {
+    let of_spark = spark.and_then(|_| table.storage.serde_parameters.get("path").cloned());
+    of_spark
+        .or_else(|| table.storage.location.clone())
+        .ok_or_else(|| ConnectorError::source("the metastore does not say where the table is"))
+}
+
+fn hive_column(column: &HiveColumn) -> SomeColumn {
+    SomeColumn {
+        name: column.name.clone(),
+        data_type: arrow_type(&column.hive_type),
+        source_type: column.hive_type.clone(),
+        comment: column.comment.clone(),
+    }
+}
+
+fn spark_columns(spark: &SparkTable) -> Vec<SomeColumn> {
+    spark
+        .columns
+        .iter()
+        .map(|column| SomeColumn {
+            name: column.name.clone(),
+            data_type: column.data_type.clone(),
+            source_type: column.source_type.clone(),
+            comment: column.comment.clone(),
+        })
+        .collect()
+}
+
+fn partition_column(column: &SomeColumn) -> Result<PartitionColumn> {
+    match &column.data_type {
+        Ok(data_type) if is_partition_type(data_type) => {
+            Ok(PartitionColumn { name: column.name.clone(), data_type: data_type.clone(), declared: true, distinct: 0 })
+        }
+        _ => Err(ConnectorError::user(format!(
+            "it is partitioned by `{}` of type {}, which has no values here",
+            column.name, column.source_type
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(kind: &str, serde: &str, parameters: &[(&str, &str)]) -> TableDescription {
+        TableDescription {
+            kind: kind.to_owned(),
+            storage: Storage {
+                columns: vec![column("a", "bigint"), column("u", "uniontype<int>")],
+                location: Some("file:/lake/t".to_owned()),
+                serde: serde.to_owned(),
+                ..Storage::default()
+            },
+            partition_keys: vec![column("day", "date")],
+            parameters: parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        }
+    }
+
+    fn column(name: &str, hive_type: &str) -> HiveColumn {
+        HiveColumn { name: name.to_owned(), hive_type: hive_type.to_owned(), comment: None }
+    }
+
+    const PARQUET: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+
+    #[test]
+    fn columns_of_a_table_of_hive_s() {
+        let described = describe(&table("EXTERNAL_TABLE", PARQUET, &[])).unwrap();
+        assert_eq!(described.columns[0].source_type, "bigint");
+        assert_eq!(described.partition_columns[0].data_type, DataType::Date32);
+        assert!(described.partitions_in_metastore);
+        assert_eq!(described.unsupported[0].name, "u");
+        assert_eq!(described.location, "file:/lake/t");
+    }
+
+    #[test]
+    fn what_is_refused_and_why() {
+        for (kind, serde, parameters, reason) in [
+            ("VIRTUAL_VIEW", "", &[][..], "it is a view"),
+            ("EXTERNAL_TABLE", PARQUET, &[("table_type", "ICEBERG")], "Iceberg"),
+            ("EXTERNAL_TABLE", PARQUET, &[("spark.sql.sources.provider", "DELTA")], "Delta Lake"),
+            ("EXTERNAL_TABLE", PARQUET, &[("spark.sql.sources.provider", "hudi")], "Hudi"),
+            ("MANAGED_TABLE", PARQUET, &[("transactional", "TRUE")], "ACID"),
+            ("MANAGED_TABLE", "org.apache.hadoop.hive.ql.io.orc.OrcSerde", &[], "not Parquet but ORC"),
+            ("MANAGED_TABLE", "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe", &[], "not Parquet but text"),
+            ("EXTERNAL_TABLE", PARQUET, &[("spark.sql.sources.provider", "csv")], "the format csv of Spark"),
+        ] {
+            let error = describe(&table(kind, serde, parameters)).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Local files and any number of buckets as one object store: a metastore's tables and partitions may lie anywhere.
+//!
+//! A path begins with where it leads: `file/lake/orders/part-0` is the local file `/lake/orders/part-0`, and
+//! `s3/company/orders/part-0` is in the bucket `company`. Two tables at the same place have the same paths.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+use super::s3::S3;
+
+/// What the paths of local files begin with.
+pub(super) const LOCAL: &str = "file";
+/// What the paths of buckets begin with; the bucket follows.
+pub(super) const S3_BUCKET: &str = "s3";
+
+/// The stores of a catalog, each made when it is first needed.
+pub(super) struct Router {
+    local: Arc<dyn ObjectStore>,
+    s3: S3,
+    buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+/// Where a path leads: a store, the path within it, and what stands before that.
+struct Route {
+    store: Arc<dyn ObjectStore>,
+    inner: Path,
+    prefix: String,
+}
+
+impl Route {
+    /// The path as the router's users know it.
+    fn outer(&self, inner: &Path) -> Path {
+        outer(&self.prefix, inner)
+    }
+}
+
+fn outer(prefix: &str, inner: &Path) -> Path {
+    // Both parts are paths already; parsing leaves them as they are.
+    Path::parse(format!("{prefix}/{inner}")).unwrap_or_else(|_| inner.clone())
+}
+
+impl Router {
+    pub(super) fn new(local: Arc<dyn ObjectStore>, s3: S3) -> Self {
+        Self { local, s3, buckets: Mutex::default() }
+    }
+
+    fn route(&self, path: &Path) -> Result<Route> {
+        let nowhere = || Error::NotFound { path: path.to_string(), source: "it is in no store of the catalog".into() };
+        let parse = |inner: &str| Path::parse(inner).map_err(|_| nowhere());
+        let (place, rest) = path.as_ref().split_once('/').unwrap_or((path.as_ref(), ""));
+        match place {
+            LOCAL => Ok(Route { store: Arc::clone(&self.local), inner: parse(rest)?, prefix: LOCAL.to_owned() }),
+            S3_BUCKET => {
+                let (bucket, inner) = rest.split_once('/').unwrap_or((rest, ""));
+                let store = self.bucket(bucket)?;
+                Ok(Route { store, inner: parse(inner)?, prefix: format!("{S3_BUCKET}/{bucket}") })
+            }
+            _ => Err(nowhere()),
+        }
+    }
+
+    fn bucket(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = buckets.get(bucket) {
+            return Ok(Arc::clone(known));
+        }
+        let made = self.s3.build(bucket).map_err(|error| Error::Generic { store: "S3", source: Box::new(error) })?;
+        let made: Arc<dyn ObjectStore> = Arc::new(made);
+        buckets.insert(bucket.to_owned(), Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn read_only() -> Error {
+        Error::NotImplemented { operation: "write".to_owned(), implementer: "the router of a lake".to_owned() }
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Router({})", self.local)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Router {
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        let route = self.route(path)?;
+        let mut result = route.store.get_opts(&route.inner, options).await?;
+        result.meta.location = path.clone();
+        Ok(result)
+    }
+
+    async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let route = self.route(path)?;
+        route.store.get_ranges(&route.inner, ranges).await
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let route = match self.route(prefix.unwrap_or(&Path::ROOT)) {
+            Ok(route) => route,
+            Err(error) => return stream::iter([Err(error)]).boxed(),
+        };
+        let Route { store, inner, prefix } = route;
+        store
+            .list(Some(&inner))
+            .map(move |meta| meta.map(|meta| ObjectMeta { location: outer(&prefix, &meta.location), ..meta }))
+            .boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let route = self.route(prefix.unwrap_or(&Path::ROOT))?;
+        let mut result = route.store.list_with_delimiter(Some(&route.inner)).await?;
+        for directory in &mut result.common_prefixes {
+            *directory = route.outer(directory);
+        }
+        for object in &mut result.objects {
+            object.location = route.outer(&object.location);
+        }
+        Ok(result)
+    }
+
+    async fn put_opts(&self, _path: &Path, _payload: PutPayload, _options: PutOptions) -> Result<PutResult> {
+        Err(Self::read_only())
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _path: &Path,
+        _options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Err(Self::read_only())
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        paths.map(|_| Err(Self::read_only())).boxed()
+    }
+
+    async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> Result<()> {
+        Err(Self::read_only())
+    }
+}

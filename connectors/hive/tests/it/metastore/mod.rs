@@ -1,0 +1,6 @@
+//! Tables that a real Hive Metastore knows.
+
+mod failures;
+mod partitions;
+mod statistics;
+mod tables;
