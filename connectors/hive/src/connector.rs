@@ -13,7 +13,7 @@ use portolan_connector::{
 };
 
 use crate::factory::{DEFAULT_SCHEMA, LayoutKind, Settings, TableSettings};
-use crate::format::{Format, Kind, check_kinds};
+use crate::format::{Kind, check_kinds};
 use crate::listing::list;
 use crate::metastore::Metastore;
 use crate::partition::discover;
@@ -148,7 +148,7 @@ impl HiveConnector {
             subdirectories: settings.subdirectories.unwrap_or(self.settings.subdirectories),
             directory: self.store.resolve(&described.location)?,
             partition_columns: described.partition_columns,
-            format: Format::Parquet,
+            format: described.format,
             detected: None,
             // What the metastore counted serves as the sample from which rows are estimated.
             files: FileSchema { columns: described.columns, rows, file_bytes, ..FileSchema::default() },

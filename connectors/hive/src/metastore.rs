@@ -1,7 +1,7 @@
 //! A Hive Metastore as the list of a catalog's tables.
 //!
 //! * `address`: the property `metastore`; `client`: calls that are tried again; `calls`: what is asked.
-//! * `description`: what the metastore says of a table, and which tables are refused; `types` and `spark`: its columns.
+//! * `description`: what the metastore says of a table, and which tables are refused; `format`: that of their files; `types` and `spark`: its columns.
 //! * `partitions`: the names of partitions, typed, and the partitions that a scan keeps.
 //! * `statistics`: what the metastore knows of rows and values.
 //! * `catalog`: all of these together.
@@ -15,6 +15,7 @@ mod calls;
 mod catalog;
 mod client;
 mod description;
+mod format;
 mod partitions;
 mod spark;
 mod statistics;

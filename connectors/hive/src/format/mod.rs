@@ -36,11 +36,11 @@ use crate::store::Store;
 use crate::types::sql_name;
 
 pub(crate) use codec::{CODECS, Codec};
-pub(crate) use csv::{CsvFormat, HEADERS, ROW_LENGTHS};
+pub(crate) use csv::{CsvFormat, HEADERS, Header, ROW_LENGTHS};
 pub(crate) use detect::{Kind, check_kinds, data_extension};
 pub(crate) use fault::{Fault, fault_of};
 pub(crate) use json::JsonFormat;
-pub(crate) use options::{FORMATS, FormatSettings};
+pub(crate) use options::{FORMATS, FormatSettings, byte_of};
 
 use source::{RowFormat, RowSource};
 

@@ -119,7 +119,7 @@ pub(crate) fn kind_named(name: &str) -> Option<Kind> {
 }
 
 /// The one byte that a text stands for: a character of ASCII, or its escape or number as Hive writes it.
-fn byte_of(place: &str, option: &str, text: &str) -> Result<u8> {
+pub(crate) fn byte_of(place: &str, option: &str, text: &str) -> Result<u8> {
     if let [byte] = text.as_bytes()
         && byte.is_ascii()
     {

@@ -90,7 +90,8 @@ impl Metastore {
             schema: name.schema.clone(),
             table: name.table.clone(),
             columns: described.partition_columns.clone(),
-            format: described.partition_format,
+            format: described.partition_format.clone(),
+            parameters: description.parameters.clone(),
         });
         let table = MetastoreTable {
             client: Arc::clone(&self.client),

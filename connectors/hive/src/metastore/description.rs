@@ -7,18 +7,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use portolan_connector::{ConnectorError, Result, UnsupportedColumn};
 
-use crate::metastore::calls::{HiveColumn, Storage, TableDescription, is_view};
+use crate::format::Format;
+use crate::metastore::calls::{HiveColumn, TableDescription, is_view};
+use crate::metastore::format::format_of;
 use crate::metastore::spark::{self, SparkTable};
 use crate::metastore::types::arrow_type;
 use crate::partition::PartitionColumn;
 use crate::schema::FileColumn;
-use crate::types::is_partition_type;
-
-/// The format of a table's or a partition's files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    Parquet,
-}
+use crate::types::{is_partition_type, sql_name};
 
 /// What a scan needs to know of a table.
 #[derive(Clone, Debug)]
@@ -35,6 +31,8 @@ pub(crate) struct Described {
     pub(crate) partitions_in_metastore: bool,
     /// A URL, or a path.
     pub(crate) location: String,
+    /// The format of the files.
+    pub(crate) format: Format,
     /// The format of the partitions that is expected; `None` where each file's format is the table's, whatever the
     /// metastore says of a partition.
     pub(crate) partition_format: Option<Format>,
@@ -54,8 +52,9 @@ pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
     let spark = spark::read(&table.parameters).map_err(|reason| {
         ConnectorError::source("cannot understand what Spark wrote of the table's columns").said(reason)
     })?;
-    format_of(&table.storage, spark.as_ref()).map_err(|reason| {
-        ConnectorError::user(reason).hint("of the tables of a metastore those in Parquet files are read")
+    let format = format_of(&table.storage, &table.parameters, spark.as_ref()).map_err(|reason| {
+        ConnectorError::user(reason)
+            .hint("of the tables of a metastore those in Parquet, text, JSON lines and Avro files are read")
     })?;
     let columns = match &spark {
         Some(spark) if !spark.columns.is_empty() => spark_columns(spark),
@@ -74,7 +73,8 @@ pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
         partition_columns: Vec::new(),
         partitions_in_metastore: in_metastore,
         location: location(table, spark.as_ref())?,
-        partition_format: spark.is_none().then_some(Format::Parquet),
+        partition_format: spark.is_none().then(|| format.clone()),
+        format,
     };
     for name in &partition_names {
         let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
@@ -93,10 +93,16 @@ pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
             continue;
         }
         match column.data_type {
+            Ok(data_type) if matches!(described.format, Format::Csv(_)) && !is_text(&data_type) => {
+                return Err(out_of_place(&column.name, &format!("text holds no {}", sql_name(&data_type))));
+            }
             Ok(data_type) => described.columns.push(FileColumn {
                 field: Arc::new(Field::new(&column.name, data_type, true)),
                 source_type: column.source_type,
             }),
+            Err(reason) if matches!(described.format, Format::Csv(_)) => {
+                return Err(out_of_place(&column.name, &reason));
+            }
             Err(reason) => described.unsupported.push(UnsupportedColumn {
                 name: column.name,
                 source_type: column.source_type,
@@ -105,6 +111,17 @@ pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
         }
     }
     Ok(described)
+}
+
+/// Whether a value of the type stands between two delimiters.
+fn is_text(data_type: &DataType) -> bool {
+    !data_type.is_nested() && !matches!(data_type, DataType::BinaryView)
+}
+
+/// The columns of text are found by their places: none can be left out.
+fn out_of_place(column: &str, reason: &str) -> ConnectorError {
+    ConnectorError::user(format!("the column `{column}` of its text files cannot be read: {reason}"))
+        .hint("rewrite the table as Parquet")
 }
 
 /// Refuses what is no table of plain files.
@@ -147,30 +164,6 @@ fn refuse(table: &TableDescription) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The format of files, or why they are not read.
-pub(crate) fn format_of(storage: &Storage, spark: Option<&SparkTable>) -> std::result::Result<Format, String> {
-    if let Some(spark) = spark {
-        return match spark.provider.as_str() {
-            "parquet" | "org.apache.spark.sql.parquet" => Ok(Format::Parquet),
-            other => Err(format!("its files are in the format {other} of Spark")),
-        };
-    }
-    let serde = storage.serde.to_ascii_lowercase();
-    if serde.contains("parquet") {
-        return Ok(Format::Parquet);
-    }
-    let name = match serde.as_str() {
-        serde if serde.contains("orc") => "ORC",
-        serde if serde.contains("avro") => "Avro",
-        serde if serde.contains("json") => "JSON",
-        serde if serde.contains("csv") => "CSV",
-        serde if serde.ends_with("lazysimpleserde") => "text",
-        _ => "a format of their own",
-    };
-    let class = if storage.serde.is_empty() { "none" } else { &storage.serde };
-    Err(format!("its files are not Parquet but {name} (SerDe {class})"))
 }
 
 /// Where the table is. Of its own tables Spark writes the true place beside the SerDe, and may leave a stand-in in the usual
@@ -219,6 +212,7 @@ fn partition_column(column: &SomeColumn) -> Result<PartitionColumn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metastore::calls::Storage;
 
     fn table(kind: &str, serde: &str, parameters: &[(&str, &str)]) -> TableDescription {
         TableDescription {
@@ -258,8 +252,13 @@ mod tests {
             ("EXTERNAL_TABLE", PARQUET, &[("spark.sql.sources.provider", "DELTA")], "Delta Lake"),
             ("EXTERNAL_TABLE", PARQUET, &[("spark.sql.sources.provider", "hudi")], "Hudi"),
             ("MANAGED_TABLE", PARQUET, &[("transactional", "TRUE")], "ACID"),
-            ("MANAGED_TABLE", "org.apache.hadoop.hive.ql.io.orc.OrcSerde", &[], "not Parquet but ORC"),
-            ("MANAGED_TABLE", "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe", &[], "not Parquet but text"),
+            ("MANAGED_TABLE", "org.apache.hadoop.hive.ql.io.orc.OrcSerde", &[], "not read: ORC"),
+            (
+                "MANAGED_TABLE",
+                "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+                &[],
+                "the column `u` of its text files",
+            ),
             ("EXTERNAL_TABLE", PARQUET, &[("spark.sql.sources.provider", "csv")], "the format csv of Spark"),
         ] {
             let error = describe(&table(kind, serde, parameters)).unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! The partitions of a table in a metastore: their names, typed, and the places of those that a scan keeps.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::ScalarValue;
@@ -8,9 +8,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use portolan_connector::{ConnectorError, Result};
 
+use crate::format::Format;
 use crate::metastore::calls::{PARTITIONS_PER_CALL, PartitionDescription};
 use crate::metastore::client::Client;
-use crate::metastore::description::{Format, format_of};
+use crate::metastore::format::format_of;
 use crate::metastore::statistics::basic;
 use crate::names::{NULL_PARTITION, parse_partition};
 use crate::partition::PartitionColumn;
@@ -29,6 +30,8 @@ pub(crate) struct PartitionSource {
     pub(crate) columns: Vec<PartitionColumn>,
     /// The format that the partitions must have; `None` where it does not depend on them.
     pub(crate) format: Option<Format>,
+    /// The parameters of the table.
+    pub(crate) parameters: BTreeMap<String, String>,
 }
 
 /// A partition as its name says it.
@@ -110,10 +113,11 @@ impl PartitionSource {
     }
 
     fn located(&self, name: &str, partition: &PartitionDescription, store: &Store) -> Result<Located> {
-        if let Some(wanted) = self.format {
-            let found = format_of(&partition.storage, None);
-            if found.as_ref() != Ok(&wanted) {
-                let reason = found.err().unwrap_or_else(|| "its files are in another format".to_owned());
+        if let Some(wanted) = &self.format {
+            // How many lines of a file are no rows the table says.
+            let found = format_of(&partition.storage, &self.parameters, None);
+            if found.as_ref() != Ok(wanted) {
+                let reason = found.err().unwrap_or_else(|| "its files are in another format than the table".to_owned());
                 return Err(ConnectorError::user(format!("the partition {name} cannot be read: {reason}"))
                     .hint("filter on the partition columns so that the query does not need it"));
             }
@@ -181,6 +185,7 @@ mod tests {
             table: "t".to_owned(),
             columns: vec![column("month", DataType::Int32), column("region", DataType::Utf8View)],
             format: Some(Format::Parquet),
+            parameters: BTreeMap::new(),
         }
     }
 

@@ -13,13 +13,13 @@ fn scattered(first: i32) -> Vec<i32> {
     (0..ROWS).map(|row| first + (row * 7) % ROWS * 7919 % ROWS).collect()
 }
 
-/// Two files: in the second the key is wider, is called `ID`, and there is no text.
+/// Two files: in the second the key, `ID` in the first, is wider, and there is no text.
 fn lake() -> Lake {
     let lake = Lake::new();
     let first = scattered(0);
     let names: StringArray = first.iter().map(|id| (id % 3 != 0).then(|| format!("x{id}"))).collect();
-    lake.write("s/t/y=1/f", vec![("id", integers(first)), ("v", Arc::new(names) as ArrayRef)]);
-    lake.write("s/t/y=2/f", vec![("ID", longs(scattered(ROWS).into_iter().map(i64::from)))]);
+    lake.write("s/t/y=1/f", vec![("ID", integers(first)), ("v", Arc::new(names) as ArrayRef)]);
+    lake.write("s/t/y=2/f", vec![("id", longs(scattered(ROWS).into_iter().map(i64::from)))]);
     lake
 }
 

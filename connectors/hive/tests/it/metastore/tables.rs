@@ -2,7 +2,7 @@
 
 use portolan_connector::{ErrorClass, TableKind};
 
-use crate::support::{PARQUET, TEXT, Table, Warehouse, catalog, integers, longs, texts};
+use crate::support::{LINES, PARQUET, TEXT, Table, Warehouse, catalog, integers, longs, texts};
 
 const DELTA: &[(&str, &str)] = &[("spark.sql.sources.provider", "delta")];
 const ICEBERG: &[(&str, &str)] = &[("table_type", "ICEBERG"), ("metadata_location", "file:/x/v1.json")];
@@ -158,8 +158,8 @@ async fn what_is_no_table_of_parquet_files_is_refused_by_name() {
         ("a_view", "VIRTUAL_VIEW", PARQUET, &[][..], "it is a view, written in the SQL of Hive or Spark"),
         ("a_delta", "EXTERNAL_TABLE", PARQUET, DELTA, "it is a Delta Lake table, and there is no connector"),
         ("an_iceberg", "EXTERNAL_TABLE", PARQUET, ICEBERG, "it is an Iceberg table, and there is no connector"),
-        ("an_orc", "EXTERNAL_TABLE", orc, &[], "its files are not Parquet but ORC (SerDe org.apache"),
-        ("a_text", "EXTERNAL_TABLE", TEXT, &[], "its files are not Parquet but text"),
+        ("an_orc", "EXTERNAL_TABLE", orc, &[], "a format that is not read: ORC (SerDe org.apache"),
+        ("a_sequence", "EXTERNAL_TABLE", TEXT, &[], "a container that is not read (InputFormat)"),
         ("a_csv", "EXTERNAL_TABLE", TEXT, &[("spark.sql.sources.provider", "CSV")], "are in the format csv of Spark"),
     ] {
         warehouse.create(Table { name, kind, serde, parameters, ..Table::default() }).await;
@@ -169,6 +169,46 @@ async fn what_is_no_table_of_parquet_files_is_refused_by_name() {
         assert!(text.contains(reason) && text.contains("\nHint: "), "{text}");
         assert_eq!(error.class(), ErrorClass::User, "{text}");
     }
+}
+
+/// Hive's text (its language manual, "Row Formats & SerDe"): columns are found by their places, `\N` is NULL, and
+/// what a character is escaped by the SerDe's parameters say.
+#[tokio::test]
+async fn text_and_json_are_read_as_the_serde_says() {
+    let warehouse = Warehouse::new().await;
+    let json = "org.apache.hive.hcatalog.data.JsonSerDe";
+    let columns = &[("n", "int"), ("t", "string"), ("at", "timestamp"), ("d", "decimal(6,2)")][..];
+    let keys = &[("p", "string")][..];
+    let usual = Table { name: "usual", columns, keys, serde: TEXT, input_format: LINES, ..Table::default() };
+    let told = Table {
+        name: "told",
+        serde_parameters: &[("field.delim", "|"), ("escape.delim", "\\"), ("serialization.null.format", "")],
+        parameters: &[("skip.header.line.count", "1")],
+        ..usual.clone()
+    };
+    let lines = Table { name: "lines", serde: json, ..usual.clone() };
+    for (table, content) in [
+        (&usual, "1\u{1}one\u{1}2026-01-02 03:04:05.5\u{1}1.50\n2\u{1}\\N\u{1}\\N\n"),
+        (&told, "n|t|at|d\n1|one|2026-01-02 03:04:05.5|1.50\n2||||\n3|a\\|b||7\n"),
+        (
+            &lines,
+            "{\"N\": 1, \"t\": \"one\", \"at\": \"2026-01-02 03:04:05.5\", \"d\": 1.50}\n{\"n\": 2, \"other\": []}\n",
+        ),
+    ] {
+        warehouse.create(table.clone()).await;
+        let directory = format!("{}/{}/p=x", warehouse.database, table.name);
+        warehouse.lake.raw(&format!("{directory}/000000_0"), content.as_bytes());
+        warehouse.add(vec![warehouse.partition(table, &["x"], &warehouse.location(&directory))]).await;
+    }
+    let rows = async |table: &str| warehouse.engine().rows(table, "SELECT n, t, at, d, p FROM t").await;
+    let both = ["1|one|2026-01-02T03:04:05.500|1.50|x", "2|NULL|NULL|NULL|x"];
+    assert_eq!(rows("usual").await, both);
+    assert_eq!(rows("lines").await, both);
+    assert_eq!(rows("told").await, [both[0], both[1], "3|a|b|NULL|7.00|x"]);
+    let nested = Table { name: "nested", columns: &[("a", "array<int>")], ..usual.clone() };
+    warehouse.create(nested).await;
+    let error = warehouse.engine().connector.table(&warehouse.database, "nested").await.unwrap_err().to_string();
+    assert!(error.contains("the column `a` of its text files cannot be read"), "{error}");
 }
 
 #[test]

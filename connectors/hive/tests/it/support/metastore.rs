@@ -19,6 +19,8 @@ static METASTORE: LazyLock<HiveMetastore> =
     LazyLock::new(|| HiveMetastore::start().unwrap_or_else(|error| panic!("{error}")));
 
 pub(crate) const PARQUET: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+/// What reads lines.
+pub(crate) const LINES: &str = "org.apache.hadoop.mapred.TextInputFormat";
 pub(crate) const TEXT: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
 
 /// A database of a metastore, and a directory of files.
@@ -29,6 +31,7 @@ pub(crate) struct Warehouse {
 }
 
 /// A table to create.
+#[derive(Clone)]
 pub(crate) struct Table<'a> {
     pub(crate) name: &'a str,
     pub(crate) columns: &'a [(&'a str, &'a str)],
@@ -36,6 +39,8 @@ pub(crate) struct Table<'a> {
     pub(crate) parameters: &'a [(&'a str, &'a str)],
     pub(crate) kind: &'a str,
     pub(crate) serde: &'a str,
+    pub(crate) serde_parameters: &'a [(&'a str, &'a str)],
+    pub(crate) input_format: &'a str,
     /// The `path` among the parameters of the SerDe.
     pub(crate) serde_path: Option<String>,
 }
@@ -49,6 +54,8 @@ impl Default for Table<'_> {
             parameters: &[],
             kind: "EXTERNAL_TABLE",
             serde: PARQUET,
+            serde_parameters: &[],
+            input_format: "an.InputFormat",
             serde_path: None,
         }
     }
@@ -109,12 +116,13 @@ impl Warehouse {
     }
 
     fn storage(&self, table: &Table<'_>, location: &str) -> Struct {
-        let path: Vec<(&str, &str)> = table.serde_path.iter().map(|path| ("path", path.as_str())).collect();
-        let serde = Struct::new().with(1, table.name).with(2, table.serde).with(3, map(&path));
+        let path = table.serde_path.iter().map(|path| ("path", path.as_str()));
+        let parameters: Vec<(&str, &str)> = path.chain(table.serde_parameters.iter().copied()).collect();
+        let serde = Struct::new().with(1, table.name).with(2, table.serde).with(3, map(&parameters));
         let storage = Struct::new().with(1, fields(table.columns));
         let storage = if table.kind == "VIRTUAL_VIEW" { storage } else { storage.with(2, location) };
         storage
-            .with(3, "an.InputFormat")
+            .with(3, table.input_format)
             .with(4, "an.OutputFormat")
             .with(5, false)
             .with(6, -1_i32)

@@ -9,5 +9,5 @@ mod server;
 pub(crate) use counting::Counting;
 pub(crate) use engine::{Engine, leaf_of, metric};
 pub(crate) use lake::{Lake, catalog, dates, floats, integers, longs, texts};
-pub(crate) use metastore::{PARQUET, Proxy, TEXT, Table, Warehouse, entry, map};
+pub(crate) use metastore::{LINES, PARQUET, Proxy, TEXT, Table, Warehouse, entry, map};
 pub(crate) use server::{ACCESS_KEY, S3Server, SECRET_KEY};

@@ -1,0 +1,160 @@
+//! The format of a table's or a partition's files, by the class that reads them in Hive (its SerDe) or by Spark's provider.
+
+use std::collections::BTreeMap;
+
+use crate::format::{CsvFormat, Format, Header, JsonFormat, byte_of};
+use crate::metastore::calls::Storage;
+use crate::metastore::spark::SparkTable;
+
+/// Parameters that say nothing of how rows are written.
+const PLAIN: [&str; 2] = ["path", "serialization.format"];
+
+/// The format of files, or why they are not read. `parameters` are those of the table or partition.
+pub(super) fn format_of(
+    storage: &Storage,
+    parameters: &BTreeMap<String, String>,
+    spark: Option<&SparkTable>,
+) -> Result<Format, String> {
+    if let Some(spark) = spark {
+        return of_provider(&spark.provider, storage);
+    }
+    let class = storage.serde.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let name = match class.as_str() {
+        "parquethiveserde" | "parquetserde" => return Ok(Format::Parquet),
+        "lazysimpleserde" => return lines(storage).and_then(|()| text(&storage.serde_parameters, parameters)),
+        "jsonserde" => {
+            lines(storage)?;
+            return match storage.serde_parameters.keys().find(|name| name.starts_with("mapping.")) {
+                Some(name) => Err(format!("its JSON files are read with `{name}`, which is not known here")),
+                None => Ok(Format::Json(JsonFormat::default())),
+            };
+        }
+        "avroserde" => return Ok(Format::Avro),
+        "orcserde" => "ORC",
+        "opencsvserde" | "csvserde" => "CSV as the library OpenCSV reads it",
+        _ if storage.serde.to_ascii_lowercase().contains("parquet") => return Ok(Format::Parquet),
+        _ => "a format of their own",
+    };
+    let class = if storage.serde.is_empty() { "none" } else { &storage.serde };
+    Err(format!("its files are in a format that is not read: {name} (SerDe {class})"))
+}
+
+fn of_provider(provider: &str, storage: &Storage) -> Result<Format, String> {
+    let format = match provider {
+        "parquet" | "org.apache.spark.sql.parquet" => return Ok(Format::Parquet),
+        "json" => Format::Json(JsonFormat::default()),
+        "avro" | "com.databricks.spark.avro" => Format::Avro,
+        other => return Err(format!("its files are in the format {other} of Spark")),
+    };
+    // Options of Spark's readers, such as multiLine, change what a row is.
+    match storage.serde_parameters.keys().find(|name| !PLAIN.contains(&name.as_str())) {
+        Some(option) => Err(format!("its files are read with Spark's option `{option}`, which is not known here")),
+        None => Ok(format),
+    }
+}
+
+/// Whether the files are lines of text: the same classes read rows out of containers as well.
+fn lines(storage: &Storage) -> Result<(), String> {
+    match storage.input_format.rsplit('.').next() {
+        None | Some("" | "TextInputFormat") => Ok(()),
+        Some(other) => Err(format!("its files are in a container that is not read ({other})")),
+    }
+}
+
+/// What `ROW FORMAT DELIMITED` has become (Hive's language manual, "Row Formats & SerDe").
+fn text(serde: &BTreeMap<String, String>, table: &BTreeMap<String, String>) -> Result<Format, String> {
+    let byte = |name: &str| {
+        let text = serde.get(name)?;
+        // Hive takes a number for the character with that number.
+        let number = text.parse::<u8>().ok().filter(u8::is_ascii);
+        Some(number.map_or_else(|| byte_of("the metastore", name, text).map_err(|error| error.to_string()), Ok))
+    };
+    if serde.get("line.delim").is_some_and(|end| end != "\n") {
+        return Err("its lines end in another way than with a line feed".to_owned());
+    }
+    let lines = |name: &str| match table.get(name).map(|text| text.trim().parse::<u32>()) {
+        None => Ok(0),
+        Some(Ok(count)) => Ok(count),
+        Some(Err(_)) => Err(format!("`{name}` is no number")),
+    };
+    let header = match (lines("skip.header.line.count")?, lines("skip.footer.line.count")?) {
+        (0, 0) => Header::None,
+        (1, 0) => Header::Skip,
+        (header, footer) => {
+            return Err(format!("its files begin with {header} and end with {footer} lines that are no rows"));
+        }
+    };
+    let usual = CsvFormat::hive_text();
+    let format = CsvFormat {
+        delimiter: byte("field.delim").transpose()?.unwrap_or(usual.delimiter),
+        escape: byte("escape.delim").transpose()?,
+        null_marker: serde.get("serialization.null.format").cloned().unwrap_or_else(|| usual.null_marker.clone()),
+        header,
+        ..usual
+    };
+    format.check_bytes().map_err(|error| error.to_string())?;
+    Ok(Format::Csv(format))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+        entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn of(serde: &str, serde_parameters: &[(&str, &str)], parameters: &[(&str, &str)]) -> Result<Format, String> {
+        let storage = Storage {
+            serde: format!("org.apache.hadoop.hive.serde2.{serde}"),
+            serde_parameters: map(serde_parameters),
+            input_format: "org.apache.hadoop.mapred.TextInputFormat".to_owned(),
+            ..Storage::default()
+        };
+        format_of(&storage, &map(parameters), None)
+    }
+
+    #[test]
+    fn text_of_hive() {
+        let usual = CsvFormat::hive_text();
+        assert_eq!(of("lazy.LazySimpleSerDe", &[("serialization.format", "1")], &[]), Ok(Format::Csv(usual.clone())));
+        let parameters = [("field.delim", "|"), ("escape.delim", "\\"), ("serialization.null.format", "")];
+        let told = CsvFormat {
+            delimiter: b'|',
+            escape: Some(b'\\'),
+            null_marker: String::new(),
+            header: Header::Skip,
+            ..usual.clone()
+        };
+        let found = of("lazy.LazySimpleSerDe", &parameters, &[("skip.header.line.count", "1")]);
+        assert_eq!(found, Ok(Format::Csv(told)));
+        let numbered = Format::Csv(CsvFormat { delimiter: b'\t', ..usual.clone() });
+        assert_eq!(of("lazy.LazySimpleSerDe", &[("field.delim", "9")], &[]), Ok(numbered.clone()));
+        assert_eq!(of("lazy.LazySimpleSerDe", &[("field.delim", "\t")], &[]), Ok(numbered));
+    }
+
+    #[test]
+    fn what_is_not_read_says_why() {
+        let lazy = "lazy.LazySimpleSerDe";
+        for (serde, of_serde, of_table, reason) in [
+            (lazy, &[("field.delim", "||")][..], &[][..], "field.delim is `||`"),
+            (lazy, &[("line.delim", "\r")], &[], "another way than with a line feed"),
+            (lazy, &[], &[("skip.header.line.count", "2")], "begin with 2 and end with 0 lines"),
+            (lazy, &[], &[("skip.footer.line.count", "1")], "begin with 0 and end with 1 lines"),
+            ("JsonSerDe", &[("mapping.a", "b")], &[], "`mapping.a`"),
+            ("OpenCSVSerde", &[], &[], "OpenCSV"),
+            ("orc.OrcSerde", &[], &[], "not read: ORC"),
+            ("RegexSerDe", &[], &[], "a format of their own (SerDe org.apache"),
+        ] {
+            let error = of(serde, of_serde, of_table).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+        let storage = Storage {
+            serde: "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe".to_owned(),
+            input_format: "org.apache.hadoop.mapred.SequenceFileInputFormat".to_owned(),
+            ..Storage::default()
+        };
+        let error = format_of(&storage, &map(&[]), None).unwrap_err();
+        assert!(error.contains("a container that is not read (SequenceFileInputFormat)"), "{error}");
+    }
+}
