@@ -80,7 +80,9 @@ pub trait Connector: Debug + Send + Sync {
             .hint("name the table instead: catalog.schema.table"))
     }
 
-    /// Freezes the source's position. Called at most once per query, before its first scan of this catalog.
+    /// Freezes the source's position. Called at most once per query, before its first scan of this catalog. It may be the
+    /// position of any moment from the call to the first answer that is taken from the snapshot: a source need not be
+    /// waited for here.
     async fn begin(&self, query: &QueryContext) -> Result<Arc<dyn Snapshot>>;
 
     /// Reads one split. Returns at once: work starts when the stream is first polled and ends, on the source too,

@@ -153,12 +153,14 @@ impl Checks<'_> {
         adding.write(rows(3, 4)?).await?;
         let early = self.count("made").await?;
         self.check(early == 3, "rows are there before they are committed");
-        // A query that began before the commit sees what was there then.
+        // A query that has read something before the commit goes on to see what was there then.
         let subject = Subject::new(Arc::clone(self.connector), Arc::clone(&table));
         let snapshot = subject.begin().await?;
+        let (everything, session) = (subject.everything(), subject.session(8_192));
+        let first = subject.read(&everything, &snapshot, &session).await?.rows();
         adding.commit().await?;
-        let seen = subject.read(&subject.everything(), &snapshot, &subject.session(8_192)).await?.rows();
-        self.check(seen == 3, "a snapshot sees rows that were committed after it");
+        let seen = subject.read(&everything, &snapshot, &session).await?.rows();
+        self.check(first == 3 && seen == 3, "a snapshot sees rows that were committed after it was read from");
         let late = self.count("made").await?;
         self.check(late == 7, "committed rows are not there");
         drop(snapshot);
