@@ -1,5 +1,7 @@
 //! The engine's errors: a class, a message for the person at the terminal, and a position in the statement.
 
+mod no_function;
+
 use std::fmt;
 
 use datafusion::common::SchemaError;
@@ -7,6 +9,8 @@ use datafusion::error::DataFusionError;
 use portolan_connector::{ConnectorError, ErrorClass, ErrorKind};
 
 use crate::semantics::ArithmeticError;
+
+use self::no_function::no_function;
 
 /// The result of everything in the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -253,8 +257,11 @@ fn classify(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(text) => {
             Error::resource_exhausted(lead(text)).hint("raise --memory-limit, or make the query smaller")
         }
-        DataFusionError::Execution(text) => Error::user(lead(text)),
-        other => Error::internal(other.strip_backtrace()),
+        DataFusionError::Execution(text) => no_function(text).unwrap_or_else(|| Error::user(lead(text))),
+        other => {
+            let text = other.strip_backtrace();
+            no_function(&text).unwrap_or_else(|| Error::internal(text))
+        }
     }
 }
 
@@ -329,7 +336,7 @@ fn read_position(place: &str) -> Option<Position> {
 }
 
 fn plan_error(text: &str) -> Error {
-    Error::user(lead(text))
+    no_function(text).unwrap_or_else(|| Error::user(lead(text)))
 }
 
 /// The message without what only developers can use, starting in lower case unless its first word is a name.

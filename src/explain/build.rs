@@ -14,6 +14,7 @@ use super::expression;
 use super::model::{Actual, Cost, Estimate, Filter, Node, Report, Source, Unfolded, Unit, VERSION};
 use super::operator::{self, Shown};
 use super::physical::Printer;
+use crate::planner::OnceExec;
 use crate::query::progress::{self, count};
 
 /// What a report shows beside the operators and the sources.
@@ -27,13 +28,15 @@ pub(super) struct Detail {
 
 /// Reads the report off a plan.
 pub(super) fn report(plan: &Arc<dyn ExecutionPlan>, query: &str, detail: Detail) -> Report {
-    let mut builder = Builder { sources: Vec::new(), printer: Printer::of(plan), detail };
+    let mut builder = Builder { sources: Vec::new(), parts: Vec::new(), printer: Printer::of(plan), detail };
     let node = builder.node(plan);
     Report { version: VERSION, query: query.to_owned(), sources: builder.sources, plan: node }
 }
 
 struct Builder {
     sources: Vec<Source>,
+    /// The parts of the plan that are computed once, in the order in which they are shown.
+    parts: Vec<usize>,
     printer: Printer,
     detail: Detail,
 }
@@ -42,6 +45,9 @@ impl Builder {
     fn node(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Node {
         if let Some(leaf) = plan.downcast_ref::<SourceExec>() {
             return self.source(leaf);
+        }
+        if let Some(once) = plan.downcast_ref::<OnceExec>() {
+            return self.once(plan, once);
         }
         if !operator::is_exchange(plan) {
             let shown = operator::shown(plan, &self.printer);
@@ -54,6 +60,23 @@ impl Builder {
             (None, _) => self.operator(plan, operator::shown(plan, &self.printer)),
             (Some(shown), _) => self.operator(plan, shown),
         }
+    }
+
+    /// What is computed once is shown in one of its places: where it was computed, if that is known.
+    fn once(&mut self, plan: &Arc<dyn ExecutionPlan>, once: &OnceExec) -> Node {
+        let known = self.parts.iter().position(|part| *part == once.part());
+        let part = known.unwrap_or_else(|| {
+            self.parts.push(once.part());
+            self.parts.len() - 1
+        });
+        let shown_here = if self.detail.measured { once.computed_here() } else { known.is_none() };
+        let (name, number) = ("Once".to_owned(), part + 1);
+        if shown_here {
+            return self.operator(plan, Shown { name, detail: format!("part {number}, for all of its places") });
+        }
+        let detail = format!("part {number}, computed in another of its places");
+        let estimate_rows = self.expected(plan.as_ref());
+        Node { operator: name, detail, source: None, estimate_rows, actual: None, children: Vec::new() }
     }
 
     fn operator(&mut self, plan: &Arc<dyn ExecutionPlan>, shown: Shown) -> Node {
@@ -144,7 +167,7 @@ impl Builder {
             for part in split_conjunction(root) {
                 let _ = part.apply(|expr| {
                     if let Some(dynamic) = expr.downcast_ref::<DynamicFilterPhysicalExpr>() {
-                        let filter = self.dynamic_filter(expr, dynamic);
+                        let filter = self.dynamic_filter(expr, dynamic, leaf.is_at_once());
                         if !found.iter().any(|known| known.expression == filter.expression) {
                             found.push(filter);
                         }
@@ -158,13 +181,18 @@ impl Builder {
         found
     }
 
-    fn dynamic_filter(&self, expr: &Arc<dyn PhysicalExpr>, dynamic: &DynamicFilterPhysicalExpr) -> Filter {
+    fn dynamic_filter(
+        &self,
+        expr: &Arc<dyn PhysicalExpr>,
+        dynamic: &DynamicFilterPhysicalExpr,
+        at_once: bool,
+    ) -> Filter {
         let columns: Vec<String> = expr.children().into_iter().map(|column| self.printer.sql(column)).collect();
         let remote = dynamic.current().ok().map(|current| self.printer.sql(&current)).filter(|text| text != "true");
         Filter {
             expression: format!("{}, from what the query finds as it runs", columns.join(", ")),
             verdict: "dynamic".to_owned(),
-            reason: None,
+            reason: at_once.then(|| "the scan starts before it is known".to_owned()),
             remote,
         }
     }

@@ -19,6 +19,7 @@ use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, ExecutionPlanP
 
 use super::origin;
 use super::physical::{Printer, windows};
+use crate::planner::{AheadExec, KeyCollectorExec, KeyFilterExec};
 
 /// An operator under its name, with what it works on.
 pub(super) struct Shown {
@@ -26,12 +27,14 @@ pub(super) struct Shown {
     pub(super) detail: String,
 }
 
-/// Whether an operator only moves rows between threads.
+/// Whether an operator only moves rows: between threads, or earlier.
 pub(super) fn is_exchange(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let merges_nothing_new = plan.is::<SortPreservingMergeExec>() && plan.fetch().is_none();
     plan.is::<RepartitionExec>()
         || (plan.is::<CoalescePartitionsExec>() && plan.fetch().is_none())
         || plan.is::<CooperativeExec>()
+        || plan.is::<AheadExec>()
+        || plan.is::<KeyCollectorExec>()
         || merges_nothing_new
 }
 
@@ -82,6 +85,9 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, printer: &Printer) -> (String, String
     if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
         let extra = join.filter().map(|filter| printer.sql(filter.expression()));
         return ("NestedLoopJoin".into(), join_detail(join.join_type(), std::iter::empty(), extra));
+    }
+    if let Some(filter) = plan.downcast_ref::<KeyFilterExec>() {
+        return ("KeyFilter".into(), format!("{} among the keys of joins above", filter.columns().join(", ")));
     }
     if plan.is::<CrossJoinExec>() {
         return ("CrossJoin".into(), String::new());

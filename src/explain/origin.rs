@@ -13,6 +13,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use portolan_connector::SourceExec;
 
 use super::operator::is_exchange;
+use crate::planner::{KeyFilterExec, OnceExec};
 
 /// The name of the table whose column an expression over a plan's rows is; `None` for what is computed, or passes through
 /// an operator that is not followed.
@@ -47,7 +48,9 @@ fn column(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Option<String> {
         };
     }
     match plan.children().as_slice() {
-        [only] if is_exchange(plan) || plan.is::<SortExec>() => column(only, index),
+        [only] if is_exchange(plan) || plan.is::<SortExec>() || plan.is::<KeyFilterExec>() || plan.is::<OnceExec>() => {
+            column(only, index)
+        }
         _ => None,
     }
 }

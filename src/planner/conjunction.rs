@@ -17,6 +17,7 @@ use datafusion::error::Result;
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 pub(crate) use all_of::AllOf;
@@ -30,9 +31,24 @@ pub(super) fn one_by_one(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Executi
         if split_conjunction(predicate).len() < 2 || is_volatile(predicate) || node.output_ordering().is_some() {
             return Ok(Transformed::no(node));
         }
+        let share = expected_share(filter);
         let predicate = Arc::new(AllOf::new(Arc::clone(predicate), &filter.input().schema())?);
-        let filter = FilterExecBuilder::from(filter).with_predicate(predicate).build()?;
+        let mut builder = FilterExecBuilder::from(filter).with_predicate(predicate);
+        if let Some(percent) = share {
+            builder = builder.with_default_selectivity(percent);
+        }
+        let filter = builder.build()?;
         Ok(Transformed::yes(Arc::new(filter) as Arc<dyn ExecutionPlan>))
     })?;
     Ok(rewritten.data)
+}
+
+/// The share of its rows that a filter is expected to keep, in percent. Nobody can tell from a predicate of ours.
+fn expected_share(filter: &FilterExec) -> Option<u8> {
+    let rows = |plan: &dyn ExecutionPlan| {
+        let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new()).ok()?;
+        statistics.num_rows.get_value().map(|rows| *rows as f64)
+    };
+    let (kept, all) = (rows(filter)?, rows(filter.input().as_ref())?);
+    (all > 0.0).then(|| (kept / all * 100.0).ceil().clamp(0.0, 100.0) as u8)
 }

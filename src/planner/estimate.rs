@@ -21,6 +21,7 @@ pub(super) use self::join::{alone, pairs, partnered};
 
 use super::FederatedTable;
 use super::fold::FoldedScan;
+use super::once::Once;
 
 /// Bytes of a value whose width is not known: a short text.
 const WIDTH_BYTES: f64 = 16.0;
@@ -207,6 +208,9 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
             Some(Estimated { rows: if empty.produce_one_row { 1.0 } else { 0.0 }, columns })
         }
         LogicalPlan::Extension(extension) => {
+            if let Some(once) = extension.node.as_any().downcast_ref::<Once>() {
+                return estimate(&once.input);
+            }
             let folded = extension.node.as_any().downcast_ref::<FoldedScan>()?;
             Some(folded.rows.clone()?.named(plan.schema()))
         }

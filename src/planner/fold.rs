@@ -24,7 +24,7 @@ use datafusion::logical_expr::{Expr, FetchType, Filter, LogicalPlan, SkipType, S
 use portolan_connector::{FilterReport, Operand, Operator, Reason, Relation, TableName, Unfolded, Verdict};
 
 pub(super) use self::judge::fold_judged;
-pub(super) use self::physical::physical_planner;
+pub(super) use self::physical::{physical_planner, whole};
 pub(super) use self::place::{Place, place};
 
 use self::choice::{Expected, Weighed, weigh};

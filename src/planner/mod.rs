@@ -4,14 +4,20 @@
 //! DataFusion; [`refusals`] then notes on each scan what was refused, so that the leaf can tell its whole story; and
 //! [`fold`] offers the operators above to the sources.
 
+mod ahead;
 mod assign;
+mod builds;
 mod conjunction;
 mod estimate;
 mod fold;
 mod guard;
 mod hidden;
+mod keyset;
 mod naming;
 mod native;
+#[cfg(test)]
+mod numbers;
+mod once;
 mod parameters;
 mod patience;
 mod plan;
@@ -23,11 +29,14 @@ mod sides;
 mod spelling;
 mod table;
 
+pub(crate) use ahead::AheadExec;
 pub(crate) use assign::{Assignment, assignable, new_columns};
 pub(crate) use conjunction::AllOf;
 pub use fold::Folding;
 pub(crate) use guard::guard;
 pub(crate) use hidden::normalized;
+pub(crate) use keyset::{KeyCollectorExec, KeyFilterExec};
+pub(crate) use once::OnceExec;
 pub use parameters::Parameter;
 pub use plan::{Plan, Planner, Prepared};
 pub(crate) use plan::{reads_only, reference_of};

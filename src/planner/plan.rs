@@ -10,6 +10,7 @@ use datafusion::catalog::{
     SchemaProvider, TableProvider,
 };
 use datafusion::common::{ScalarValue, TableReference};
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
@@ -21,12 +22,16 @@ use datafusion::sql::sqlparser::ast::{ObjectName, Statement, TableFactor};
 use futures::{StreamExt, TryStreamExt};
 use portolan_connector::ConnectorTable;
 
+use super::ahead::read_ahead;
 use super::assign::Assignment;
+use super::builds::builds;
 use super::conjunction::one_by_one;
 use super::fold::{Folding, fold_judged, physical_planner};
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
+use super::keyset::filter_by_keys;
 use super::naming::name_columns;
 use super::native::{self, NativeQuery};
+use super::once::{once, only_equal};
 use super::parameters::{self, Parameter};
 use super::patience::{await_joins, keys_max};
 use super::refusals::note_refusals;
@@ -104,6 +109,7 @@ impl Planner {
     pub async fn plan(self, statement: Statement) -> Result<Plan> {
         let folding = if self.pushdown { self.folding } else { Folding::Never };
         let (patience, reordering, runtime) = (self.patience, self.join_reordering, Arc::clone(&self.runtime));
+        let pushdown = self.pushdown;
         let (logical, mut state) = self.bound(statement).await?;
         let schema = announced(&logical, &state)?;
         let logical = state.optimize(&logical)?;
@@ -118,11 +124,14 @@ impl Planner {
             }
             false => logical,
         };
+        let logical = once(logical)?;
         let physical = physical_planner().create_physical_plan(&logical, &state).await?;
-        let physical = one_by_one(await_joins(physical, patience)?)?;
+        let physical = one_by_one(await_joins(only_equal(physical)?, patience)?)?;
+        let keys_max = keys_max(&physical)?;
+        let physical = if pushdown { by_keys(&logical, physical, keys_max, &runtime)? } else { physical };
         // Operators have their functions with them: nobody looks one up by its name.
         let mut config = state.config().clone();
-        config.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = keys_max(&physical)?;
+        config.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = keys_max;
         let task = TaskContext::default().with_session_config(config).with_runtime(runtime);
         Ok(Plan { schema, logical, physical, task: Arc::new(task) })
     }
@@ -235,6 +244,22 @@ impl Planner {
         state.mark_start_execution();
         Ok(state)
     }
+}
+
+/// The plan whose scans go by what is expected of the joins above them: they start at once or wait for their keys, and
+/// leave out what has no partner.
+fn by_keys(
+    logical: &LogicalPlan,
+    plan: Arc<dyn ExecutionPlan>,
+    keys_max: usize,
+    runtime: &RuntimeEnv,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let memory = match runtime.memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => Some(bytes),
+        MemoryLimit::Infinite | MemoryLimit::Unknown => None,
+    };
+    let builds = builds(logical, &plan)?;
+    Ok(filter_by_keys(read_ahead(plan, &builds, keys_max, memory)?, &builds)?)
 }
 
 /// The columns of a plan once its types are settled.

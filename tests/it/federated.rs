@@ -117,3 +117,24 @@ fn keys_of_a_join_choose_what_is_read_of_a_topic() {
         assert_eq!(clicks["actual"]["rows"].as_u64(), Some(8), "{report:#}");
     });
 }
+
+#[test]
+fn keys_that_are_times_choose_from_where_a_topic_is_read() {
+    shop::block_on(async {
+        let session = shop::session();
+        // The last time of a partition is near the end of all of them.
+        let sql = "SELECT count(*) FROM (SELECT max(_timestamp) AS at FROM events.default.clicks WHERE _partition_id = 0) AS v \
+                   JOIN events.default.clicks AS c ON c._timestamp = v.at";
+        let all: u64 =
+            table::rows(&session, "SELECT count(*) FROM events.default.clicks").await.unwrap()[0][0].parse().unwrap();
+        let rows = table::rows(&session, sql).await.unwrap();
+        let lines = table::rows(&session, &format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}")).await.unwrap();
+        let report: serde_json::Value = serde_json::from_str(&lines.concat().concat()).unwrap();
+        let sources = report["sources"].as_array().unwrap().iter();
+        let narrowed = sources.filter(|source| source["connector"] == "kafka").next_back().unwrap();
+        let read = narrowed["actual"]["rows"].as_u64().unwrap();
+        assert!(read > 0 && read < all / 2, "{read} of {all}: {report:#}");
+        session.execute("SET SESSION pushdown = 'none'").await.unwrap();
+        assert_eq!(table::rows(&session, sql).await.unwrap(), rows);
+    });
+}

@@ -223,3 +223,75 @@ fn a_source_that_has_an_index_is_asked_before_its_rows_are_fetched() {
         assert_eq!(table::sorted(&session, sql).await.unwrap(), whole);
     });
 }
+
+/// The operators of a plan with a name, each with its detail.
+fn operators(node: &Value, name: &str) -> Vec<String> {
+    let own = (node["operator"] == name).then(|| node["detail"].as_str().unwrap().to_owned());
+    let below = node["children"].as_array().unwrap().iter().flat_map(|child| operators(child, name));
+    own.into_iter().chain(below).collect()
+}
+
+#[test]
+fn what_is_used_twice_is_computed_once() {
+    block_on(async {
+        let session = session("");
+        set(&session, &["fold = 'never'"]).await;
+        let sql = "WITH sold AS (SELECT item_id, sum(amount) AS amount FROM sale GROUP BY item_id)
+            SELECT (SELECT max(amount) FROM sold), count(*) FROM sold JOIN item ON item.item_id = sold.item_id
+            WHERE sold.amount = (SELECT max(amount) FROM sold)";
+        let chart = report(&session, sql).await;
+        assert_eq!(operators(&chart["plan"], "Once").len(), 2, "{chart}");
+        let scans =
+            chart["sources"].as_array().unwrap().iter().filter(|source| source["tables"][0] == "pg.public.sale");
+        assert_eq!(scans.count(), 1, "{chart}");
+        let rows = table::rows(&session, sql).await.unwrap();
+        set(&session, &["fold = 'never'", "pushdown = 'none'"]).await;
+        assert_eq!(table::rows(&session, sql).await.unwrap(), rows);
+
+        // Each place has other rows.
+        set(&session, &["fold = 'never'"]).await;
+        let sql = "WITH drawn AS (SELECT max(random()) AS r FROM sale) SELECT count(*) FROM drawn a JOIN drawn b ON a.r = b.r";
+        assert!(operators(&report(&session, sql).await["plan"], "Once").is_empty());
+        assert_eq!(table::rows(&session, sql).await.unwrap(), [["0"]]);
+    });
+}
+
+#[test]
+fn a_scan_that_gains_nothing_by_waiting_starts_at_once() {
+    block_on(async {
+        let session = session("");
+        set(&session, &["fold = 'never'"]).await;
+        let dynamic = |chart: &Value, table: &str| {
+            let sources = chart["sources"].as_array().unwrap();
+            let source = sources.iter().find(|source| source["tables"][0] == table).unwrap();
+            let filters = source["filters"].as_array().unwrap().iter();
+            filters
+                .filter(|filter| filter["verdict"] == "dynamic")
+                .map(|filter| filter["reason"].clone())
+                .collect::<Vec<_>>()
+        };
+        // 20,000 keys are more than are told one by one.
+        let many = "SELECT count(*), sum(sale_id) FROM part JOIN sale ON part.part_id = sale.sale_id";
+        let chart = report(&session, many).await;
+        assert_eq!(dynamic(&chart, "pg.public.sale"), [Value::from("the scan starts before it is known")]);
+        assert_eq!(table::rows(&session, many).await.unwrap(), [["20000", "200010000"]]);
+        // A few are waited for.
+        let few = "SELECT count(*) FROM part JOIN sale ON part.part_id = sale.sale_id WHERE part.kind = 7";
+        assert_eq!(dynamic(&report(&session, few).await, "pg.public.sale"), [Value::Null]);
+        assert_eq!(table::rows(&session, few).await.unwrap(), [["4"]]);
+        // With a LIMIT above, who knows whether the rows are needed.
+        let first = "SELECT * FROM part JOIN sale ON part.part_id = sale.sale_id LIMIT 3";
+        assert_eq!(dynamic(&report(&session, first).await, "pg.public.sale"), [Value::Null]);
+        assert_eq!(table::rows(&session, first).await.unwrap().len(), 3);
+    });
+}
+
+#[test]
+fn a_catalog_with_one_connection_reads_ahead_without_waiting_for_itself() {
+    block_on(async {
+        let session = session("connections_max = 1");
+        set(&session, &["fold = 'never'"]).await;
+        let sql = "SELECT count(*), sum(s.sale_id) FROM part p JOIN sale s ON p.part_id = s.sale_id JOIN delivery d ON d.delivery_id = s.sale_id";
+        assert_eq!(table::rows(&session, sql).await.unwrap(), [["20000", "200010000"]]);
+    });
+}

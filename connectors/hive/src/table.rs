@@ -185,6 +185,13 @@ impl HiveTable {
         Some(format!("{}{checked}", places.join(", ")))
     }
 
+    /// The places of the columns that have one value in a whole file.
+    fn of_whole_files(&self, projection: &[usize]) -> Vec<usize> {
+        let of_file =
+            |at: &usize| self.columns.get(*at).is_some_and(|column| [PARTITION, HIDDEN].contains(&column.domain));
+        projection.iter().enumerate().filter(|(_, at)| of_file(at)).map(|(place, _)| place).collect()
+    }
+
     fn native(
         &self,
         found: &Found,
@@ -403,7 +410,8 @@ impl ConnectorTable for HiveTable {
         let place = common_directory(&self.directory, &found.directories, &self.store);
         let plural = if found.files.len() == 1 { "" } else { "s" };
         Ok(SourcePlan {
-            filterable: Vec::new(),
+            filterable: self.of_whole_files(&request.projection),
+            pauses: self.format.pauses(),
             schema: native.schema(),
             scan: Scan::Native(native),
             request: Some(format!("{} file{plural} · {} under {place}", found.files.len(), human_bytes(bytes))),

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{TryStreamExt, stream};
 use portolan_connector::{
     Capabilities, Connector, ConnectorError, ConnectorTable, KeyFilter, Narrowed, QueryContext, ReadContext, Result,
     Snapshot, Split, TableEntry, TableKind, TableName,
@@ -26,6 +29,7 @@ use crate::rules::capabilities;
 use crate::snapshot::KafkaSnapshot;
 use crate::split::KafkaSplit;
 use crate::table::KafkaTable;
+use crate::times::within_times;
 use crate::topics::{is_legal, is_table, table_names};
 
 /// The most topics whose inferred columns are kept.
@@ -170,6 +174,16 @@ impl Connector for KafkaConnector {
 
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {
         let split = KafkaSplit::unpack(split).map_err(|error| error.in_catalog(&self.catalog))?;
-        Ok(Box::pin(SplitReader::new(Arc::clone(&self.log), split, context)))
+        if split.times.is_empty() {
+            return Ok(Box::pin(SplitReader::new(Arc::clone(&self.log), split, context)));
+        }
+        let (log, schema) = (Arc::clone(&self.log), Arc::clone(&context.schema));
+        let rows = stream::once(async move {
+            let table = split.table.clone();
+            let split = within_times(log.as_ref(), split).await;
+            let split = split.map_err(|error| ConnectorError::from(error).in_table(&table))?;
+            Ok::<_, DataFusionError>(SplitReader::new(log, split, context))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Kafka finds messages by partition, by offset and, roughly, by time. So conditions on `_partition_id` and
 //! `_partition_offset` are exact, lower bounds on `_timestamp` limit what is read, and everything else is up to the
-//! engine ([`rules`]). Keys of a join with those two columns are told as well ([`narrow`]).
+//! engine ([`rules`]). Keys of a join with these three columns are told as well ([`narrow`], [`times`]).
 //!
 //! What goes where: [`log`] is all that is asked of Kafka, [`client`] and [`scan`] do it with librdkafka. [`predicate`]
 //! and [`range`] turn conditions into offsets, [`table`] and [`split`] offsets into work, [`read`] work into batches.
@@ -37,6 +37,7 @@ mod snapshot;
 mod split;
 mod table;
 mod time;
+mod times;
 mod topics;
 mod types;
 

@@ -3,17 +3,20 @@
 use datafusion::common::ScalarValue;
 use portolan_connector::{KeyFilter, Narrowed, Result};
 
+use crate::instant::millis_around;
+use crate::predicate::Bounds;
 use crate::range::Ranges;
 use crate::split::KafkaSplit;
 
-/// What is read in place of a split when these filters are known: fewer offsets, or nothing. Kafka finds nothing else by its value.
+/// What is read in place of a split when these filters are known: fewer offsets, the offsets of some times,
+/// or nothing. Kafka finds nothing else by its value.
 pub(crate) fn narrow(split: KafkaSplit, filters: &[KeyFilter]) -> Result<Narrowed> {
     // The first messages are others when some are left out.
     if split.limit.is_some() {
         return Ok(Narrowed::Unchanged);
     }
     let whole = Ranges::union_of(&split.ranges);
-    let mut kept = whole.clone();
+    let (mut kept, mut times) = (whole.clone(), split.times.clone());
     for filter in filters {
         let Some(column) = filter.column() else { return Ok(Narrowed::Nothing) };
         if split.partition_column == Some(column) && !numbers(filter).contains(i128::from(split.partition)) {
@@ -22,8 +25,11 @@ pub(crate) fn narrow(split: KafkaSplit, filters: &[KeyFilter]) -> Result<Narrowe
         if split.offset_column == Some(column) {
             kept = kept.intersect(&numbers(filter));
         }
+        if split.time_column == Some(column) {
+            times.extend(between(filter).filter(|bounds| bounds.narrows(split.order)));
+        }
     }
-    if kept == whole {
+    if kept == whole && times == split.times {
         return Ok(Narrowed::Unchanged);
     }
     let ends = |(start, end)| Some((i64::try_from(start).ok()?, i64::try_from(end).ok()?));
@@ -31,7 +37,7 @@ pub(crate) fn narrow(split: KafkaSplit, filters: &[KeyFilter]) -> Result<Narrowe
     if ranges.is_empty() {
         return Ok(Narrowed::Nothing);
     }
-    KafkaSplit { ranges, ..split }.pack().map(Narrowed::To)
+    KafkaSplit { ranges, times, ..split }.pack().map(Narrowed::To)
 }
 
 /// The numbers for which a filter on a column of integers holds.
@@ -50,6 +56,23 @@ fn numbers(filter: &KeyFilter) -> Ranges {
     }
 }
 
+/// The milliseconds between which all times are for which a filter on `_timestamp` holds; `None` where that is not known.
+fn between(filter: &KeyFilter) -> Option<Bounds> {
+    match filter {
+        KeyFilter::In { values, .. } => {
+            let all: Vec<(i64, i64)> = values.iter().map(millis_around).collect::<Option<_>>()?;
+            let (least, greatest) =
+                (all.iter().map(|(floor, _)| *floor).min()?, all.iter().map(|(_, ceil)| *ceil).max()?);
+            Some(Bounds { lower: Some(least), upper: Some(greatest) })
+        }
+        KeyFilter::Between { low, high, .. } => Some(Bounds {
+            lower: low.as_ref().and_then(millis_around).map(|(floor, _)| floor),
+            upper: high.as_ref().and_then(millis_around).map(|(_, ceiling)| ceiling),
+        }),
+        KeyFilter::Nothing => None,
+    }
+}
+
 fn integer(value: &ScalarValue) -> Option<i128> {
     match value {
         ScalarValue::Int32(Some(value)) => Some(i128::from(*value)),
@@ -64,6 +87,7 @@ mod tests {
 
     use super::*;
     use crate::decode::OnError;
+    use crate::predicate::TimeOrder;
 
     fn split(limit: Option<usize>) -> KafkaSplit {
         KafkaSplit {
@@ -76,6 +100,9 @@ mod tests {
             limit,
             partition_column: Some(0),
             offset_column: Some(2),
+            time_column: Some(4),
+            order: TimeOrder { slack: None },
+            times: Vec::new(),
         }
     }
 
@@ -101,6 +128,26 @@ mod tests {
         assert_eq!(of(&[partitions(&[1, 2])]), None);
         assert_eq!(of(&[partitions(&[3])]), Some(vec![(0, 100), (200, 300)]));
         assert_eq!(of(&[KeyFilter::Nothing]), None);
+    }
+
+    #[test]
+    fn keys_that_are_times_are_asked_for_when_the_split_is_read() {
+        let millis = |value: i64| ScalarValue::TimestampMillisecond(Some(value), Some("UTC".into()));
+        let times = |filter: KeyFilter, slack: Option<i64>| {
+            let split = KafkaSplit { order: TimeOrder { slack }, ..split(None) };
+            match narrow(split, &[filter]).unwrap() {
+                Narrowed::To(split) => KafkaSplit::unpack(&split).unwrap().times,
+                _ => Vec::new(),
+            }
+        };
+        let some = || KeyFilter::In { column: 4, values: vec![millis(70), millis(20), millis(50)] };
+        let bounds = |lower, upper| vec![Bounds { lower, upper }];
+        assert_eq!(times(some(), None), bounds(Some(20), Some(70)));
+        let until = || KeyFilter::Between { column: 4, low: None, high: Some(millis(70)) };
+        // Where messages may be in any order, the last time limits nothing.
+        assert_eq!(times(until(), None), []);
+        assert_eq!(times(until(), Some(5)), bounds(None, Some(70)));
+        assert_eq!(times(KeyFilter::In { column: 4, values: vec!["soon".into()] }, Some(5)), []);
     }
 
     #[test]

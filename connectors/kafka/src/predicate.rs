@@ -10,6 +10,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use portolan_connector::{Capabilities, Column, Domain, Operation, Reason, Verdict};
+use serde::{Deserialize, Serialize};
 
 use crate::instant::millis_around;
 use crate::range::Ranges;
@@ -47,10 +48,10 @@ pub(crate) struct Outcome {
 }
 
 /// Milliseconds since 1970 between which a time must lie, both included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bounds {
-    lower: Option<i64>,
-    upper: Option<i64>,
+    pub(crate) lower: Option<i64>,
+    pub(crate) upper: Option<i64>,
 }
 
 /// The answers that a partition's time index gave.
@@ -61,7 +62,7 @@ pub(crate) trait TimeIndex {
 }
 
 /// What is promised of the order of times.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TimeOrder {
     /// By how many milliseconds a message may be older than an earlier one; `None` if nothing is promised.
     pub(crate) slack: Option<i64>,
@@ -221,16 +222,16 @@ impl Bounds {
         Self { lower: None, upper: Some(upper) }
     }
 
-    fn narrows(self, order: TimeOrder) -> bool {
+    pub(crate) fn narrows(self, order: TimeOrder) -> bool {
         self.lower.is_some() || self.after_upper(order).is_some()
     }
 
     /// A time such that from the first message of that time on, all are after the upper bound.
-    fn after_upper(self, order: TimeOrder) -> Option<i64> {
+    pub(crate) fn after_upper(self, order: TimeOrder) -> Option<i64> {
         self.upper?.checked_add(order.slack?)?.checked_add(1)
     }
 
-    fn offsets(self, partition: i32, order: TimeOrder, index: &dyn TimeIndex) -> Ranges {
+    pub(crate) fn offsets(self, partition: i32, order: TimeOrder, index: &dyn TimeIndex) -> Ranges {
         let mut ranges = Ranges::all();
         if let Some(first) = self.lower.and_then(|lower| index.first_at(partition, lower)) {
             ranges = ranges.intersect(&Ranges::from(first.into()));

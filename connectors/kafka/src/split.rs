@@ -4,6 +4,7 @@ use portolan_connector::{ConnectorError, Result, Split, TableName};
 use serde::{Deserialize, Serialize};
 
 use crate::decode::{OnError, ValueColumn};
+use crate::predicate::{Bounds, TimeOrder};
 use crate::range::Ranges;
 
 /// Ranges that are nearer than this are read as one, and the messages between them dropped: asking anew costs more.
@@ -29,6 +30,12 @@ pub(crate) struct KafkaSplit {
     pub(crate) partition_column: Option<usize>,
     /// Where the offset does.
     pub(crate) offset_column: Option<usize>,
+    /// Where the time does.
+    pub(crate) time_column: Option<usize>,
+    /// How much older than one before it a message may be, where that is known.
+    pub(crate) order: TimeOrder,
+    /// Times that keys of a join leave. The broker is asked for their offsets when the split is read.
+    pub(crate) times: Vec<Bounds>,
 }
 
 impl KafkaSplit {

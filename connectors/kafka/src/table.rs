@@ -1,6 +1,5 @@
 //! A topic as a table.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -12,14 +11,15 @@ use portolan_connector::{
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
 };
 
-use crate::columns::{PARTITION_ID, PARTITION_OFFSET};
+use crate::columns::{MESSAGE_TIMESTAMP, PARTITION_ID, PARTITION_OFFSET};
 use crate::decode::{ByteFormat, OnError, ValueColumn};
 use crate::error::LogError;
 use crate::log::{KafkaLog, PartitionOffsets};
-use crate::predicate::{Predicate, TimeIndex, TimeOrder};
+use crate::predicate::{Predicate, TimeOrder};
 use crate::range::Ranges;
 use crate::snapshot::{KafkaSnapshot, LISTED};
 use crate::split::{KafkaSplit, cut};
+use crate::times::{Times, look_up};
 
 /// The most times that are looked up for one scan; bounds beyond that do not limit what is read.
 const MAX_TIMES: usize = 64;
@@ -42,15 +42,6 @@ pub(crate) struct KafkaTable {
     pub(crate) messages_per_split: u64,
     pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) log: Arc<dyn KafkaLog>,
-}
-
-/// The offsets that times were found at, by partition and time.
-struct Times(HashMap<(i32, i64), i64>);
-
-impl TimeIndex for Times {
-    fn first_at(&self, partition: i32, millis: i64) -> Option<i64> {
-        self.0.get(&(partition, millis)).copied()
-    }
 }
 
 #[async_trait]
@@ -154,7 +145,11 @@ impl ConnectorTable for KafkaTable {
         let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &schema, &kept)? };
         let limit = request.limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(u64::MAX));
         Ok(SourcePlan {
-            filterable: [PARTITION_ID, PARTITION_OFFSET].iter().filter_map(|name| schema.index_of(name).ok()).collect(),
+            filterable: [PARTITION_ID, PARTITION_OFFSET, MESSAGE_TIMESTAMP]
+                .iter()
+                .filter_map(|name| schema.index_of(name).ok())
+                .collect(),
+            pauses: false,
             schema,
             scan: Scan::Splits(splits),
             request: Some(self.describe(&kept)),
@@ -186,16 +181,7 @@ impl KafkaTable {
         wanted.sort_unstable();
         wanted.dedup();
         wanted.truncate(MAX_TIMES);
-        let partitions: Vec<i32> = offsets.iter().map(|offsets| offsets.partition).collect();
-        let mut found = HashMap::new();
-        for millis in wanted {
-            let firsts = self.log.offsets_for_time(&self.topic, &partitions, millis).await?;
-            for (offsets, first) in offsets.iter().zip(firsts) {
-                // The ends were frozen before: what has no message so young now had none then.
-                found.insert((offsets.partition, millis), first.unwrap_or(offsets.end));
-            }
-        }
-        Ok(Times(found))
+        look_up(self.log.as_ref(), &self.topic, &wanted, offsets).await
     }
 
     fn splits(
@@ -223,6 +209,9 @@ impl KafkaTable {
                     limit: request.limit,
                     partition_column: schema.index_of(PARTITION_ID).ok(),
                     offset_column: schema.index_of(PARTITION_OFFSET).ok(),
+                    time_column: schema.index_of(MESSAGE_TIMESTAMP).ok(),
+                    order: self.order,
+                    times: Vec::new(),
                 }
                 .pack()
             })

@@ -120,6 +120,7 @@ impl ConnectorTable for MemoryTable {
         let limit = request.limit.map_or(u64::MAX, |rows| rows as u64);
         Ok(SourcePlan {
             filterable: Vec::new(),
+            pauses: true,
             schema: Arc::new(Schema::new(fields.map(|column| Arc::clone(&column.field)).collect::<Vec<FieldRef>>())),
             scan: Scan::Splits(splits.collect::<Result<_>>()?),
             request: None,

@@ -139,6 +139,7 @@ impl PostgresRelation {
             units,
             estimate,
             filterable,
+            pauses: false,
         })
     }
 

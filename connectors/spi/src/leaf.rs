@@ -7,7 +7,7 @@ mod metrics;
 mod stream;
 mod turns;
 
-pub use exec::SourceExec;
+pub use exec::{DynamicFilter, SourceExec};
 pub use keys::{KeyFilter, Narrowed, key_filters};
 pub use limits::{ScanLimit, ScanLimits};
 pub use metrics::SourceMetrics;

@@ -61,7 +61,7 @@ pub use connector::{
 };
 pub use error::{ConnectorError, Detail, ErrorClass, ErrorKind, Result};
 pub use float::{canonical_float_array, canonical_floats, has_floats, schema_has_floats};
-pub use leaf::{KeyFilter, Narrowed, ScanLimit, ScanLimits, SourceExec, SourceMetrics, key_filters};
+pub use leaf::{DynamicFilter, KeyFilter, Narrowed, ScanLimit, ScanLimits, SourceExec, SourceMetrics, key_filters};
 pub use name::TableName;
 pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};
 pub use relation::{Costs, Expense, Operand, Operator, Relation};

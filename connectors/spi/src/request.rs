@@ -82,6 +82,10 @@ pub struct SourcePlan {
     pub units: Vec<Units>,
     /// Expected rows and bytes after the pushed filters.
     pub estimate: Estimate,
-    /// The columns, by their place, on which [`crate::Connector::narrow`] filters. Only for splits.
+    /// The columns, by their place, whose values leave out rows at the source when a join knows its keys: those on which
+    /// [`crate::Connector::narrow`] filters, and where the scan is native those that have one value in a whole file.
     pub filterable: Vec<usize>,
+    /// Whether a stream of the rows that nobody reads for a while holds nothing that others wait for. One that holds a
+    /// connection does.
+    pub pauses: bool,
 }

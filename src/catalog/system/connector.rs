@@ -162,6 +162,7 @@ impl ConnectorTable for Table {
         let split = Split { payload, label: self.name.to_string(), rows: None };
         Ok(SourcePlan {
             filterable: Vec::new(),
+            pauses: true,
             schema,
             scan: Scan::Splits(vec![split]),
             request: None,

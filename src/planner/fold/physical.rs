@@ -13,11 +13,12 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use portolan_connector::{ConnectorError, PlanContext, SourceExec, SourceReport};
 
 use super::node::FoldedScan;
+use crate::planner::once::OncePlanner;
 use crate::query::QueryScope;
 
-/// DataFusion's physical planner, which knows what sources compute.
+/// DataFusion's physical planner for one query, which knows what sources compute and what is computed once.
 pub(in crate::planner) fn physical_planner() -> DefaultPhysicalPlanner {
-    DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(FoldedScanPlanner)])
+    DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(FoldedScanPlanner), Arc::new(OncePlanner::default())])
 }
 
 struct FoldedScanPlanner;
@@ -42,7 +43,7 @@ impl ExtensionPlanner for FoldedScanPlanner {
 
 /// An estimate as a number of things.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, not negative")]
-pub(super) fn whole(estimate: f64) -> u64 {
+pub(in crate::planner) fn whole(estimate: f64) -> u64 {
     estimate.round() as u64
 }
 

@@ -79,6 +79,11 @@ impl Format {
         matches!(self, Self::Parquet).then_some("row-group and page statistics, bloom filters")
     }
 
+    /// Whether a scan that nobody reads holds no request open: what is read of Parquet is asked for part by part.
+    pub(crate) fn pauses(&self) -> bool {
+        matches!(self, Self::Parquet)
+    }
+
     /// Reads the columns from the samples, the newest first, `concurrency` of them at the same time.
     pub(crate) async fn read_schema(
         &self,

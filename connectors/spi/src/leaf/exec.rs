@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ColumnStatistics, Statistics};
@@ -12,6 +13,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::expressions::{CastExpr, Column, DynamicFilterPhysicalExpr};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
@@ -43,6 +45,15 @@ enum Input {
     Native(Arc<dyn ExecutionPlan>),
 }
 
+/// A filter that is known only while the query runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamicFilter {
+    /// Tells it from others; the operator that makes it has the same.
+    pub id: u64,
+    /// The column of the scan that each of its keys is, maybe in another type; `None` for a key that is computed.
+    pub keys: Vec<Option<String>>,
+}
+
 /// The leaf operator for every source.
 #[derive(Clone, Debug)]
 pub struct SourceExec {
@@ -52,8 +63,12 @@ pub struct SourceExec {
     statistics: Arc<Statistics>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
-    /// The columns on which the source filters when a join knows its keys.
+    /// The columns as they were planned. The optimizer may take some away from a native input.
+    planned: SchemaRef,
+    /// The columns, by their place in `planned`, on which the source filters when a join knows its keys.
     filterable: Vec<usize>,
+    pauses: bool,
+    at_once: bool,
     keys: JoinKeys,
     limits: ScanLimits,
     got: Arc<Got>,
@@ -72,6 +87,7 @@ impl SourceExec {
         target_partitions: usize,
         pushdown: bool,
     ) -> Self {
+        let planned = Arc::clone(&plan.schema);
         let (input, properties) = match plan.scan {
             Scan::Splits(splits) => {
                 let partitions = deal(splits, target_partitions);
@@ -95,7 +111,10 @@ impl SourceExec {
             statistics: Arc::new(statistics),
             properties,
             metrics: ExecutionPlanMetricsSet::new(),
+            planned,
             filterable: if pushdown { plan.filterable } else { Vec::new() },
+            pauses: plan.pauses,
+            at_once: false,
             keys: JoinKeys::default(),
             limits: ScanLimits::default(),
             got: Arc::default(),
@@ -114,6 +133,54 @@ impl SourceExec {
             });
         }
         Self { keys: JoinKeys { awaited, patience, ..self.keys.clone() }, ..self.clone() }
+    }
+
+    /// The same leaf, which waits for no join: it knows of their keys what is known when it is read.
+    pub fn at_once(&self) -> Self {
+        Self { keys: JoinKeys { patience: Duration::ZERO, ..self.keys.clone() }, at_once: true, ..self.clone() }
+    }
+
+    /// Whether it is read before the joins above it know their keys.
+    pub fn is_at_once(&self) -> bool {
+        self.at_once
+    }
+
+    /// Whether a stream of its rows that nobody reads holds nothing that others wait for.
+    pub fn pauses(&self) -> bool {
+        self.pauses
+    }
+
+    /// Whether the source filters on a column when a join knows its keys: whole files or splits are left out.
+    pub fn filters_on(&self, column: &str) -> bool {
+        self.planned.index_of(column).is_ok_and(|at| self.filterable.contains(&at))
+    }
+
+    /// How many values a column is expected to have in all rows of the table; how many rows the scan has where that is
+    /// not known.
+    pub fn distinct(&self, column: &str) -> Option<u64> {
+        let at = self.planned.index_of(column).ok();
+        let known = at.and_then(|at| self.statistics.column_statistics.get(at)).map(|column| &column.distinct_count);
+        let count = known.and_then(Precision::get_value).or(self.statistics.num_rows.get_value());
+        count.and_then(|count| u64::try_from(*count).ok())
+    }
+
+    /// The filters that joins, top-Ns and minima above have pushed down, which are known only at run time.
+    pub fn dynamic_filters(&self) -> Vec<DynamicFilter> {
+        let mut found: Vec<DynamicFilter> = Vec::new();
+        // The closures never fail, so neither do the walks.
+        let _ = self.apply_expressions(&mut |root| {
+            let _ = root.apply(|expr| {
+                let Some(id) = expr.expression_id().filter(|_| expr.is::<DynamicFilterPhysicalExpr>()) else {
+                    return Ok(TreeNodeRecursion::Continue);
+                };
+                if !found.iter().any(|known| known.id == id) {
+                    found.push(DynamicFilter { id, keys: expr.children().into_iter().map(column_name).collect() });
+                }
+                Ok(TreeNodeRecursion::Jump)
+            });
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found
     }
 
     /// The same leaf, which ends when it gets more than it may.
@@ -150,6 +217,21 @@ impl SourceExec {
             Input::Splits(partitions) => partitions,
             Input::Native(_) => &[],
         }
+    }
+
+    /// The statistics of a native input, with what the table knows of columns of which the input knows nothing.
+    fn with_columns(&self, statistics: &Statistics) -> Statistics {
+        let mut statistics = statistics.clone();
+        let schema = self.schema();
+        for (field, column) in schema.fields().iter().zip(&mut statistics.column_statistics) {
+            let at = self.planned.index_of(field.name()).ok();
+            if let Some(known) = at.and_then(|at| self.statistics.column_statistics.get(at))
+                && *column == ColumnStatistics::new_unknown()
+            {
+                column.clone_from(known);
+            }
+        }
+        statistics
     }
 
     /// The rows of a partition, within the limits. `received` counts the bytes that its source sends.
@@ -264,7 +346,8 @@ impl ExecutionPlan for SourceExec {
 
     fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
         if let Input::Native(native) = &self.input {
-            return native.statistics_from_inputs(inputs, args);
+            let statistics = native.statistics_from_inputs(inputs, args)?;
+            return Ok(if args.partition().is_none() { Arc::new(self.with_columns(&statistics)) } else { statistics });
         }
         match args.partition() {
             // How rows spread over partitions is not known well enough to say.
@@ -356,6 +439,11 @@ impl ExecutionPlan for SourceExec {
             })),
         }
     }
+}
+
+fn column_name(key: &Arc<dyn PhysicalExpr>) -> Option<String> {
+    let cast = key.downcast_ref::<CastExpr>().map(CastExpr::expr);
+    cast.unwrap_or(key).downcast_ref::<Column>().map(|column| column.name().to_owned())
 }
 
 /// The splits without what has no partner in a join, as far as the source can leave it out.

@@ -294,6 +294,7 @@ impl ConnectorTable for Fake {
         let sent: Vec<_> = remote_filters.iter().flatten().cloned().collect();
         Ok(SourcePlan {
             filterable: Vec::new(),
+            pauses: true,
             schema: Arc::new((self as &dyn ConnectorTable).schema().project(&request.projection).unwrap()),
             scan: Scan::Splits(splits.collect()),
             request: Some(format!("filter {}", sent.join(" AND "))),
