@@ -9,7 +9,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use portolan_connector::{
     Capabilities, CatalogEntry, Connector, ConnectorError, ConnectorTable, QueryContext, ReadContext, Result, Snapshot,
-    Split, TableEntry, TableKind, TableName,
+    Split, TableEntry, TableKind, TableName, WritableCatalog,
 };
 
 use crate::factory::{DEFAULT_SCHEMA, LayoutKind, Settings, TableSettings};
@@ -22,14 +22,15 @@ use crate::schema::FileSchema;
 use crate::snapshot::HiveSnapshot;
 use crate::store::{Store, child};
 use crate::table::{HiveTable, TableParts};
+use crate::write::{Log, View};
 
 /// Directories of files, local or in S3: one tree of them, or those that a metastore names.
 #[derive(Debug)]
 pub struct HiveConnector {
-    catalog: String,
-    metastore: Option<Metastore>,
-    store: Arc<Store>,
-    settings: Arc<Settings>,
+    pub(crate) catalog: String,
+    pub(crate) metastore: Option<Metastore>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) settings: Arc<Settings>,
     capabilities: Arc<Capabilities>,
 }
 
@@ -67,7 +68,8 @@ impl HiveConnector {
         stream::iter(listing.directories)
             .map(|path| async move {
                 let name = path.filename().unwrap_or_default().to_owned();
-                let is_table = list(&self.store, &path).await?.is_table();
+                let listing = list(&self.store, &path).await?;
+                let is_table = listing.is_table() || (listing.has_log && is_made(&self.store, &path).await?);
                 Ok((name, is_table))
             })
             .buffered(self.settings.list_concurrency)
@@ -101,7 +103,7 @@ impl HiveConnector {
         Ok(schemas)
     }
 
-    async fn tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
+    pub(crate) async fn tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
         if let Some(metastore) = &self.metastore {
             return metastore.tables(schema).await;
         }
@@ -155,11 +157,12 @@ impl HiveConnector {
             bytes: known.bytes.unwrap_or_default(),
             declared: Vec::new(),
             metastore: Some(table),
+            definition: None,
         })?;
         Ok(Some(table))
     }
 
-    async fn open_table(&self, name: &TableName) -> Result<Option<HiveTable>> {
+    pub(crate) async fn open_table(&self, name: &TableName) -> Result<Option<HiveTable>> {
         if let Some(metastore) = &self.metastore {
             return self.described_table(metastore, name).await;
         }
@@ -193,7 +196,7 @@ impl HiveConnector {
         let Some(layout) = discover(&self.store, &directory, &settings.partition_columns, &self.settings).await? else {
             return Ok(None);
         };
-        if layout.samples.is_empty() && settings.columns.is_empty() {
+        if layout.samples.is_empty() && settings.columns.is_empty() && layout.definition.is_none() {
             return Err(ConnectorError::source(format!(
                 "no file was found from which to take the columns of {}",
                 self.store.display(&directory)
@@ -209,11 +212,16 @@ impl HiveConnector {
             }
         };
         let format = settings.format.format(kind)?;
-        let files = if settings.columns.is_empty() {
+        let mut files = if settings.columns.is_empty() {
             format.read_schema(&self.store, &layout.samples, self.settings.list_concurrency).await?
         } else {
             FileSchema::default()
         };
+        if let Some(definition) = &layout.definition {
+            // Files that others have added may have more columns.
+            let found = std::mem::replace(&mut files.columns, definition.file_columns()?);
+            files.unite(found);
+        }
         let table = HiveTable::new(TableParts {
             name: name.clone(),
             store: Arc::clone(&self.store),
@@ -228,13 +236,20 @@ impl HiveConnector {
             bytes: layout.bytes,
             declared: settings.columns.clone(),
             metastore: None,
+            definition: layout.definition,
         })?;
         Ok(Some(table))
     }
 }
 
+/// Whether the log in a directory says that there is a table, of which no file is in its place.
+async fn is_made(store: &Arc<Store>, directory: &Path) -> Result<bool> {
+    let view = View::read(&Log::new(store, directory)).await?;
+    Ok(view.is_made && !view.is_dropped)
+}
+
 /// The directory of this name, if it can be one: hidden names, partitions and paths are no schemas or tables.
-fn plain_child(directory: &Path, name: &str) -> Option<Path> {
+pub(crate) fn plain_child(directory: &Path, name: &str) -> Option<Path> {
     let plain = !name.is_empty() && !name.contains('/') && !name.contains('=') && !crate::names::is_hidden(name);
     plain.then(|| child(directory, name).ok()).flatten()
 }
@@ -265,6 +280,14 @@ impl Connector for HiveConnector {
 
     async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
         Ok(Arc::new(HiveSnapshot::new()))
+    }
+
+    fn writable(&self) -> Option<&dyn WritableCatalog> {
+        if self.settings.is_writable && self.metastore.is_none() { Some(self) } else { None }
+    }
+
+    fn how_to_write(&self) -> Option<&'static str> {
+        Some("set access = \"read_write\" in its entry of the catalog file")
     }
 
     fn read(&self, _split: &Split, _context: ReadContext) -> Result<SendableRecordBatchStream> {

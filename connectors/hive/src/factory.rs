@@ -17,6 +17,9 @@ pub(crate) const DEFAULT_SCHEMA: &str = "default";
 const LAYOUTS: &[&str] = &["auto", "schemas", "tables"];
 const SUBDIRECTORIES: &[&str] = &["error", "ignore", "read"];
 
+const READ_WRITE: &str = "read_write";
+const ACCESS: &[&str] = &["read_only", READ_WRITE];
+
 const ABSENT_PARTITIONS: &[&str] = &["error", "ignore"];
 
 const SUBDIRECTORIES_PROPERTY: PropertySpec = PropertySpec::new(
@@ -101,6 +104,12 @@ const PROPERTIES: &[PropertySpec] = &[
         "how long to wait for an answer of the metastore, with all attempts to reach it again",
     )
     .or("30"),
+    PropertySpec::new(
+        "access",
+        PropertyKind::OneOf(ACCESS),
+        "whether statements may change the lake: make and drop tables and schemas, add and replace rows",
+    )
+    .or("read_only"),
     PropertySpec::new(
         "absent_partitions",
         PropertyKind::OneOf(ABSENT_PARTITIONS),
@@ -267,6 +276,8 @@ pub(crate) struct Settings {
     pub(crate) list_concurrency: usize,
     /// Whether the directory of a partition that the metastore knows may be absent.
     pub(crate) absent_partitions: bool,
+    /// Whether statements may change the catalog.
+    pub(crate) is_writable: bool,
 }
 
 impl Settings {
@@ -295,6 +306,7 @@ impl Settings {
             max_files: count("max_files", 200_000),
             list_concurrency: count("list_concurrency", 32),
             absent_partitions: properties.text("absent_partitions") == Some("ignore"),
+            is_writable: properties.text("access") == Some(READ_WRITE),
         })
     }
 

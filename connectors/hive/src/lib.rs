@@ -11,6 +11,7 @@
 //! * `format`: how files of each format are read, behind one seam.
 //! * `table`: the plan, which is the format's scan with `source` (errors that name the file); `adapter` and `widen`
 //!   (files that differ from the table) and `trust` (statistics of Parquet files that cannot be believed).
+//! * `write`: tables made, filled and dropped.
 //!
 //! # What is a table
 //!
@@ -50,6 +51,7 @@ mod total;
 mod trust;
 mod types;
 mod widen;
+mod write;
 
 pub use connector::HiveConnector;
 pub use factory::HiveFactory;

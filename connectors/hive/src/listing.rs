@@ -7,6 +7,7 @@ use portolan_connector::Result;
 use crate::format::data_extension;
 use crate::names::{is_hidden, parse_partition};
 use crate::store::Store;
+use crate::write::LOG;
 
 /// A directory called `key=value`.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Listing {
     pub(crate) files: Vec<ObjectMeta>,
     /// Directories that are no partitions, sorted by name.
     pub(crate) directories: Vec<Path>,
+    /// Whether there is a log of our writes.
+    pub(crate) has_log: bool,
 }
 
 impl Listing {
@@ -55,6 +58,7 @@ pub(crate) async fn list(store: &Store, directory: &Path) -> Result<Listing> {
     for path in found.common_prefixes {
         let Some(name) = path.filename() else { continue };
         if is_hidden(name) {
+            listing.has_log |= name == LOG;
             continue;
         }
         match parse_partition(name) {

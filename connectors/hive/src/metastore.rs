@@ -23,3 +23,4 @@ mod types;
 
 pub(crate) use catalog::{Metastore, MetastoreTable};
 pub(crate) use partitions::{Named, PartitionSource, Partitions};
+pub(crate) use types::arrow_type;

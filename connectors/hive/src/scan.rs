@@ -13,12 +13,13 @@ use portolan_connector::{ConnectorError, Result, TableName};
 use crate::factory::{Settings, Subdirectories};
 use crate::hidden::{Hidden, partition_name};
 use crate::listing::Listing;
-use crate::metastore::{Named, PartitionSource};
-use crate::partition::PartitionColumn;
+use crate::metastore::{Named, PartitionSource, Partitions};
+use crate::partition::{Lists, PartitionColumn};
 use crate::prune::{ConstantFilter, Pruner};
 use crate::rules::any_column;
 use crate::snapshot::HiveSnapshot;
 use crate::store::Store;
+use crate::write::View;
 
 /// A file to read, with the values of the partition columns and then of the hidden columns.
 #[derive(Clone, Debug)]
@@ -60,12 +61,18 @@ pub(crate) struct Walk<'a> {
     pub(crate) hidden: &'a [Hidden],
     pub(crate) filters: &'a [ConstantFilter],
     pub(crate) snapshot: &'a HiveSnapshot,
+    /// What the table's log says.
+    pub(crate) view: &'a View,
     pub(crate) session: &'a dyn Session,
     /// Whether a directory that does not exist is an error, which a listing cannot tell from an empty one.
     pub(crate) check_absent: bool,
 }
 
 impl Walk<'_> {
+    fn lists(&self) -> Lists<'_> {
+        Lists { store: self.store, snapshot: self.snapshot, view: self.view }
+    }
+
     /// Lists level by level, leaving out at each level what the filters over the columns known so far rule out.
     pub(crate) async fn run(&self) -> Result<Found> {
         let mut level = vec![Partition { path: self.directory.clone(), values: Vec::new(), name: None }];
@@ -91,10 +98,12 @@ impl Walk<'_> {
     /// are kept are asked for and listed.
     pub(crate) async fn over(&self, source: &PartitionSource) -> Result<Found> {
         let partitions = self.snapshot.partitions(source).await?;
-        let total = partitions.names.len();
         let pruner = self.partition_pruner()?;
         let known: Vec<(usize, &Named)> = partitions.names.iter().enumerate().collect();
         let kept = self.prune(&pruner, known, |(_, named)| &named.values)?;
+        let unknown = self.unknown_partitions(source, &partitions)?;
+        let total = partitions.names.len() + unknown.len();
+        let unknown = self.prune(&pruner, unknown, |partition| &partition.values)?;
         tracing::debug!(table = %self.table, total, kept = kept.len(), "partitions of the metastore");
         if kept.len() > self.settings.max_partitions {
             return Err(self.too_many("partitions", "max_partitions", self.settings.max_partitions));
@@ -102,14 +111,40 @@ impl Walk<'_> {
         let wanted: Vec<usize> = kept.iter().map(|(index, _)| *index).collect();
         let located = source.locate(&partitions, &wanted, self.store).await?;
         let rows = located.iter().map(|partition| partition.rows).sum::<Option<u64>>().filter(|_| !located.is_empty());
-        let directories = located.iter().map(|partition| partition.path.clone()).collect();
-        let level = kept.iter().zip(&located).map(|((_, named), located)| Partition {
-            path: located.path.clone(),
-            values: named.values.clone(),
-            name: Some(named.name.clone()),
-        });
-        let (files, files_listed) = self.files(level.collect()).await?;
+        let mut level: Vec<Partition> = kept
+            .iter()
+            .zip(&located)
+            .map(|((_, named), located)| Partition {
+                path: located.path.clone(),
+                values: named.values.clone(),
+                name: Some(named.name.clone()),
+            })
+            .collect();
+        level.extend(unknown);
+        let directories = level.iter().map(|partition| partition.path.clone()).collect();
+        let (files, files_listed) = self.files(level).await?;
         Ok(Found { files, directories, partitions_total: Some(total as u64), files_listed, rows })
+    }
+
+    /// Partitions of committed writes that the metastore does not know yet.
+    fn unknown_partitions(&self, source: &PartitionSource, partitions: &Partitions) -> Result<Vec<Partition>> {
+        let relative = |path: &Path| -> Option<String> {
+            let parts: Vec<String> = path.prefix_match(self.directory)?.map(|part| part.as_ref().to_owned()).collect();
+            (!parts.is_empty()).then(|| parts.join("/"))
+        };
+        let added = self.view.added_directories().filter_map(|path| Some((path, relative(path)?)));
+        let unknown = added.filter(|(_, name)| partitions.names.iter().all(|known| known.name != *name));
+        unknown
+            .map(|(path, name)| {
+                let named = source.named(name).map_err(|error| error.in_table(self.table))?;
+                Ok(Partition { path: path.clone(), values: named.values, name: Some(named.name) })
+            })
+            // The metastore may write a value in another way than its directory.
+            .filter(|partition| match partition {
+                Ok(partition) => partitions.names.iter().all(|known| known.values != partition.values),
+                Err(_) => true,
+            })
+            .collect()
     }
 
     /// From the partitions of one level to those of the next. Returns those that are kept, and how many there are.
@@ -122,7 +157,7 @@ impl Walk<'_> {
         let mut count = 0;
         let mut listings = stream::iter(level)
             .map(|partition| async move {
-                let listing = self.snapshot.list(self.store, &partition.path).await?;
+                let listing = self.lists().list(&partition.path).await?;
                 Ok::<_, ConnectorError>((partition, listing))
             })
             .buffered(self.settings.list_concurrency);
@@ -185,8 +220,7 @@ impl Walk<'_> {
         let mut files = Vec::new();
         let mut waiting = VecDeque::from([partition.path.clone()]);
         while let Some(directory) = waiting.pop_front() {
-            let listing =
-                self.snapshot.list(self.store, &directory).await.map_err(|error| error.in_table(self.table))?;
+            let listing = self.lists().list(&directory).await.map_err(|error| error.in_table(self.table))?;
             if let Some(deeper) = listing.partitions.first() {
                 let error = ConnectorError::source(format!(
                     "the directory {} is a partition where files are expected",

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use crate::listing::{Listing, list};
 use crate::metastore::{PartitionSource, Partitions};
 use crate::store::Store;
+use crate::write::{Log, View};
 
 type Slot<T> = Arc<OnceCell<Arc<T>>>;
 
@@ -25,11 +26,19 @@ pub(crate) struct HiveSnapshot {
     listings: Mutex<HashMap<Path, Slot<Listing>>>,
     /// By schema and table.
     partitions: Mutex<HashMap<(String, String), Slot<Partitions>>>,
+    /// What the logs of tables say, by the table's directory.
+    views: Mutex<HashMap<Path, Slot<View>>>,
 }
 
 impl HiveSnapshot {
     pub(crate) fn new() -> Self {
-        Self { began: Utc::now(), files: AtomicU64::new(0), listings: Mutex::default(), partitions: Mutex::default() }
+        Self {
+            began: Utc::now(),
+            files: AtomicU64::new(0),
+            listings: Mutex::default(),
+            partitions: Mutex::default(),
+            views: Mutex::default(),
+        }
     }
 
     /// What a directory held when the query first asked.
@@ -46,6 +55,33 @@ impl HiveSnapshot {
             })
             .await?;
         Ok(Arc::clone(listing))
+    }
+
+    /// What the log of the table in a directory says: of one whose directory shows a log, or that is said to have one.
+    pub(crate) async fn view(&self, store: &Arc<Store>, root: &Path, said: Option<bool>) -> Result<Arc<View>> {
+        let slot = {
+            let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(views.entry(root.clone()).or_default())
+        };
+        let view = slot.get_or_try_init(|| async {
+            let has_log = match said {
+                Some(said) => said,
+                None => self.list(store, root).await?.has_log,
+            };
+            let view = if has_log { View::read(&Log::new(store, root)).await? } else { View::none() };
+            Ok::<_, portolan_connector::ConnectorError>(Arc::new(view))
+        });
+        Ok(Arc::clone(view.await?))
+    }
+
+    /// Forgets what is known of the table in a directory, so that it is listed again.
+    pub(crate) fn forget(&self, root: &Path, source: Option<&PartitionSource>) {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).remove(root);
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner).retain(|path, _| !path.prefix_matches(root));
+        if let Some(source) = source {
+            let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            partitions.remove(&(source.schema.clone(), source.table.clone()));
+        }
     }
 
     /// The partitions of a table that a metastore knew when the query first asked.

@@ -1,7 +1,9 @@
 //! Where a catalog's files are: a local directory, a prefix of an S3 bucket, or wherever a metastore says.
 
+mod durable;
 mod router;
 mod s3;
+mod staged;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +22,7 @@ use crate::error::store_error;
 
 use self::router::{LOCAL, Router, S3_BUCKET};
 use self::s3::S3;
+use self::staged::Staged;
 
 #[derive(Clone, Debug)]
 enum Place {
@@ -91,6 +94,7 @@ impl Store {
             Place::Anywhere(s3) => Arc::new(Router::new(store, s3.as_ref().clone())),
             _ => store,
         };
+        let store: Arc<dyn ObjectStore> = Arc::new(Staged::new(store));
         // The cell is new, so it takes the value.
         let _ = this.opened.set(store);
         Ok(this)
@@ -111,7 +115,7 @@ impl Store {
             Place::S3 { bucket, settings } => Arc::new(settings.build(bucket)?),
             Place::Anywhere(s3) => Arc::new(Router::new(Arc::new(LocalFileSystem::new()), s3.as_ref().clone())),
         };
-        Ok(self.opened.get_or_init(|| store))
+        Ok(self.opened.get_or_init(|| Arc::new(Staged::new(store))))
     }
 
     /// Footers of files of this catalog, checked against size and time of modification.
@@ -177,12 +181,7 @@ impl Store {
     /// The name of a local directory that does not exist or cannot be looked at, with what the system says. In S3 there
     /// are no directories, and none is absent.
     pub(crate) async fn absent(&self, directory: &Path) -> Option<(String, String)> {
-        let local = match &self.place {
-            Place::Local => true,
-            Place::S3 { .. } => false,
-            Place::Anywhere(_) => directory.parts().next().is_some_and(|part| part.as_ref() == LOCAL),
-        };
-        if !local || self.borrowed {
+        if !self.is_local(directory) || self.borrowed {
             return None;
         }
         let directory = self.display(directory);
@@ -192,6 +191,15 @@ impl Store {
             Err(error) => error.to_string(),
         };
         Some((directory, error))
+    }
+
+    /// Whether a path is one of this machine's file system.
+    fn is_local(&self, path: &Path) -> bool {
+        match &self.place {
+            Place::Local => true,
+            Place::S3 { .. } => false,
+            Place::Anywhere(_) => path.parts().next().is_some_and(|part| part.as_ref() == LOCAL),
+        }
     }
 
     /// The error of a request on a path.

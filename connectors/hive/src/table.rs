@@ -16,7 +16,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use object_store::path::Path;
 use portolan_connector::{
-    Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, Scan,
+    Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, RowOrder, Scan,
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
 };
 
@@ -35,6 +35,10 @@ use crate::source::{LakeSource, ScanContext};
 use crate::statistics::statistics;
 use crate::store::Store;
 use crate::types::sql_name;
+use crate::write::{Definition, Log, Settled, busy};
+
+/// How often a table is listed for one scan that is written meanwhile.
+const LISTINGS_MAX: usize = 5;
 
 /// Files in a directory, with or without partitions, or in the directories that a metastore names.
 #[derive(Debug)]
@@ -58,6 +62,18 @@ pub(crate) struct HiveTable {
     schema: DFSchema,
     /// Of a table that a metastore describes.
     metastore: Option<MetastoreTable>,
+    /// What the table is, where its log says so.
+    definition: Option<Definition>,
+}
+
+/// What a write needs to know of a table.
+pub(crate) struct Written<'a> {
+    pub(crate) name: &'a TableName,
+    pub(crate) root: &'a Path,
+    pub(crate) format: &'a Format,
+    pub(crate) file_columns: &'a [FileColumn],
+    pub(crate) partition_columns: &'a [PartitionColumn],
+    pub(crate) definition: Option<&'a Definition>,
 }
 
 /// What [`HiveTable::new`] puts together.
@@ -75,6 +91,7 @@ pub(crate) struct TableParts {
     pub(crate) bytes: u64,
     pub(crate) declared: Vec<DeclaredColumn>,
     pub(crate) metastore: Option<MetastoreTable>,
+    pub(crate) definition: Option<Definition>,
 }
 
 impl HiveTable {
@@ -127,7 +144,20 @@ impl HiveTable {
             columns,
             schema,
             metastore: parts.metastore,
+            definition: parts.definition,
         })
+    }
+
+    /// What a write needs to know of the table.
+    pub(crate) fn written(&self) -> Written<'_> {
+        Written {
+            name: &self.name,
+            root: &self.directory,
+            format: &self.format,
+            file_columns: &self.files.columns,
+            partition_columns: &self.partition_columns,
+            definition: self.definition.as_ref(),
+        }
     }
 
     fn judge(&self) -> Judge<'_> {
@@ -183,6 +213,46 @@ impl HiveTable {
         }
         let checked = if filter.verdict == Verdict::Exact { "" } else { "; checked again by the engine" };
         Some(format!("{}{checked}", places.join(", ")))
+    }
+
+    /// The files of a scan, all of them from before or after each write that is committed meanwhile.
+    async fn find(&self, request: &ScanRequest, snapshot: &HiveSnapshot, context: &PlanContext<'_>) -> Result<Found> {
+        let filters = self.constant_filters(request);
+        let known = self.metastore.as_ref().and_then(|table| table.partitions.as_ref());
+        // The partitions of a metastore may be listed without the table's directory, which would show the log.
+        let said = self.metastore.as_ref().filter(|table| table.partitions.is_some()).map(|table| table.has_log());
+        let log = Log::new(&self.store, &self.directory);
+        for _ in 0..LISTINGS_MAX {
+            let view = snapshot.view(&self.store, &self.directory, said).await?;
+            let walk = Walk {
+                store: &self.store,
+                settings: &self.settings,
+                subdirectories: self.subdirectories,
+                table: &self.name,
+                directory: &self.directory,
+                columns: &self.partition_columns,
+                hidden: &self.hidden,
+                filters: &filters,
+                snapshot,
+                view: &view,
+                session: context.session,
+                check_absent: self.metastore.is_some() && !self.settings.absent_partitions,
+            };
+            let mut found = match known {
+                Some(partitions) => walk.over(partitions).await?,
+                None => walk.run().await?,
+            };
+            match view.settle(&log, &mut found.files).await? {
+                Settled::Yes => {
+                    view.take();
+                    return Ok(found);
+                }
+                // Another scan of the query reads what was there before.
+                Settled::Changed if view.is_taken() => break,
+                Settled::Changed => snapshot.forget(&self.directory, known),
+            }
+        }
+        Err(busy(&log))
     }
 
     fn native(
@@ -326,6 +396,20 @@ impl ConnectorTable for HiveTable {
         Ok(statistics(&self.files, self.bytes, &self.partition_columns))
     }
 
+    /// Partition by partition where the files are sorted, so that each is written from its beginning to its end.
+    fn order_of_rows(&self, columns: &[usize]) -> RowOrder {
+        let sorted = self.definition.as_ref().map(|definition| definition.sorted_by.as_slice()).unwrap_or_default();
+        if sorted.is_empty() {
+            return Vec::new();
+        }
+        let place = |name: &str| {
+            let index = self.columns.iter().position(|column| column.name() == name)?;
+            columns.iter().position(|given| *given == index)
+        };
+        let partitions = self.partition_columns.iter().map(|column| column.name.as_str());
+        partitions.chain(sorted.iter().map(String::as_str)).filter_map(place).collect()
+    }
+
     /// The statement with which Hive would know the table.
     fn definition(&self) -> Option<String> {
         let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
@@ -373,26 +457,7 @@ impl ConnectorTable for HiveTable {
             .snapshot
             .downcast_ref::<HiveSnapshot>()
             .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.name))?;
-        let filters = self.constant_filters(request);
-        let walk = Walk {
-            store: &self.store,
-            settings: &self.settings,
-            subdirectories: self.subdirectories,
-            table: &self.name,
-            directory: &self.directory,
-            columns: &self.partition_columns,
-            hidden: &self.hidden,
-            filters: &filters,
-            snapshot,
-            session: context.session,
-            check_absent: self.metastore.is_some() && !self.settings.absent_partitions,
-        };
-        let known = self.metastore.as_ref().and_then(|table| table.partitions.as_ref());
-        let found = match known {
-            Some(partitions) => walk.over(partitions).await,
-            None => walk.run().await,
-        };
-        let found = found.map_err(|error| error.in_table(&self.name))?;
+        let found = self.find(request, snapshot, context).await.map_err(|error| error.in_table(&self.name))?;
         if let Some(kind) = self.detected {
             let metas = || found.files.iter().map(|file| &file.meta);
             let example = metas().find(|file| Kind::of_file(file) == kind);

@@ -12,8 +12,8 @@ use datafusion::logical_expr::Expr;
 
 use crate::{
     Capabilities, CatalogEntry, Column, ConnectorError, Fold, KeyFilter, Narrowed, PropertySpec, Reason, Relation,
-    Result, ScanRequest, Snapshot, SourceMetrics, SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn,
-    Verdict, WritableCatalog,
+    Result, RowOrder, ScanRequest, Snapshot, SourceMetrics, SourcePlan, Split, TableName, TableStatistics,
+    UnsupportedColumn, Verdict, WritableCatalog,
 };
 
 /// How to make a connector from a catalog entry. One per kind of source.
@@ -151,6 +151,11 @@ pub trait ConnectorTable: Debug + Send + Sync {
     /// What `SHOW CREATE TABLE` prints, in the source's own language. Never with secrets.
     fn definition(&self) -> Option<String> {
         None
+    }
+
+    /// The order in which the table takes rows of these of its columns; empty where it takes them as they come.
+    fn order_of_rows(&self, _columns: &[usize]) -> RowOrder {
+        Vec::new()
     }
 
     /// What the source knows of the table's size; `None` when it knows nothing.

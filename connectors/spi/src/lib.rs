@@ -71,5 +71,6 @@ pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};
 pub use verdict::{Reason, Verdict};
 pub use write::{
-    Begun, NewTable, OnExisting, RowAction, RowChange, TableWriter, WritableCatalog, WriteContext, WriteToken,
+    Begun, InsertMode, NewTable, OnExisting, RowAction, RowChange, RowOrder, TableValue, TableWriter, WritableCatalog,
+    WriteContext, WriteToken,
 };

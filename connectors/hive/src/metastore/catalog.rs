@@ -15,6 +15,9 @@ use crate::metastore::partitions::PartitionSource;
 use crate::metastore::statistics::{Basic, Remembered, asked, basic, of_metastore, of_spark};
 use crate::store::Store;
 
+/// The parameter of a table that has a log of our writes: its readers need not look for one otherwise.
+pub(crate) const HAS_LOG: &str = "portolan.log";
+
 /// How many partitions are asked for to estimate the rows of all.
 const SAMPLED_PARTITIONS: usize = 50;
 
@@ -113,6 +116,11 @@ fn is_plain(name: &str) -> bool {
 }
 
 impl MetastoreTable {
+    /// Whether the table has a log of our writes.
+    pub(crate) fn has_log(&self) -> bool {
+        self.parameters.get(HAS_LOG).is_some_and(|value| value == "true")
+    }
+
     /// Rows and bytes of the whole table, where its parameters say.
     pub(crate) fn basic(&self) -> Basic {
         basic(&self.parameters)

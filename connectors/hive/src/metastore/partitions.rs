@@ -129,7 +129,7 @@ impl PartitionSource {
     }
 
     /// The values that a partition's name gives.
-    fn named(&self, name: String) -> Result<Named> {
+    pub(crate) fn named(&self, name: String) -> Result<Named> {
         let wrong = |what: String| {
             ConnectorError::source(format!("cannot understand the partition {name}: {what}"))
                 .hint("drop the partition in the metastore and add it again, or correct the table's partition columns")

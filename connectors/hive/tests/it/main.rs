@@ -20,3 +20,4 @@ mod statistics;
 mod support;
 mod values;
 mod walk;
+mod writes;
