@@ -21,6 +21,9 @@ pub(super) async fn answer(session: &Session, statement: Statement) -> Result<An
         Statement::ShowCreateTable(table) => create_table(session, &table).await,
         Statement::ShowCapabilities { catalog, like } => capabilities(session, catalog.as_deref(), like.as_deref()),
         Statement::ShowFunctions { like } => functions(session, like.as_deref()),
+        Statement::ShowProcedures { catalog, like } => {
+            session.procedures(catalog.as_deref(), |name| matches(name, like.as_deref()))
+        }
         Statement::ShowSession { like } => settings(session, like.as_deref()),
         Statement::ShowSetting(name) => {
             let mut rows = TextRows::new(&["value"]);

@@ -8,8 +8,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use portolan_connector::{
-    Capabilities, CatalogEntry, Connector, ConnectorError, ConnectorTable, QueryContext, ReadContext, Result, Snapshot,
-    Split, TableEntry, TableKind, TableName, WritableCatalog,
+    Arguments, Capabilities, CatalogEntry, Connector, ConnectorError, ConnectorTable, ProcedureSpec, QueryContext,
+    ReadContext, Result, Snapshot, Split, TableEntry, TableKind, TableName, WritableCatalog,
 };
 
 use crate::factory::{DEFAULT_SCHEMA, LayoutKind, Settings, TableSettings};
@@ -17,6 +17,7 @@ use crate::format::{Kind, check_kinds};
 use crate::listing::list;
 use crate::metastore::Metastore;
 use crate::partition::discover;
+use crate::procedures::{FLUSH_CACHE, PROCEDURES, counted};
 use crate::rules::capabilities;
 use crate::schema::FileSchema;
 use crate::snapshot::HiveSnapshot;
@@ -192,6 +193,16 @@ impl HiveConnector {
         }
     }
 
+    /// Forgets all that is remembered beyond a query. Returns what that was.
+    fn flush_cache(&self) -> String {
+        let footers = self.store.forget();
+        let mut forgotten = vec![counted(footers, "footer")];
+        if let Some(metastore) = &self.metastore {
+            forgotten.push(format!("statistics of {}", counted(metastore.forget(), "table")));
+        }
+        format!("forgot {}", forgotten.join(", "))
+    }
+
     async fn table_in(&self, name: &TableName, directory: Path, settings: &TableSettings) -> Result<Option<HiveTable>> {
         let Some(layout) = discover(&self.store, &directory, &settings.partition_columns, &self.settings).await? else {
             return Ok(None);
@@ -292,5 +303,16 @@ impl Connector for HiveConnector {
 
     fn read(&self, _split: &Split, _context: ReadContext) -> Result<SendableRecordBatchStream> {
         Err(ConnectorError::internal("files are read by the engine itself, not by splits").in_catalog(&self.catalog))
+    }
+
+    fn procedures(&self) -> &'static [ProcedureSpec] {
+        PROCEDURES
+    }
+
+    async fn call(&self, procedure: &str, _arguments: &Arguments) -> Result<String> {
+        match procedure {
+            name if name == FLUSH_CACHE.name => Ok(self.flush_cache()),
+            other => Err(ConnectorError::internal(format!("there is no procedure {other}")).in_catalog(&self.catalog)),
+        }
     }
 }

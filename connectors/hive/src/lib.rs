@@ -9,6 +9,7 @@
 //! * `scan` and `prune`: from a table's directory to the files that a scan reads; `snapshot`: the listing that one
 //!   query sees; `hidden`: columns such as `$path`.
 //! * `format`: how files of each format are read, behind one seam.
+//! * `procedures`: what `CALL` does with a catalog.
 //! * `table`: the plan, which is the format's scan with `source` (errors that name the file); `adapter` and `widen`
 //!   (files that differ from the table) and `trust` (statistics of Parquet files that cannot be believed).
 //! * `write`: tables made, filled and dropped.
@@ -37,6 +38,7 @@ mod listing;
 mod metastore;
 mod names;
 mod partition;
+mod procedures;
 mod prune;
 mod rules;
 mod scan;

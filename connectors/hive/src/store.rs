@@ -123,6 +123,13 @@ impl Store {
         &self.footers
     }
 
+    /// Forgets the footers. Returns how many there were.
+    pub(crate) fn forget(&self) -> usize {
+        let known = self.footers.len();
+        self.footers.clear();
+        known
+    }
+
     /// Makes the store known to an engine's runtime. Returns the URL under which plans find it.
     pub(crate) fn register(&self, runtime: &Arc<RuntimeEnv>) -> Result<ObjectStoreUrl> {
         let store = self.open()?;

@@ -11,9 +11,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 
 use crate::{
-    Capabilities, CatalogEntry, Column, ConnectorError, Fold, KeyFilter, Narrowed, PropertySpec, Reason, Relation,
-    Result, RowOrder, ScanRequest, Snapshot, SourceMetrics, SourcePlan, Split, TableName, TableStatistics,
-    UnsupportedColumn, Verdict, WritableCatalog,
+    Arguments, Capabilities, CatalogEntry, Column, ConnectorError, Fold, KeyFilter, Narrowed, ProcedureSpec,
+    PropertySpec, Reason, Relation, Result, RowOrder, ScanRequest, Snapshot, SourceMetrics, SourcePlan, Split,
+    TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
 };
 
 /// How to make a connector from a catalog entry. One per kind of source.
@@ -103,6 +103,17 @@ pub trait Connector: Debug + Send + Sync {
     /// How statements change the source; `None` where they cannot.
     fn writable(&self) -> Option<&dyn WritableCatalog> {
         None
+    }
+
+    /// The procedures that `CALL catalog.system.procedure(...)` finds.
+    fn procedures(&self) -> &'static [ProcedureSpec] {
+        &[]
+    }
+
+    /// Runs one of the procedures. The arguments are those that it declares, the required ones among them. Returns what was
+    /// done, as one short sentence without a final stop.
+    async fn call(&self, procedure: &str, _arguments: &Arguments) -> Result<String> {
+        Err(ConnectorError::internal(format!("the connector {} has no procedure {procedure}", self.kind())))
     }
 }
 

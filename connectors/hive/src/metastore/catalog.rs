@@ -67,6 +67,11 @@ impl Metastore {
         Ok(schemas)
     }
 
+    /// Forgets what was asked before. Returns of how many tables.
+    pub(crate) fn forget(&self) -> usize {
+        self.remembered.forget()
+    }
+
     /// The tables and views of a database, sorted by name.
     pub(crate) async fn tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
         if !is_plain(schema) {

@@ -46,6 +46,11 @@ impl Remembered {
             tables.insert((schema.to_owned(), table.to_owned()), (Instant::now(), Arc::new(statistics)));
         }
     }
+
+    /// Forgets all. Returns how many there were.
+    pub(crate) fn forget(&self) -> usize {
+        std::mem::take(&mut *self.tables.lock().unwrap_or_else(PoisonError::into_inner)).len()
+    }
 }
 
 /// Rows and bytes of a table or of a partition.

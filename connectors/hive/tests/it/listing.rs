@@ -177,3 +177,20 @@ async fn filters_known_only_at_run_time_leave_partitions_unopened() {
     let (_, reads) = counting.take();
     assert!(reads.len() <= 10, "{} files were opened", reads.len());
 }
+
+#[tokio::test]
+async fn after_flush_cache_footers_are_read_again() {
+    let lake = Lake::new();
+    lake.write("s/t/day=1/f", vec![("n", integers([1]))]);
+    let (engine, counting) = engine(&lake, "");
+    let footers = async || {
+        counting.take();
+        engine.table("t").await.unwrap();
+        counting.take().1
+    };
+    assert_eq!(footers().await, ["s/t/day=1/f"]);
+    assert!(footers().await.is_empty(), "they are remembered");
+    let done = engine.connector.call("flush_cache", &portolan_connector::Arguments::default()).await.unwrap();
+    assert_eq!(done, "forgot 1 footer");
+    assert_eq!(footers().await, ["s/t/day=1/f"]);
+}

@@ -1,0 +1,19 @@
+//! What `CALL catalog.system.procedure(...)` does with a lake.
+
+use portolan_connector::ProcedureSpec;
+
+/// The procedures of a catalog of this kind.
+pub(crate) const PROCEDURES: &[ProcedureSpec] = &[FLUSH_CACHE];
+
+pub(crate) const FLUSH_CACHE: ProcedureSpec = ProcedureSpec {
+    name: "flush_cache",
+    arguments: &[],
+    administrators: false,
+    help: "forgets what the catalog remembers of its files and of its metastore; the next query asks again",
+};
+
+/// A count with its unit, for the sentence that a call answers: `1 footer`, `12 footers`.
+pub(crate) fn counted(count: usize, unit: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
