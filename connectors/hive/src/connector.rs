@@ -17,13 +17,13 @@ use crate::format::{Kind, check_kinds};
 use crate::listing::list;
 use crate::metastore::Metastore;
 use crate::partition::discover;
-use crate::procedures::{FLUSH_CACHE, PROCEDURES, counted};
+use crate::procedures::{CLEAN_STAGING, FLUSH_CACHE, OLDER_THAN, PROCEDURES, counted};
 use crate::rules::capabilities;
 use crate::schema::FileSchema;
 use crate::snapshot::HiveSnapshot;
 use crate::store::{Store, child};
 use crate::table::{HiveTable, TableParts};
-use crate::write::{Log, View};
+use crate::write::{Log, STAGED_KEPT, View};
 
 /// Directories of files, local or in S3: one tree of them, or those that a metastore names.
 #[derive(Debug)]
@@ -76,6 +76,18 @@ impl HiveConnector {
             .buffered(self.settings.list_concurrency)
             .try_collect()
             .await
+    }
+
+    /// Refuses what changes the lake, unless the catalog file lets statements do so.
+    fn check_writable(&self) -> Result<()> {
+        if self.settings.is_writable {
+            return Ok(());
+        }
+        let error = ConnectorError::user("the catalog is read only").in_catalog(&self.catalog);
+        Err(match self.how_to_write() {
+            Some(hint) => error.hint(hint),
+            None => error,
+        })
     }
 
     async fn schemas(&self) -> Result<Vec<String>> {
@@ -294,7 +306,7 @@ impl Connector for HiveConnector {
     }
 
     fn writable(&self) -> Option<&dyn WritableCatalog> {
-        if self.settings.is_writable && self.metastore.is_none() { Some(self) } else { None }
+        if self.settings.is_writable { Some(self) } else { None }
     }
 
     fn how_to_write(&self) -> Option<&'static str> {
@@ -309,8 +321,14 @@ impl Connector for HiveConnector {
         PROCEDURES
     }
 
-    async fn call(&self, procedure: &str, _arguments: &Arguments) -> Result<String> {
+    async fn call(&self, procedure: &str, arguments: &Arguments) -> Result<String> {
         match procedure {
+            name if name == CLEAN_STAGING.name => {
+                self.check_writable()?;
+                let older_than = arguments.duration(OLDER_THAN).unwrap_or(STAGED_KEPT);
+                let cleaned = self.clean_staging(older_than).await.map_err(|error| error.in_catalog(&self.catalog))?;
+                Ok(cleaned.describe())
+            }
             name if name == FLUSH_CACHE.name => Ok(self.flush_cache()),
             other => Err(ConnectorError::internal(format!("there is no procedure {other}")).in_catalog(&self.catalog)),
         }

@@ -10,6 +10,7 @@ use portolan_connector::{
 use crate::connector::HiveConnector;
 use crate::format::{CODECS, FORMATS, FormatSettings, HEADERS, ROW_LENGTHS};
 use crate::types::{KNOWN_TYPES, is_partition_type, parse_type};
+use crate::write::TABLE_PROPERTIES;
 
 /// The schema of tables that lie directly in `location`.
 pub(crate) const DEFAULT_SCHEMA: &str = "default";
@@ -207,6 +208,10 @@ impl ConnectorFactory for HiveFactory {
 
     fn properties(&self) -> &'static [PropertySpec] {
         PROPERTIES
+    }
+
+    fn table_properties(&self) -> &'static [PropertySpec] {
+        TABLE_PROPERTIES
     }
 
     fn create(&self, entry: CatalogEntry) -> Result<Arc<dyn Connector>> {

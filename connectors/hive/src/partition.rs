@@ -15,7 +15,7 @@ use crate::listing::{Listing, PartitionDirectory};
 use crate::snapshot::HiveSnapshot;
 use crate::store::Store;
 use crate::types::{infer_type, parse_value, sql_name};
-use crate::write::{Definition, View};
+use crate::write::{Definition, Log, View};
 
 /// How many empty directories are passed over on the way to a file from which the columns are taken.
 const EMPTY_DIRECTORIES: usize = 16;
@@ -114,7 +114,7 @@ pub(crate) async fn discover(
     settings: &Settings,
 ) -> Result<Option<Layout>> {
     let snapshot = HiveSnapshot::new();
-    let view = snapshot.view(store, directory, None).await?;
+    let view = snapshot.view(&Log::new(store, directory), None).await?;
     let listings = Lists { store, snapshot: &snapshot, view: &view };
     let top = listings.list(directory).await?;
     if view.is_dropped || !(top.is_table() || view.is_made) {

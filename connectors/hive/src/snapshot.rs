@@ -58,7 +58,8 @@ impl HiveSnapshot {
     }
 
     /// What the log of the table in a directory says: of one whose directory shows a log, or that is said to have one.
-    pub(crate) async fn view(&self, store: &Arc<Store>, root: &Path, said: Option<bool>) -> Result<Arc<View>> {
+    pub(crate) async fn view(&self, log: &Log, said: Option<bool>) -> Result<Arc<View>> {
+        let root = log.root();
         let slot = {
             let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(views.entry(root.clone()).or_default())
@@ -66,9 +67,9 @@ impl HiveSnapshot {
         let view = slot.get_or_try_init(|| async {
             let has_log = match said {
                 Some(said) => said,
-                None => self.list(store, root).await?.has_log,
+                None => self.list(log.store(), root).await?.has_log,
             };
-            let view = if has_log { View::read(&Log::new(store, root)).await? } else { View::none() };
+            let view = if has_log { View::read(log).await? } else { View::none() };
             Ok::<_, portolan_connector::ConnectorError>(Arc::new(view))
         });
         Ok(Arc::clone(view.await?))

@@ -73,6 +73,7 @@ pub(crate) struct Written<'a> {
     pub(crate) format: &'a Format,
     pub(crate) file_columns: &'a [FileColumn],
     pub(crate) partition_columns: &'a [PartitionColumn],
+    pub(crate) metastore: Option<&'a MetastoreTable>,
     pub(crate) definition: Option<&'a Definition>,
 }
 
@@ -156,6 +157,7 @@ impl HiveTable {
             format: &self.format,
             file_columns: &self.files.columns,
             partition_columns: &self.partition_columns,
+            metastore: self.metastore.as_ref(),
             definition: self.definition.as_ref(),
         }
     }
@@ -220,10 +222,13 @@ impl HiveTable {
         let filters = self.constant_filters(request);
         let known = self.metastore.as_ref().and_then(|table| table.partitions.as_ref());
         // The partitions of a metastore may be listed without the table's directory, which would show the log.
-        let said = self.metastore.as_ref().filter(|table| table.partitions.is_some()).map(|table| table.has_log());
-        let log = Log::new(&self.store, &self.directory);
+        let mut said = self.metastore.as_ref().filter(|table| table.partitions.is_some()).map(|table| table.has_log());
+        let log = match &self.metastore {
+            Some(_) => Log::of_metastore(&self.store, &self.directory),
+            None => Log::new(&self.store, &self.directory),
+        };
         for _ in 0..LISTINGS_MAX {
-            let view = snapshot.view(&self.store, &self.directory, said).await?;
+            let view = snapshot.view(&log, said).await?;
             let walk = Walk {
                 store: &self.store,
                 settings: &self.settings,
@@ -249,7 +254,10 @@ impl HiveTable {
                 }
                 // Another scan of the query reads what was there before.
                 Settled::Changed if view.is_taken() => break,
-                Settled::Changed => snapshot.forget(&self.directory, known),
+                Settled::Changed => {
+                    snapshot.forget(&self.directory, known);
+                    said = said.map(|_| true);
+                }
             }
         }
         Err(busy(&log))
@@ -517,7 +525,7 @@ fn hive_type(field: &Field) -> String {
 }
 
 /// Bytes for people: `212 MB`, with decimal units.
-fn human_bytes(bytes: u64) -> String {
+pub(crate) fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if bytes < 1000 {
         return format!("{bytes} B");

@@ -25,6 +25,11 @@ pub trait ConnectorFactory: Debug + Send + Sync {
     /// from this list.
     fn properties(&self) -> &'static [PropertySpec];
 
+    /// The properties that a new table of such a catalog may have: `CREATE TABLE ... WITH (name = value)`.
+    fn table_properties(&self) -> &'static [PropertySpec] {
+        &[]
+    }
+
     /// Makes the connector. Checks what can be checked without input or output: connections open when first needed,
     /// so that a broken source neither slows the start nor stops the others.
     fn create(&self, entry: CatalogEntry) -> Result<Arc<dyn Connector>>;

@@ -24,7 +24,7 @@ const SAMPLED_PARTITIONS: usize = 50;
 /// A metastore as a catalog's list of tables.
 #[derive(Debug)]
 pub(crate) struct Metastore {
-    client: Arc<Client>,
+    pub(crate) client: Arc<Client>,
     remembered: Arc<Remembered>,
 }
 
@@ -42,6 +42,10 @@ pub(crate) struct MetastoreTable {
     /// By column name, of columns that Hive itself describes.
     pub(crate) hive_types: BTreeMap<String, String>,
     parameters: BTreeMap<String, String>,
+    /// Where the table is, as the metastore writes it.
+    pub(crate) location: String,
+    /// Whether its files outlive it.
+    pub(crate) is_external: bool,
 }
 
 impl Metastore {
@@ -109,6 +113,8 @@ impl Metastore {
             unsupported: described.unsupported.clone(),
             comments: described.comments.clone(),
             hive_types: described.hive_types.clone(),
+            location: described.location.clone(),
+            is_external: description.kind != "MANAGED_TABLE",
             parameters: description.parameters,
         };
         Ok(Some((described, table)))
@@ -116,7 +122,7 @@ impl Metastore {
 }
 
 /// Whether the metastore can have something of this name.
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.contains(['*', '|', '/', '#', '@']) && !name.chars().any(char::is_uppercase)
 }
 

@@ -26,6 +26,14 @@ impl Store {
         synced.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
     }
 
+    /// Removes a local directory with all that is in it, parts of files among it that no listing shows.
+    pub(crate) async fn remove_local_directory(&self, directory: &Path) {
+        if self.is_local(directory) {
+            // What is left is found by the next call.
+            let _ = tokio::fs::remove_dir_all(self.display(directory)).await;
+        }
+    }
+
     /// Removes local directories below this one, and itself, as far as they are empty.
     pub(crate) async fn remove_empty_directories(&self, directory: &Path) {
         if !self.is_local(directory) {

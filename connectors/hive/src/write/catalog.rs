@@ -11,8 +11,9 @@ use portolan_connector::{
 use super::commit::Goal;
 use super::log::Log;
 use super::options::{Options, TABLE_PROPERTIES};
-use super::publish::{publish, unfinished};
+use super::publish::{finish, publish};
 use super::record::Token;
+use super::registry::Registry;
 use super::target::Target;
 use super::view::View;
 use super::writer::Writer;
@@ -26,11 +27,19 @@ impl WritableCatalog for HiveConnector {
     }
 
     async fn create_schema(&self, schema: &str) -> Result<bool> {
-        self.make_schema_directory(schema).await.map_err(|error| error.in_catalog(&self.catalog))
+        let made = match &self.metastore {
+            Some(metastore) => self.make_database(&metastore.client, schema).await,
+            None => self.make_schema_directory(schema).await,
+        };
+        made.map_err(|error| error.in_catalog(&self.catalog))
     }
 
     async fn drop_schema(&self, schema: &str, cascade: bool) -> Result<bool> {
-        self.remove_schema_directory(schema, cascade).await.map_err(|error| error.in_catalog(&self.catalog))
+        let dropped = match &self.metastore {
+            Some(metastore) => self.remove_database(&metastore.client, schema, cascade).await,
+            None => self.remove_schema_directory(schema, cascade).await,
+        };
+        dropped.map_err(|error| error.in_catalog(&self.catalog))
     }
 
     fn order_of_new(&self, table: &NewTable) -> Result<RowOrder> {
@@ -59,38 +68,48 @@ impl WritableCatalog for HiveConnector {
     }
 
     async fn drop_table(&self, table: &TableName) -> Result<bool> {
-        self.drop_directory(table).await.map_err(|error| error.in_table(table))
+        let dropped = match &self.metastore {
+            Some(metastore) => self.drop_registered(&metastore.client, table).await,
+            None => self.drop_directory(table).await,
+        };
+        dropped.map_err(|error| error.in_table(table))
     }
 }
 
 impl HiveConnector {
     async fn begin_table(&self, table: &NewTable, context: &WriteContext) -> Result<Begun> {
-        if Options::of(table)?.external_location.is_some() {
-            return Err(ConnectorError::user(
-                "external_location is for catalogs with a metastore: here a table's directory follows from its name",
-            ));
-        }
-        let log = Log::new(&self.store, &self.new_directory(&table.name).await?);
-        let target = Target::new_table(table, log.clone(), None)?;
+        let (log, registry) = match self.registry_of_new(table).await? {
+            Some((log, registry)) => (log, Some(registry)),
+            None if Options::of(table)?.external_location.is_some() => {
+                return Err(ConnectorError::user("external_location is for catalogs with a metastore")
+                    .hint("leave it out: the directory of a table follows from its name"));
+            }
+            None => (Log::new(&self.store, &self.new_directory(&table.name).await?), None),
+        };
+        let target = Target::new_table(table, log.clone(), registry)?;
+        let registry = target.registry.as_ref();
         let token = context.token.as_ref().map(Token::of);
-        if let Some(rows) = self.settled(&log, token.as_ref()).await? {
+        if let Some(rows) = settled(&log, registry, token.as_ref()).await? {
             return Ok(Begun::Already(rows));
         }
-        let mut view = View::read(&log).await?;
-        if view.is_dropped {
-            // What is left of the table that was here would become part of the new one.
-            publish(&log, None).await?;
-            view = View::read(&log).await?;
+        if !log.list().await?.pending().is_empty() {
+            // What is left of a table that was dropped would become part of the new one, and one that was made may not be
+            // registered yet.
+            publish(&log, registry).await?;
         }
+        let view = View::read(&log).await?;
         let listing = Arc::new(list(&self.store, &log.root).await?);
-        match (view.is_made || view.apply(&log.root, &listing).is_table(), table.on_existing) {
+        let is_there = match registry {
+            Some(registry) => registry.exists().await?,
+            None => view.is_made || view.apply(&log.root, &listing).is_table(),
+        };
+        match (is_there, table.on_existing) {
             (true, OnExisting::Fail) => return Err(ConnectorError::exists("the table exists already")),
             (true, OnExisting::Skip) => return Ok(Begun::Already(0)),
             (false, _) if !listing.is_empty() => {
-                return Err(ConnectorError::user(format!(
-                    "the directory {} holds something else than a table",
-                    self.store.display(&log.root)
-                )));
+                let directory = self.store.display(&log.root);
+                return Err(ConnectorError::user(format!("the table's directory {directory} is not empty"))
+                    .hint("remove what is in it, or give the table another name"));
             }
             _ => {}
         }
@@ -105,33 +124,35 @@ impl HiveConnector {
         mode: InsertMode,
         context: &WriteContext,
     ) -> Result<Begun> {
-        let gone = || ConnectorError::user("the table is there no longer").hint("try again");
         let columns: Vec<String> = columns
             .iter()
             .filter_map(|index| table.columns().get(*index))
             .map(|column| column.name().to_owned())
             .collect();
+        let gone = || ConnectorError::user("the table is there no longer").hint("try again");
         let opened = self.open_table(table.name()).await?.ok_or_else(gone)?;
         let written = opened.written();
-        let log = Log::new(&self.store, written.root);
-        let target = Target::existing(&written, log.clone(), &columns, None)?;
+        let log = match &self.metastore {
+            Some(_) => Log::of_metastore(&self.store, written.root),
+            None => Log::new(&self.store, written.root),
+        };
+        let registry = self.registry_of(written.name, written.metastore);
+        let target = Target::existing(&written, log.clone(), &columns, registry)?;
         let token = context.token.as_ref().map(Token::of);
-        if let Some(rows) = self.settled(&log, token.as_ref()).await? {
+        if let Some(rows) = settled(&log, target.registry.as_ref(), token.as_ref()).await? {
             return Ok(Begun::Already(rows));
         }
         let seen = log.list().await?.last();
         Ok(Begun::Writer(Box::new(Writer::new(target, Goal::Rows(mode), token, seen)?)))
     }
+}
 
-    /// The rows of the write that was committed with the token before, whose files are brought into their places.
-    async fn settled(&self, log: &Log, token: Option<&Token>) -> Result<Option<u64>> {
-        let Some(token) = token else { return Ok(None) };
-        let rows = token.committed(log).await?;
-        if rows.is_some()
-            && let Err(error) = publish(log, None).await
-        {
-            unfinished(log, &error);
-        }
-        Ok(rows)
+/// The rows of the write that was committed with the token before, whose files are brought into their places.
+async fn settled(log: &Log, registry: Option<&Registry>, token: Option<&Token>) -> Result<Option<u64>> {
+    let Some(token) = token else { return Ok(None) };
+    let rows = token.committed(log).await?;
+    if rows.is_some() {
+        finish(log, registry).await?;
     }
+    Ok(rows)
 }

@@ -68,7 +68,7 @@ impl Commit<'_> {
                 return Ok(settled);
             }
             let snapshot = HiveSnapshot::new();
-            let view = snapshot.view(&self.log().store, &self.log().root, Some(true)).await?;
+            let view = snapshot.view(self.log(), Some(true)).await?;
             if view.last() != entries.last() {
                 continue;
             }
@@ -79,12 +79,26 @@ impl Commit<'_> {
                 },
                 Goal::Rows(mode) => self.rows(mode, &view, &snapshot).await?,
             };
+            self.check_staged().await?;
             let number = entries.last() + 1;
             if began.elapsed() < LISTING_KEPT && self.make(number, &record).await? {
                 return Ok(Outcome::Committed(number));
             }
         }
         Err(busy(self.log()))
+    }
+
+    /// Checks that the files are there: somebody may have taken them for those of a dead write.
+    async fn check_staged(&self) -> Result<()> {
+        if self.files.is_empty() {
+            return Ok(());
+        }
+        let there = list_all(self.log(), &self.log().staged_directory(self.write)?).await?.len();
+        match there < self.files.len() {
+            true => Err(ConnectorError::source("files of the statement were removed before it was done")
+                .hint("clean_staging with a time that is shorter than a statement runs removes what it needs")),
+            false => Ok(()),
+        }
     }
 
     /// Looks at what was committed since this write began.
@@ -147,7 +161,10 @@ impl Commit<'_> {
     /// The record of a table that is made; `None` where there is one and that is well.
     async fn making(&self, on_existing: OnExisting, view: &View, snapshot: &HiveSnapshot) -> Result<Option<Record>> {
         let listing = snapshot.list(&self.log().store, &self.log().root).await?;
-        let is_there = !view.is_dropped && (view.is_made || view.apply(&self.log().root, &listing).is_table());
+        let is_there = match &self.target.registry {
+            Some(registry) => view.is_made || registry.exists().await?,
+            None => !view.is_dropped && (view.is_made || view.apply(&self.log().root, &listing).is_table()),
+        };
         let change = match (is_there, on_existing) {
             (true, OnExisting::Fail) => return Err(ConnectorError::exists("the table exists already")),
             (true, OnExisting::Skip) => return Ok(None),
@@ -176,12 +193,11 @@ impl Commit<'_> {
     /// The record of rows that are put into a table.
     async fn rows(&self, mode: InsertMode, view: &View, snapshot: &HiveSnapshot) -> Result<Record> {
         let existing = Existing { target: self.target, view, snapshot };
-        let in_metastore = self.target.registry.is_some() && !self.target.partitions.is_empty();
-        let held = match (mode, in_metastore) {
+        let held = match (mode, &self.target.source) {
             // New files have names of their own, wherever old ones are.
-            (InsertMode::Append, false) => HashMap::new(),
-            (_, false) => existing.held(self.partitions).await?,
-            (_, true) => existing.held_in_metastore(self.partitions).await?,
+            (InsertMode::Append, None) => HashMap::new(),
+            (_, None) => existing.held(self.partitions).await?,
+            (_, Some(source)) => existing.held_in_metastore(source, self.partitions).await?,
         };
         let mut removed = Vec::new();
         match mode {

@@ -10,6 +10,7 @@ use super::at_once;
 use super::log::{LOG, Log};
 use super::publish::{delete, publish};
 use super::record::{Change, Record, VERSION, new_write};
+use super::registry::Registry;
 use crate::connector::{HiveConnector, plain_child};
 use crate::factory::{DEFAULT_SCHEMA, LayoutKind};
 use crate::listing::list;
@@ -116,28 +117,32 @@ impl HiveConnector {
             return Err(in_catalog_file().in_table(name));
         }
         let Some(table) = self.open_table(name).await? else { return Ok(false) };
-        let log = Log::new(&self.store, table.written().root);
-        for _ in 0..ATTEMPTS_MAX {
-            let entries = log.list().await?;
-            let record = Record {
-                version: VERSION,
-                write: new_write(),
-                at_ms: chrono::Utc::now().timestamp_millis(),
-                rows: 0,
-                token: None,
-                change: Change::Drop,
-                definition: None,
-                registration: None,
-                added: Vec::new(),
-                removed: Vec::new(),
-            };
-            if log.create(&log.commit_path(entries.last() + 1)?, &record).await? {
-                publish(&log, None).await?;
-                return Ok(true);
-            }
-        }
-        Err(super::busy(&log))
+        drop_files(&Log::new(&self.store, table.written().root), None).await?;
+        Ok(true)
     }
+}
+
+/// Removes a table with all its files, from one record on.
+pub(super) async fn drop_files(log: &Log, registry: Option<&Registry>) -> Result<()> {
+    for _ in 0..ATTEMPTS_MAX {
+        let entries = log.list().await?;
+        let record = Record {
+            version: VERSION,
+            write: new_write(),
+            at_ms: chrono::Utc::now().timestamp_millis(),
+            rows: 0,
+            token: None,
+            change: Change::Drop,
+            definition: None,
+            registration: None,
+            added: Vec::new(),
+            removed: Vec::new(),
+        };
+        if log.create(&log.commit_path(entries.last() + 1)?, &record).await? {
+            return publish(log, registry).await.map(drop);
+        }
+    }
+    Err(super::busy(log))
 }
 
 fn in_catalog_file() -> ConnectorError {

@@ -82,6 +82,19 @@ impl Definition {
             .collect())
     }
 
+    /// The columns with Hive's names of their types.
+    pub(super) fn hive_columns(&self) -> HiveColumns {
+        let mut columns = HiveColumns::default();
+        for column in &self.columns {
+            let pair = (column.name.clone(), column.kind.clone());
+            match self.is_partition(&column.name) {
+                true => columns.partitions.push(pair),
+                false => columns.files.push(pair),
+            }
+        }
+        columns
+    }
+
     /// The partition columns, from the outermost directory inwards.
     pub(crate) fn partition_columns(&self) -> Result<Vec<DeclaredColumn>> {
         let columns = self.typed()?.into_iter().filter(|(name, ..)| self.is_partition(name));
@@ -93,6 +106,13 @@ impl Definition {
             })
             .collect())
     }
+}
+
+/// Columns with Hive's names of their types.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HiveColumns {
+    pub(super) files: Vec<(String, String)>,
+    pub(super) partitions: Vec<(String, String)>,
 }
 
 /// The error of a column that a table of the lake cannot have.

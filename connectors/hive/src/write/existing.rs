@@ -13,6 +13,7 @@ use super::split::Partition;
 use super::target::Target;
 use super::view::View;
 use crate::listing::Listing;
+use crate::metastore::PartitionSource;
 use crate::partition::Lists;
 use crate::snapshot::HiveSnapshot;
 
@@ -78,8 +79,48 @@ impl Existing<'_> {
     }
 
     /// The same for a table whose partitions a metastore knows.
-    pub(super) async fn held_in_metastore(&self, _partitions: &[Partition]) -> Result<HashMap<usize, Held>> {
-        Ok(HashMap::new())
+    pub(super) async fn held_in_metastore(
+        &self,
+        source: &PartitionSource,
+        partitions: &[Partition],
+    ) -> Result<HashMap<usize, Held>> {
+        let store = &self.target.log.store;
+        let known = source.names().await?;
+        let wanted: HashMap<&[ScalarValue], usize> =
+            partitions.iter().enumerate().map(|(at, partition)| (partition.values.as_slice(), at)).collect();
+        let touched: Vec<(usize, usize)> = known
+            .names
+            .iter()
+            .enumerate()
+            .filter_map(|(place, named)| Some((*wanted.get(named.values.as_slice())?, place)))
+            .collect();
+        let places: Vec<usize> = touched.iter().map(|(_, place)| *place).collect();
+        let located = source.locate(&known, &places, store).await?;
+        let mut found: HashMap<usize, Held> = HashMap::new();
+        for ((at, place), located) in touched.into_iter().zip(located) {
+            let name = known.names.get(place).map(|named| named.name.as_str()).unwrap_or_default();
+            if !relative(self.target, &located.path)?.eq_ignore_ascii_case(name) {
+                return Err(ConnectorError::user(format!(
+                    "the partition {name} is in {}, and only partitions whose directories are called like them are written",
+                    store.display(&located.path)
+                )));
+            }
+            found.entry(at).or_default().directories.push(located.path.clone());
+        }
+        // Partitions of committed writes that the metastore does not know yet.
+        for (at, partition) in partitions.iter().enumerate() {
+            let directory = self.target.log.table_path(&partition.directory)?;
+            let held = found.entry(at).or_default();
+            if held.directories.is_empty() {
+                held.directories.push(directory);
+            }
+        }
+        for held in found.values_mut() {
+            for directory in &held.directories {
+                held.files.extend(self.list(directory).await?.files.iter().map(|file| file.location.clone()));
+            }
+        }
+        Ok(found)
     }
 
     async fn listings(

@@ -203,7 +203,7 @@ impl Files {
                 let _ = store.delete(&path).await;
             }
         }
-        self.log.store.remove_empty_directories(&self.log.root).await;
+        self.log.tidy().await;
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -38,6 +38,8 @@ const LOG_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 pub(crate) struct Log {
     pub(super) store: Arc<Store>,
     pub(super) root: Path,
+    /// Whether a metastore says which tables there are.
+    pub(super) in_metastore: bool,
 }
 
 /// What is in a log.
@@ -75,7 +77,21 @@ impl Entries {
 
 impl Log {
     pub(crate) fn new(store: &Arc<Store>, root: &Path) -> Self {
-        Self { store: Arc::clone(store), root: root.clone() }
+        Self { store: Arc::clone(store), root: root.clone(), in_metastore: false }
+    }
+
+    /// The log of a table that a metastore knows, or is to know.
+    pub(crate) fn of_metastore(store: &Arc<Store>, root: &Path) -> Self {
+        Self { in_metastore: true, ..Self::new(store, root) }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The table's directory.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(super) fn directory(&self) -> Result<Path> {
@@ -100,6 +116,15 @@ impl Log {
 
     pub(super) fn token_path(&self, digest: &str) -> Result<Path> {
         self.file(&format!("{TOKENS}/{digest}.json"))
+    }
+
+    pub(super) fn tokens_directory(&self) -> Result<Path> {
+        self.file(TOKENS)
+    }
+
+    /// The directory of the staged files of all writes.
+    pub(super) fn all_staged(&self) -> Result<Path> {
+        self.file(STAGED)
     }
 
     /// The directory of the files of a write until they are in their places.
@@ -150,6 +175,14 @@ impl Log {
             .hint("use that version for this table"));
         }
         Ok(record)
+    }
+
+    /// Removes local directories that hold nothing any more. A metastore's partitions may be empty and have to be there.
+    pub(super) async fn tidy(&self) {
+        match (self.in_metastore, self.directory()) {
+            (true, Ok(directory)) => self.store.remove_empty_directories(&directory).await,
+            _ => self.store.remove_empty_directories(&self.root).await,
+        }
     }
 
     /// What the table is, where we made it.

@@ -6,10 +6,11 @@
 //! * `writer`: the rows of a statement; `split`: their partitions; `files`: the files that are open.
 //! * `log` and `record`: what a table's log holds; `commit`: the next record; `token`: a write that is tried again;
 //!   `existing`: what a write finds.
-//! * `publish`: files into their places; `registry`: what a metastore is told; `view`: what readers see of all this.
+//! * `publish`: files into their places; `registry` and `registered`: what a metastore is told; `view`: what readers see of all this.
 //! * `catalog`: the statements; `define`: schemas and tables made and dropped; `clean`: what dead writes leave.
 
 mod catalog;
+mod clean;
 mod commit;
 mod define;
 mod definition;
@@ -19,6 +20,7 @@ mod log;
 mod options;
 mod publish;
 mod record;
+mod registered;
 mod registry;
 mod split;
 mod target;
@@ -32,8 +34,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use portolan_connector::Result;
 
+pub(crate) use clean::STAGED_KEPT;
 pub(crate) use definition::Definition;
 pub(crate) use log::{LOG, Log};
+pub(crate) use options::TABLE_PROPERTIES;
 pub(crate) use view::{Settled, View, busy};
 
 /// What several requests come to, of which so many are made at the same time.

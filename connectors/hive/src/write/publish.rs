@@ -55,17 +55,17 @@ impl Publication<'_> {
             return self.drop_table().await;
         }
         if let Some(registry) = self.registry {
-            registry.define(log, record).await?;
+            registry.define(record).await?;
         } else if let Some(definition) = &record.definition {
             log.replace(&log.definition_path()?, definition).await?;
         }
         at_once(FILES_AT_ONCE, record.added.iter().map(|added| self.bring(added)).collect()).await?;
         if let Some(registry) = self.registry {
-            registry.add_partitions(log, record).await?;
+            registry.add_partitions(record).await?;
         }
         delete(log, record.removed.iter().map(|path| log.table_path(path)).collect::<Result<_>>()?).await?;
         if let Some(registry) = self.registry {
-            registry.count(log, record, self.number).await?;
+            registry.count(record, self.number).await?;
         }
         if let Some(token) = &record.token {
             let outcome = Outcome { statement: token.statement.clone(), rows: record.rows };
@@ -123,8 +123,10 @@ impl Publication<'_> {
         delete(self.log, staged.collect::<Result<_>>()?).await?;
         let directory = self.log.staged_directory(&record.write)?;
         self.log.store.remove_empty_up_to(&directory, &self.log.directory()?).await;
-        if !record.removed.is_empty() {
+        if record.clears() {
             self.log.store.remove_empty_directories(&self.log.root).await;
+        } else if !record.removed.is_empty() {
+            self.log.tidy().await;
         }
         Ok(())
     }
@@ -132,8 +134,11 @@ impl Publication<'_> {
     /// Removes the table: the record last, so that whoever finds a part of it knows what it is.
     async fn drop_table(&self) -> Result<()> {
         let log = self.log;
-        if let Some(registry) = self.registry {
-            registry.forget_table(log).await?;
+        // The metastore forgot the table before the record was made. What it has now is another one in the same place.
+        if let Some(registry) = self.registry
+            && registry.exists().await?
+        {
+            return log.create(&log.done_path(self.number)?, &self.record.write).await.map(drop);
         }
         let record = log.commit_path(self.number)?;
         let all: Vec<Path> = list_all(log, &log.root).await?.into_iter().filter(|path| *path != record).collect();
@@ -183,8 +188,23 @@ pub(super) async fn trim(log: &Log, entries: &Entries) -> Result<()> {
     Ok(())
 }
 
+/// Brings a committed write to its end. Where that fails its readers see it all the same, and others go on with it; only a
+/// table that the metastore does not have yet is seen by nobody, which is an error.
+pub(super) async fn finish(log: &Log, registry: Option<&Registry>) -> Result<()> {
+    let Err(error) = publish(log, registry).await else { return Ok(()) };
+    if let Some(registry) = registry
+        && !registry.exists().await.unwrap_or(false)
+    {
+        return Err(error.hint(
+            "the rows are committed, and the metastore does not know the table yet: run the statement again under the same write_token, or call clean_staging",
+        ));
+    }
+    unfinished(log, &error);
+    Ok(())
+}
+
 /// The error of a write that was committed and whose files could not be brought into their places.
-pub(super) fn unfinished(log: &Log, error: &ConnectorError) {
+fn unfinished(log: &Log, error: &ConnectorError) {
     tracing::warn!(
         table = log.store.display(&log.root),
         %error,

@@ -99,6 +99,11 @@ pub(super) fn new_write() -> String {
     format!("{WRITE_PREFIX}{millis:012x}-{random:016x}{:08x}", RandomState::new().hash_one(millis) as u32)
 }
 
+/// When a write began, as its name says, in milliseconds since 1970.
+pub(super) fn began_ms(write: &str) -> Option<i64> {
+    i64::from_str_radix(write.strip_prefix(WRITE_PREFIX)?.split('-').next()?, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +112,8 @@ mod tests {
     fn names_of_writes_and_of_their_files() {
         let write = new_write();
         assert_ne!(write, new_write());
+        let age = chrono::Utc::now().timestamp_millis() - began_ms(&write).unwrap();
+        assert!((0..60_000).contains(&age), "{age}");
         let name = file_name(&write, 7);
         assert_eq!(parse_file_name(&name), Some((write.as_str(), 7)));
         for other in ["part-00000.parquet", "000000_0", "portolan-x-1.parquet", "portolan-a-00001.csv"] {

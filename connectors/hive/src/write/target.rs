@@ -12,6 +12,7 @@ use super::options::{Options, compression};
 use super::registry::Registry;
 use super::types::stored;
 use crate::format::Format;
+use crate::metastore::PartitionSource;
 use crate::partition::PartitionColumn;
 use crate::table::Written;
 use crate::types::is_partition_type;
@@ -34,6 +35,8 @@ pub(super) struct Target {
     pub(super) definition: Option<Definition>,
     /// Of a catalog with a metastore.
     pub(super) registry: Option<Registry>,
+    /// Where the metastore knows the partitions.
+    pub(super) source: Option<PartitionSource>,
 }
 
 impl Target {
@@ -77,6 +80,7 @@ impl Target {
             compression: compression(&options.compression),
             definition: Some(definition),
             registry,
+            source: None,
         })
     }
 
@@ -120,6 +124,7 @@ impl Target {
             compression: compression(kept),
             definition: table.definition.cloned(),
             registry,
+            source: table.metastore.and_then(|table| table.partitions.clone()),
         })
     }
 

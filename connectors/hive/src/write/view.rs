@@ -55,7 +55,8 @@ pub(crate) struct View {
 pub(crate) enum Settled {
     /// What was listed is what the view says.
     Yes,
-    /// A write was committed meanwhile that removed files: what was listed may be neither before nor after it.
+    /// A write was committed meanwhile that removed files, or the table has a log after all: what was listed may be neither
+    /// before nor after a write.
     Changed,
 }
 
@@ -88,6 +89,10 @@ impl View {
     }
 
     fn lay(&mut self, log: &Log, record: &Record) -> Result<()> {
+        if record.change == Change::Drop && log.in_metastore {
+            // The table is there as long as the metastore has it, and so are its files.
+            return Ok(());
+        }
         if record.clears() {
             self.cleared = true;
             self.added.clear();
@@ -167,7 +172,10 @@ impl View {
         let log = match &self.log {
             Some(log) => log,
             // The first write of ours may have been committed since. Its files tell by their names.
-            None if files.iter().any(|file| is_ours(&file.meta.location)) => table_log,
+            None if files.iter().any(|file| is_ours(&file.meta.location)) => {
+                let is_new = table_log.list().await?.last() > 0;
+                return Ok(if is_new { Settled::Changed } else { Settled::Yes });
+            }
             None => return Ok(Settled::Yes),
         };
         let entries = log.list().await?;
@@ -176,7 +184,7 @@ impl View {
         }
         let since = entries.after(self.last);
         let Some(records) = records(log, &since).await? else { return Ok(Settled::Changed) };
-        let gap = since.first().is_some_and(|first| self.log.is_some() && *first != self.last + 1);
+        let gap = since.first().is_some_and(|first| *first != self.last + 1);
         if gap || records.iter().any(|record| record.clears() || !record.removed.is_empty()) {
             return Ok(Settled::Changed);
         }

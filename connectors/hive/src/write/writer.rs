@@ -8,7 +8,7 @@ use portolan_connector::{InsertMode, Result, TableWriter};
 
 use super::commit::{Commit, Goal, Outcome};
 use super::files::Files;
-use super::publish::{publish, unfinished};
+use super::publish::finish;
 use super::record::{Token, new_write};
 use super::split::Splitter;
 use super::target::Target;
@@ -44,7 +44,7 @@ impl Writer {
         store.persist(&files.staged()?, &log.root).await?;
         let rows = files.finished.iter().map(|file| file.rows).sum();
         if let Some(registry) = &self.target.registry {
-            registry.announce(log, self.goal).await?;
+            registry.announce(self.goal).await?;
         }
         let commit = Commit {
             target: &self.target,
@@ -59,9 +59,7 @@ impl Writer {
             Ok(Outcome::Committed(number)) => {
                 self.files = None;
                 store.persist(&[log.commit_path(number)?], &log.root).await?;
-                if let Err(error) = publish(log, self.target.registry.as_ref()).await {
-                    unfinished(log, &error);
-                }
+                finish(log, self.target.registry.as_ref()).await?;
                 Ok(rows)
             }
             Ok(Outcome::Already(rows)) => Ok(rows),

@@ -21,14 +21,12 @@ pub(crate) enum Fault {
     Refused,
     /// It is done, and its answer is lost; those after it succeed.
     Lost,
-    /// The process ends before it: it and all after it do nothing.
-    KilledBefore,
-    /// The process ends after it: it is done, and all after it do nothing.
-    KilledAfter,
+    /// The process ends before its answer: it is done, and all after it do nothing.
+    Killed,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 4] = [Self::Refused, Self::Lost, Self::KilledBefore, Self::KilledAfter];
+    pub(crate) const ALL: [Self; 3] = [Self::Refused, Self::Lost, Self::Killed];
 }
 
 /// The local file system, of which one request fails.
@@ -63,8 +61,7 @@ impl Failing {
         match self.fault {
             Fault::Refused => Fate { is_done: !is_it, is_told: !is_it },
             Fault::Lost => Fate { is_done: true, is_told: !is_it },
-            Fault::KilledBefore => Fate { is_done: !is_it && !is_later, is_told: !is_it && !is_later },
-            Fault::KilledAfter => Fate { is_done: !is_later, is_told: !is_it && !is_later },
+            Fault::Killed => Fate { is_done: !is_later, is_told: !is_it && !is_later },
         }
     }
 

@@ -14,4 +14,4 @@ pub(crate) use failing::{Failing, Fault};
 pub(crate) use lake::{Lake, catalog, dates, floats, integers, longs, texts};
 pub(crate) use metastore::{LINES, PARQUET, Proxy, TEXT, Table, Warehouse, entry, map};
 pub(crate) use server::{ACCESS_KEY, S3Server, SECRET_KEY};
-pub(crate) use writes::{Create, WRITABLE, batch, insert};
+pub(crate) use writes::{Create, WRITABLE, batch, clean, insert, staged};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use portolan_connector::{
-    Begun, Connector, ConnectorError, InsertMode, NewTable, OnExisting, QueryContext, TableName, TableValue,
-    WriteContext, WriteToken,
+    ArgumentValue, Arguments, Begun, Connector, ConnectorError, InsertMode, NewTable, OnExisting, QueryContext,
+    TableName, TableValue, WriteContext, WriteToken,
 };
 
 /// A catalog's setting that lets statements write.
@@ -95,4 +95,17 @@ async fn fill(begun: Begun, rows: &RecordBatch) -> Result<u64, ConnectorError> {
             writer.commit().await
         }
     }
+}
+
+/// Calls `clean_staging` for files of any age. Returns what it says.
+pub(crate) async fn clean(connector: &Arc<dyn Connector>) -> String {
+    let mut arguments = Arguments::default();
+    arguments.insert("older_than", ArgumentValue::Duration(std::time::Duration::ZERO));
+    connector.call("clean_staging", &arguments).await.unwrap()
+}
+
+/// The files and directories in a table's directory for staged files.
+pub(crate) fn staged(table: &std::path::Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(table.join("_portolan/staged")) else { return Vec::new() };
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }

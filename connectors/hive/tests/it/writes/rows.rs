@@ -222,3 +222,35 @@ async fn writers_at_the_same_time() {
     assert_eq!(engine.value("t", "SELECT count(*) FROM t WHERE k = 0").await, "1");
     assert_eq!(engine.rows("t", "SELECT n FROM t WHERE k = 1").await, ["1", "3", "5", "7"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_see_one_write_or_the_other() {
+    const PARTITIONS: i32 = 8;
+    let (_lake, connector) = lake();
+    let rows = |n: i32| batch(vec![("n", integers([n; 8])), ("k", integers(0..PARTITIONS))]);
+    Create { partitioned_by: &["k"], ..Create::default() }.run(connector.as_ref(), &rows(0)).await.unwrap();
+    let writer = {
+        let connector = Arc::clone(&connector);
+        tokio::spawn(async move {
+            for n in 1..20 {
+                insert(&connector, ("s", "t"), &rows(n), InsertMode::Overwrite, None).await.unwrap();
+            }
+        })
+    };
+    let engine = Engine::new(connector);
+    let (mut seen, mut last) = (0, 0);
+    while !writer.is_finished() || seen == 0 {
+        match engine.try_rows("t", "SELECT min(n), max(n), count(*) FROM t").await {
+            Ok(found) => {
+                let cells: Vec<i32> = found[0].split('|').map(|cell| cell.parse().unwrap()).collect();
+                assert!(cells[0] == cells[1] && cells[2] == PARTITIONS, "a mixture: {found:?}");
+                assert!(cells[0] >= last, "{found:?} after {last}");
+                (seen, last) = (seen + 1, cells[0]);
+            }
+            // Files that were overwritten after they were listed.
+            Err(error) => assert!(error.to_string().contains("run the query again"), "{error}"),
+        }
+    }
+    writer.await.unwrap();
+    assert_eq!(engine.rows("t", "SELECT DISTINCT n FROM t").await, ["19"]);
+}
