@@ -29,7 +29,7 @@ pub(super) struct Detail {
 pub(super) fn report(plan: &Arc<dyn ExecutionPlan>, query: &str, detail: Detail) -> Report {
     let mut builder = Builder { sources: Vec::new(), printer: Printer::of(plan), detail };
     let node = builder.node(plan);
-    Report { version: VERSION, query: query.to_owned(), sources: builder.sources, plan: node }
+    Report { version: VERSION, query: query.to_owned(), sources: builder.sources, requests: Vec::new(), plan: node }
 }
 
 struct Builder {

@@ -9,6 +9,7 @@ mod script;
 mod settings;
 mod show;
 mod statement;
+mod stats;
 mod types;
 mod words;
 
@@ -327,7 +328,9 @@ impl Session {
     async fn explain(&self, explained: ExplainRequest, request: &Request) -> Result<Answer> {
         let mut run = self.begin(reads_only(&explained.query, SYSTEM_CATALOG), request);
         let (plan, scope) = self.plan(&mut run, *explained.query.clone(), request, explained.analyze).await?;
-        let text = run.complete(Box::pin(async move { explain::explain(plan, &explained).await })).await?;
+        let shared = Arc::clone(&scope);
+        let explaining = async move { explain::explain(plan, &shared, &explained).await };
+        let text = run.complete(Box::pin(explaining)).await?;
         Answer::text(scope.query_id(), explain::schema(), text)
     }
 

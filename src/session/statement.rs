@@ -62,6 +62,7 @@ pub enum Statement {
     ShowTables { place: Vec<String>, like: Option<String> },
     ShowColumns { table: TableReference, like: Option<String> },
     ShowCreateTable(TableReference),
+    ShowStats(TableReference),
     ShowCapabilities { catalog: Option<String>, like: Option<String> },
     ShowFunctions { like: Option<String> },
     ShowProcedures { catalog: Option<String>, like: Option<String> },
@@ -322,6 +323,13 @@ fn show(mut words: Words<'_>) -> Result<Statement> {
             }
             Statement::ShowCreateTable(words.table()?)
         }
+        "STATS" => {
+            words.tokens.next();
+            if !words.take_word("FOR") {
+                return Err(words.unexpected("FOR and a table"));
+            }
+            Statement::ShowStats(words.table()?)
+        }
         "CAPABILITIES" => {
             words.tokens.next();
             let catalog = if words.from() { Some(words.ident("a catalog")?) } else { None };
@@ -341,7 +349,7 @@ fn show(mut words: Words<'_>) -> Result<Statement> {
             Statement::ShowSession { like: words.like()? }
         }
         _ => Statement::ShowSetting(words.ident(
-            "CATALOGS, SCHEMAS, TABLES, COLUMNS, CREATE TABLE, CAPABILITIES, FUNCTIONS, PROCEDURES, SESSION or a setting",
+            "CATALOGS, SCHEMAS, TABLES, COLUMNS, CREATE TABLE, STATS FOR, CAPABILITIES, FUNCTIONS, PROCEDURES, SESSION or a setting",
         )?),
     };
     words.end()?;

@@ -24,6 +24,7 @@ mod postgres_write;
 mod process;
 mod queries;
 mod repl;
+mod requests;
 mod rewriting;
 mod robustness;
 mod serve;

@@ -9,6 +9,7 @@ use portolan_connector::{
 
 use crate::connector::HiveConnector;
 use crate::format::{CODECS, FORMATS, FormatSettings, HEADERS, ROW_LENGTHS};
+use crate::prices::{PRICES, Prices};
 use crate::types::{KNOWN_TYPES, is_partition_type, parse_type};
 
 /// The schema of tables that lie directly in `location`.
@@ -152,11 +153,29 @@ const PROPERTIES: &[PropertySpec] = &[
     )
     .or("32"),
     PropertySpec::new(
-        "footer_cache_mb",
-        PropertyKind::Integer { min: 0, max: 65_536 },
-        "memory for footers of files, in megabytes",
+        "listing_ttl_seconds",
+        PropertyKind::Integer { min: 0, max: 86_400 },
+        "how long queries believe what an earlier one listed of a directory, and which partitions the metastore had: files that others write are seen \
+         that much later; by default every query asks. CALL system.flush_cache makes the next one ask",
+    )
+    .or("0"),
+    PropertySpec::new(
+        "listing_cache_mb",
+        PropertyKind::Integer { min: 1, max: 65_536 },
+        "memory for listings where listing_ttl_seconds is not 0, and as much again for names of partitions, in megabytes",
     )
     .or("50"),
+    PropertySpec::new(
+        "footer_cache_mb",
+        PropertyKind::Integer { min: 0, max: 65_536 },
+        "memory for footers and page indexes of files, in megabytes; a footer is used for the very file that it was read from, by its entity tag, size and time",
+    )
+    .or("50"),
+    PropertySpec::new(
+        "prices",
+        PropertyKind::Section(PRICES),
+        "what the store charges, so that EXPLAIN tells what a query is expected to cost, and EXPLAIN ANALYZE what it did",
+    ),
     PropertySpec::new("endpoint", PropertyKind::Text, "URL of an S3-compatible store; without it Amazon's"),
     PropertySpec::new("region", PropertyKind::Text, "region of the bucket").or("us-east-1"),
     PropertySpec::new(
@@ -183,6 +202,30 @@ const PROPERTIES: &[PropertySpec] = &[
         "request_timeout_seconds",
         PropertyKind::Integer { min: 1, max: 3600 },
         "how long to wait for an answer of S3",
+    )
+    .or("30"),
+    PropertySpec::new(
+        "max_concurrent_requests",
+        PropertyKind::Integer { min: 1, max: 10_000 },
+        "the most requests to the store that all queries together wait for at the same time; the others wait for their turn",
+    )
+    .or("256"),
+    PropertySpec::new(
+        "max_retries",
+        PropertyKind::Integer { min: 0, max: 100 },
+        "how often a request that S3 could not serve (a status of 5xx, 429, a connection that broke) is tried again",
+    )
+    .or("3"),
+    PropertySpec::new(
+        "retry_backoff_ms",
+        PropertyKind::Integer { min: 1, max: 60_000 },
+        "how long to wait before the first new try, in milliseconds; about twice as long before each further one, and at most 15 seconds",
+    )
+    .or("100"),
+    PropertySpec::new(
+        "retry_timeout_seconds",
+        PropertyKind::Integer { min: 1, max: 3600 },
+        "after which time a request is not tried again",
     )
     .or("30"),
 ];
@@ -267,6 +310,8 @@ pub(crate) struct Settings {
     pub(crate) list_concurrency: usize,
     /// Whether the directory of a partition that the metastore knows may be absent.
     pub(crate) absent_partitions: bool,
+    /// What the store charges.
+    pub(crate) prices: Option<Prices>,
 }
 
 impl Settings {
@@ -295,6 +340,7 @@ impl Settings {
             max_files: count("max_files", 200_000),
             list_concurrency: count("list_concurrency", 32),
             absent_partitions: properties.text("absent_partitions") == Some("ignore"),
+            prices: Prices::read(properties),
         })
     }
 

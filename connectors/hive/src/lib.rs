@@ -9,6 +9,8 @@
 //! * `scan` and `prune`: from a table's directory to the files that a scan reads; `snapshot`: the listing that one
 //!   query sees; `hidden`: columns such as `$path`.
 //! * `format`: how files of each format are read, behind one seam.
+//! * `cache`: what is remembered of directories and metastore from one query to the next; `footers`: the same of files.
+//! * `expect` and `prices`: how many requests a scan takes, and what they cost.
 //! * `procedures`: what `CALL` does with a catalog.
 //! * `table`: the plan, which is the format's scan with `source` (errors that name the file); `adapter` and `widen`
 //!   (files that differ from the table) and `trust` (statistics of Parquet files that cannot be believed).
@@ -27,9 +29,12 @@
 //! files are opened only to be read, except a few (`schema_files`) whose footers or first rows give the columns.
 
 mod adapter;
+mod cache;
 mod connector;
 mod error;
+mod expect;
 mod factory;
+mod footers;
 mod format;
 mod hidden;
 mod late;
@@ -37,6 +42,7 @@ mod listing;
 mod metastore;
 mod names;
 mod partition;
+mod prices;
 mod procedures;
 mod prune;
 mod rules;

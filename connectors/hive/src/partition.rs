@@ -88,15 +88,15 @@ pub(crate) struct Layout {
 ///
 /// The outermost directories are listed all at once. At each further level up to `sampled_directories` directories
 /// are listed, spread evenly over those that were found: a type inferred from fewer than all is checked by every
-/// scan, which fails on a directory that does not fit.
+/// scan, which fails on a directory that does not fit. `listings` keeps what was listed.
 pub(crate) async fn discover(
-    store: &Store,
+    listings: &HiveSnapshot,
     directory: &Path,
     declared: &[DeclaredColumn],
     settings: &Settings,
 ) -> Result<Option<Layout>> {
-    let listings = HiveSnapshot::new();
-    let top = listings.list(store, directory).await?;
+    let store: &Store = listings.files();
+    let top = listings.list(directory).await?;
     if !top.is_table() {
         return Ok(None);
     }
@@ -116,7 +116,7 @@ pub(crate) async fn discover(
         }
         columns.push(column(&first.key, &directories, declared));
         let found = directories.len();
-        level = next_level(store, &listings, &directories, settings).await?;
+        level = next_level(listings, &directories, settings).await?;
         scale *= found as f64 / level.len().max(1) as f64;
     }
     let listed: u64 = level.iter().flat_map(|listing| &listing.files).map(|file| file.size).sum();
@@ -130,21 +130,20 @@ pub(crate) async fn discover(
             unused.name
         )));
     }
-    let samples = samples(store, &listings, &top, settings).await?;
+    let samples = samples(listings, &top, settings).await?;
     Ok(Some(Layout { columns, samples, bytes }))
 }
 
 /// What a sample of directories holds. The first and the last one decide whether there is another level at all, so
 /// that the directories of the innermost level need not be listed.
 async fn next_level(
-    store: &Store,
     listings: &HiveSnapshot,
     directories: &[&PartitionDirectory],
     settings: &Settings,
 ) -> Result<Vec<Arc<Listing>>> {
     let list = |count: usize| {
         stream::iter(spread(directories, count).map(|directory| directory.path.clone()).collect::<Vec<_>>())
-            .map(|path| async move { listings.list(store, &path).await })
+            .map(|path| async move { listings.list(&path).await })
             .buffered(settings.list_concurrency)
             .try_collect::<Vec<_>>()
     };
@@ -179,12 +178,7 @@ fn spread<T>(items: &[T], count: usize) -> impl Iterator<Item = &T> {
 }
 
 /// Files of partitions spread over the table, the newest first.
-async fn samples(
-    store: &Store,
-    listings: &HiveSnapshot,
-    top: &Listing,
-    settings: &Settings,
-) -> Result<Vec<ObjectMeta>> {
+async fn samples(listings: &HiveSnapshot, top: &Listing, settings: &Settings) -> Result<Vec<ObjectMeta>> {
     let mut files = Vec::new();
     if top.partitions.is_empty() {
         let mut by_age = top.files.clone();
@@ -194,7 +188,7 @@ async fn samples(
         let starts: Vec<Path> =
             spread(&top.partitions, settings.schema_files).map(|directory| directory.path.clone()).collect();
         let found: Vec<Option<ObjectMeta>> = stream::iter(starts)
-            .map(|start| async move { newest_file(store, listings, top, &start).await })
+            .map(|start| async move { newest_file(listings, top, &start).await })
             .buffered(settings.list_concurrency)
             .try_collect()
             .await?;
@@ -207,17 +201,12 @@ async fn samples(
 
 /// The newest file at or below a partition, going down the last directories. When that way leads to an empty
 /// directory, the partitions before it are tried.
-async fn newest_file(
-    store: &Store,
-    listings: &HiveSnapshot,
-    top: &Listing,
-    start: &Path,
-) -> Result<Option<ObjectMeta>> {
+async fn newest_file(listings: &HiveSnapshot, top: &Listing, start: &Path) -> Result<Option<ObjectMeta>> {
     let mut waiting: Vec<Path> =
         top.partitions.iter().map(|directory| directory.path.clone()).take_while(|path| path <= start).collect();
     let mut tried = 0;
     while let Some(directory) = waiting.pop() {
-        let listing = listings.list(store, &directory).await?;
+        let listing = listings.list(&directory).await?;
         if let Some(newest) = listing.files.iter().max_by_key(|file| file.last_modified) {
             return Ok(Some(newest.clone()));
         }

@@ -1,13 +1,16 @@
 //! What `CALL catalog.system.procedure(...)` does with a lake.
 
-use portolan_connector::ProcedureSpec;
+use portolan_connector::{ArgumentKind, ArgumentSpec, ProcedureSpec};
 
 /// The procedures of a catalog of this kind.
 pub(crate) const PROCEDURES: &[ProcedureSpec] = &[FLUSH_CACHE];
 
 pub(crate) const FLUSH_CACHE: ProcedureSpec = ProcedureSpec {
     name: "flush_cache",
-    arguments: &[],
+    arguments: &[
+        ArgumentSpec::new("schema_name", ArgumentKind::Text, "the schema of the table of which listings are forgotten"),
+        ArgumentSpec::new("table_name", ArgumentKind::Text, "the table; without it all is forgotten, footers as well"),
+    ],
     administrators: false,
     help: "forgets what the catalog remembers of its files and of its metastore; the next query asks again",
 };

@@ -23,6 +23,8 @@ use crate::store::Store;
 /// A file to read, with the values of the partition columns and then of the hidden columns.
 #[derive(Clone, Debug)]
 pub(crate) struct ScanFile {
+    /// The place of its directory among those of [`Found`].
+    pub(crate) directory: usize,
     pub(crate) meta: ObjectMeta,
     pub(crate) constants: Vec<ScalarValue>,
 }
@@ -33,6 +35,8 @@ pub(crate) struct Found {
     pub(crate) files: Vec<ScanFile>,
     /// The directories that hold the files: the partitions kept, or the table's directory.
     pub(crate) directories: Vec<Path>,
+    /// The values of the partition columns of each of the directories.
+    pub(crate) values: Vec<Vec<ScalarValue>>,
     /// All partitions of the table, where they were all listed.
     pub(crate) partitions_total: Option<u64>,
     /// All files of the directories that were listed.
@@ -82,9 +86,7 @@ impl Walk<'_> {
             tracing::debug!(table = %self.table, depth, directories = known, listed, kept = kept.len(), "partitions");
             level = kept;
         }
-        let directories = level.iter().map(|partition| partition.path.clone()).collect();
-        let (files, files_listed) = self.files(level).await?;
-        Ok(Found { files, directories, partitions_total: total, files_listed, rows: None })
+        self.found(level, total, None).await
     }
 
     /// The same over the partitions that a metastore knows: all filters are evaluated over their names, and only those that
@@ -102,14 +104,20 @@ impl Walk<'_> {
         let wanted: Vec<usize> = kept.iter().map(|(index, _)| *index).collect();
         let located = source.locate(&partitions, &wanted, self.store).await?;
         let rows = located.iter().map(|partition| partition.rows).sum::<Option<u64>>().filter(|_| !located.is_empty());
-        let directories = located.iter().map(|partition| partition.path.clone()).collect();
         let level = kept.iter().zip(&located).map(|((_, named), located)| Partition {
             path: located.path.clone(),
             values: named.values.clone(),
             name: Some(named.name.clone()),
         });
-        let (files, files_listed) = self.files(level.collect()).await?;
-        Ok(Found { files, directories, partitions_total: Some(total as u64), files_listed, rows })
+        self.found(level.collect(), Some(total as u64), rows).await
+    }
+
+    /// Lists the innermost partitions.
+    async fn found(&self, level: Vec<Partition>, total: Option<u64>, rows: Option<u64>) -> Result<Found> {
+        let directories = level.iter().map(|partition| partition.path.clone()).collect();
+        let values = level.iter().map(|partition| partition.values.clone()).collect();
+        let (files, files_listed) = self.files(level).await?;
+        Ok(Found { files, directories, values, partitions_total: total, files_listed, rows })
     }
 
     /// From the partitions of one level to those of the next. Returns those that are kept, and how many there are.
@@ -122,7 +130,7 @@ impl Walk<'_> {
         let mut count = 0;
         let mut listings = stream::iter(level)
             .map(|partition| async move {
-                let listing = self.snapshot.list(self.store, &partition.path).await?;
+                let listing = self.snapshot.list(&partition.path).await?;
                 Ok::<_, ConnectorError>((partition, listing))
             })
             .buffered(self.settings.list_concurrency);
@@ -153,6 +161,7 @@ impl Walk<'_> {
         let pruner = self.pruner(self.columns.len(), self.hidden.len())?;
         let mut kept = Vec::new();
         let mut count = 0;
+        let mut directory = 0;
         let mut listings = stream::iter(level)
             .map(|partition| async move {
                 let files = self.files_of(&partition).await?;
@@ -161,8 +170,9 @@ impl Walk<'_> {
             .buffered(self.settings.list_concurrency);
         while let Some((partition, files)) = listings.try_next().await? {
             count += files.len() as u64;
-            let files: Vec<ScanFile> =
-                files.into_iter().map(|meta| ScanFile { constants: self.constants(&partition, &meta), meta }).collect();
+            let scanned = |meta| ScanFile { directory, constants: self.constants(&partition, &meta), meta };
+            let files: Vec<ScanFile> = files.into_iter().map(scanned).collect();
+            directory += 1;
             kept.extend(self.prune(&pruner, files, |file| &file.constants)?);
             if kept.len() > self.settings.max_files {
                 return Err(self.too_many("files", "max_files", self.settings.max_files));
@@ -185,8 +195,7 @@ impl Walk<'_> {
         let mut files = Vec::new();
         let mut waiting = VecDeque::from([partition.path.clone()]);
         while let Some(directory) = waiting.pop_front() {
-            let listing =
-                self.snapshot.list(self.store, &directory).await.map_err(|error| error.in_table(self.table))?;
+            let listing = self.snapshot.list(&directory).await.map_err(|error| error.in_table(self.table))?;
             if let Some(deeper) = listing.partitions.first() {
                 let error = ConnectorError::source(format!(
                     "the directory {} is a partition where files are expected",

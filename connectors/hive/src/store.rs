@@ -1,5 +1,8 @@
 //! Where a catalog's files are: a local directory, a prefix of an S3 bucket, or wherever a metastore says.
 
+mod limited;
+mod pinned;
+mod requests;
 mod router;
 mod s3;
 
@@ -16,8 +19,12 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use portolan_connector::{ConnectorError, Properties, Result};
 
+use crate::cache::Caches;
 use crate::error::store_error;
 
+use self::limited::Limited;
+pub(crate) use self::pinned::{CHANGED, Pinned};
+pub(crate) use self::requests::{Counted, Requests};
 use self::router::{LOCAL, Router, S3_BUCKET};
 use self::s3::S3;
 
@@ -40,6 +47,9 @@ pub(crate) struct Store {
     url: ObjectStoreUrl,
     opened: OnceLock<Arc<dyn ObjectStore>>,
     footers: Arc<FileMetadataCache>,
+    caches: Caches,
+    /// How many requests there may be at the same time.
+    requests_max: usize,
     /// Where the store is registered, to take it out again with the catalog.
     registered: Mutex<Vec<Weak<RuntimeEnv>>>,
     /// Whether a store that the caller brought takes the place of the local files.
@@ -77,6 +87,8 @@ impl Store {
             url,
             opened: OnceLock::new(),
             footers: Arc::new(footers),
+            caches: Caches::new(properties),
+            requests_max: requests_max(properties),
             registered: Mutex::default(),
             borrowed: false,
         })
@@ -92,7 +104,7 @@ impl Store {
             _ => store,
         };
         // The cell is new, so it takes the value.
-        let _ = this.opened.set(store);
+        let _ = this.opened.set(Arc::new(Limited::new(store, this.requests_max)));
         Ok(this)
     }
 
@@ -111,10 +123,15 @@ impl Store {
             Place::S3 { bucket, settings } => Arc::new(settings.build(bucket)?),
             Place::Anywhere(s3) => Arc::new(Router::new(Arc::new(LocalFileSystem::new()), s3.as_ref().clone())),
         };
-        Ok(self.opened.get_or_init(|| store))
+        Ok(self.opened.get_or_init(|| Arc::new(Limited::new(store, self.requests_max))))
     }
 
-    /// Footers of files of this catalog, checked against size and time of modification.
+    /// What is remembered of directories and of the metastore.
+    pub(crate) fn caches(&self) -> &Caches {
+        &self.caches
+    }
+
+    /// Footers of files of this catalog. Readers see them through [`crate::footers::FootersOf`].
     pub(crate) fn footers(&self) -> &Arc<FileMetadataCache> {
         &self.footers
     }
@@ -216,6 +233,38 @@ impl Store {
     }
 }
 
+/// The store as one query uses it: its requests are counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    store: Arc<Store>,
+    requests: Arc<Requests>,
+}
+
+impl Files {
+    pub(crate) fn new(store: Arc<Store>, requests: Arc<Requests>) -> Self {
+        Self { store, requests }
+    }
+
+    /// The object store.
+    pub(crate) fn open(&self) -> Result<Arc<dyn ObjectStore>> {
+        let store = Arc::clone(self.store.open()?);
+        Ok(Arc::new(Counted::new(store, Arc::clone(&self.requests))))
+    }
+
+    /// The requests so far.
+    pub(crate) fn requests(&self) -> &Arc<Requests> {
+        &self.requests
+    }
+}
+
+impl std::ops::Deref for Files {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
 impl Drop for Store {
     fn drop(&mut self) {
         let registered = self.registered.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -224,6 +273,12 @@ impl Drop for Store {
             let _ = runtime.deregister_object_store(self.url.as_ref());
         }
     }
+}
+
+/// How many requests a catalog may have at the same time.
+fn requests_max(properties: &Properties) -> usize {
+    const OTHERWISE: usize = 256;
+    properties.integer("max_concurrent_requests").and_then(|most| usize::try_from(most).ok()).unwrap_or(OTHERWISE)
 }
 
 fn s3(rest: &str, properties: &Properties) -> Result<(Place, Path)> {

@@ -1,5 +1,7 @@
 //! One table of a lake.
 
+mod partitions;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef, Schema};
@@ -21,6 +23,7 @@ use portolan_connector::{
 };
 
 use crate::adapter::LakeAdapterFactory;
+use crate::expect::expected;
 use crate::factory::{DeclaredColumn, Settings, Subdirectories};
 use crate::format::{Format, Kind, check_kinds};
 use crate::hidden::Hidden;
@@ -33,8 +36,10 @@ use crate::schema::{FileColumn, FileSchema};
 use crate::snapshot::HiveSnapshot;
 use crate::source::{LakeSource, ScanContext};
 use crate::statistics::statistics;
-use crate::store::Store;
+use crate::store::{Files, Store};
 use crate::types::sql_name;
+
+pub(crate) use self::partitions::{PARTITIONS_SUFFIX, PartitionsTable};
 
 /// Files in a directory, with or without partitions, or in the directories that a metastore names.
 #[derive(Debug)]
@@ -58,6 +63,8 @@ pub(crate) struct HiveTable {
     schema: DFSchema,
     /// Of a table that a metastore describes.
     metastore: Option<MetastoreTable>,
+    /// What was listed and read to open the table.
+    opening: HiveSnapshot,
 }
 
 /// What [`HiveTable::new`] puts together.
@@ -75,6 +82,7 @@ pub(crate) struct TableParts {
     pub(crate) bytes: u64,
     pub(crate) declared: Vec<DeclaredColumn>,
     pub(crate) metastore: Option<MetastoreTable>,
+    pub(crate) opening: HiveSnapshot,
 }
 
 impl HiveTable {
@@ -127,6 +135,7 @@ impl HiveTable {
             columns,
             schema,
             metastore: parts.metastore,
+            opening: parts.opening,
         })
     }
 
@@ -190,6 +199,7 @@ impl HiveTable {
         found: &Found,
         request: &ScanRequest,
         context: &PlanContext<'_>,
+        files: &Files,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let fields: Vec<FieldRef> = self.columns.iter().map(|column| Arc::clone(&column.field)).collect();
         let (file_fields, constant_fields) = fields.split_at(self.files.columns.len());
@@ -206,9 +216,10 @@ impl HiveTable {
         }
 
         let url = self.store.register(context.session.runtime_env())?;
-        let source = self.format.source(&table_schema, &self.store, context.session)?;
+        let source = self.format.source(&table_schema, files, context.session)?;
         let scan = ScanContext {
             store: Arc::clone(&self.store),
+            files: files.open()?,
             table: self.name.clone(),
             distinct: self.distinct(),
             advice: self.format.advice(),
@@ -248,6 +259,35 @@ impl HiveTable {
             .with_expr_adapter(Some(Arc::new(LakeAdapterFactory { instants: self.metastore.is_some() })))
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// The partitions and files that the request keeps, as the query's snapshot has them.
+    async fn find<'a>(&self, request: &ScanRequest, context: &'a PlanContext<'_>) -> Result<(Found, &'a HiveSnapshot)> {
+        let snapshot = context
+            .snapshot
+            .downcast_ref::<HiveSnapshot>()
+            .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.name))?;
+        snapshot.adopt(&self.opening);
+        let filters = self.constant_filters(request);
+        let walk = Walk {
+            store: &self.store,
+            settings: &self.settings,
+            subdirectories: self.subdirectories,
+            table: &self.name,
+            directory: &self.directory,
+            columns: &self.partition_columns,
+            hidden: &self.hidden,
+            filters: &filters,
+            snapshot,
+            session: context.session,
+            check_absent: self.metastore.is_some() && !self.settings.absent_partitions,
+        };
+        let known = self.metastore.as_ref().and_then(|table| table.partitions.as_ref());
+        let found = match known {
+            Some(partitions) => walk.over(partitions).await,
+            None => walk.run().await,
+        };
+        Ok((found.map_err(|error| error.in_table(&self.name))?, snapshot))
     }
 
     /// How many values the columns of the files have, where that is known.
@@ -369,47 +409,29 @@ impl ConnectorTable for HiveTable {
     }
 
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
-        let snapshot = context
-            .snapshot
-            .downcast_ref::<HiveSnapshot>()
-            .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.name))?;
-        let filters = self.constant_filters(request);
-        let walk = Walk {
-            store: &self.store,
-            settings: &self.settings,
-            subdirectories: self.subdirectories,
-            table: &self.name,
-            directory: &self.directory,
-            columns: &self.partition_columns,
-            hidden: &self.hidden,
-            filters: &filters,
-            snapshot,
-            session: context.session,
-            check_absent: self.metastore.is_some() && !self.settings.absent_partitions,
-        };
-        let known = self.metastore.as_ref().and_then(|table| table.partitions.as_ref());
-        let found = match known {
-            Some(partitions) => walk.over(partitions).await,
-            None => walk.run().await,
-        };
-        let found = found.map_err(|error| error.in_table(&self.name))?;
+        let (found, snapshot) = self.find(request, context).await?;
         if let Some(kind) = self.detected {
             let metas = || found.files.iter().map(|file| &file.meta);
             let example = metas().find(|file| Kind::of_file(file) == kind);
             check_kinds(kind, example, metas(), &self.store).map_err(|error| error.in_table(&self.name))?;
         }
-        let native = self.native(&found, request, context)?;
+        let native = self.native(&found, request, context, snapshot.files())?;
         let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
         let place = common_directory(&self.directory, &found.directories, &self.store);
         let plural = if found.files.len() == 1 { "" } else { "s" };
+        let estimate = self.estimate(&found, request);
+        let has_columns = request.projection.iter().any(|index| *index < self.files.columns.len());
+        let read = estimate.bytes.unwrap_or(bytes);
+        let requests = expected(&self.format, &self.store, &found.files, has_columns, read);
         Ok(SourcePlan {
+            requests,
             filterable: Vec::new(),
             schema: native.schema(),
             scan: Scan::Native(native),
             request: Some(format!("{} file{plural} · {} under {place}", found.files.len(), human_bytes(bytes))),
             remote_filters: request.filters.iter().map(|filter| self.remote(filter)).collect(),
             units: self.units(&found),
-            estimate: self.estimate(&found, request),
+            estimate,
         })
     }
 }

@@ -15,20 +15,27 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::error::Result;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use object_store::ObjectStore;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::basic::{SortOrder, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
-/// Makes readers that correct the footers which another factory's readers read.
+use crate::footers::FootersOf;
+use crate::store::Pinned;
+
+/// Makes readers that correct the footers which the engine's readers read, each of a file as it was listed.
 #[derive(Debug)]
 pub(crate) struct TrustedReaderFactory {
-    pub(crate) inner: Arc<dyn ParquetFileReaderFactory>,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) footers: Arc<FileMetadataCache>,
 }
 
 impl ParquetFileReaderFactory for TrustedReaderFactory {
@@ -39,7 +46,10 @@ impl ParquetFileReaderFactory for TrustedReaderFactory {
         footer_bytes: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        Ok(Box::new(TrustedReader { inner: self.inner.create_reader(partition, file, footer_bytes, metrics)? }))
+        let store = Pinned::over(Arc::clone(&self.store), file.object_meta.clone());
+        let footers = FootersOf::of(Arc::clone(&self.footers), file.object_meta.clone());
+        let readers = CachedParquetFileReaderFactory::new(store, footers);
+        Ok(Box::new(TrustedReader { inner: readers.create_reader(partition, file, footer_bytes, metrics)? }))
     }
 }
 

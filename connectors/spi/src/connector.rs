@@ -11,9 +11,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 
 use crate::{
-    Arguments, Capabilities, CatalogEntry, Column, ConnectorError, Fold, KeyFilter, Narrowed, ProcedureSpec,
-    PropertySpec, Reason, Relation, Result, ScanRequest, Snapshot, SourceMetrics, SourcePlan, Split, TableName,
-    TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
+    Arguments, Capabilities, CatalogEntry, Charge, Column, ConnectorError, Fold, KeyFilter, Narrowed, ProcedureSpec,
+    PropertySpec, Reason, Relation, RequestCount, Result, ScanRequest, Snapshot, SourceMetrics, SourcePlan, Split,
+    TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
 };
 
 /// How to make a connector from a catalog entry. One per kind of source.
@@ -102,6 +102,11 @@ pub trait Connector: Debug + Send + Sync {
 
     /// How statements change the source; `None` where they cannot.
     fn writable(&self) -> Option<&dyn WritableCatalog> {
+        None
+    }
+
+    /// What the source charges for requests, where the catalog file has its prices.
+    fn charge(&self, _requests: &[RequestCount]) -> Option<Charge> {
         None
     }
 

@@ -72,7 +72,7 @@ pub use name::TableName;
 pub use procedure::{ArgumentKind, ArgumentSpec, ArgumentValue, Arguments, ProcedureSpec};
 pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};
 pub use relation::{Costs, Expense, Operand, Operator, Relation};
-pub use report::{Estimate, FilterReport, FoldCost, SourceReport, Unfolded, Units};
+pub use report::{Charge, Estimate, FilterReport, FoldCost, RequestCount, SourceReport, Unfolded, Units};
 pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};

@@ -69,6 +69,11 @@ impl Metastore {
         self.remembered.forget()
     }
 
+    /// Forgets what was asked of one table before.
+    pub(crate) fn forget_table(&self, schema: &str, table: &str) {
+        self.remembered.forget_table(schema, table);
+    }
+
     /// The tables and views of a database, sorted by name.
     pub(crate) async fn tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
         if !is_plain(schema) {

@@ -66,3 +66,30 @@ async fn they_are_hidden_and_yield_to_columns_of_the_same_name() {
     assert_eq!(names, [("$path", false), ("$file_size", true), ("$file_modified_time", true)]);
     assert_eq!(engine.rows("t", "SELECT \"$path\" FROM t").await, ["7"]);
 }
+
+#[tokio::test]
+async fn each_of_them_prunes() {
+    let lake = lake();
+    // Larger than the others, and of an earlier day.
+    lake.write("s/t/year=2026/month=02/part-3.parquet", vec![("n", integers((3..3000).collect::<Vec<_>>()))]);
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let file = lake.path("s/t/year=2025/month=12/part-1.parquet");
+    std::fs::File::options().write(true).open(file).unwrap().set_modified(old).unwrap();
+    let counting = Counting::new();
+    let connector = HiveConnector::over(lake.entry(""), Arc::clone(&counting) as _).unwrap();
+    let engine = Engine::new(Arc::new(connector));
+    engine.run("t", "SELECT n FROM t").await;
+    for (filter, kept) in [
+        ("\"$path\" LIKE '%part-2%'", "s/t/year=2026/month=01/part-2.parquet"),
+        ("\"$partition\" = 'year=2026/month=02'", "s/t/year=2026/month=02/part-3.parquet"),
+        ("\"$file_size\" > 2000", "s/t/year=2026/month=02/part-3.parquet"),
+        ("\"$file_modified_time\" < TIMESTAMP '2002-01-01 00:00:00'", "s/t/year=2025/month=12/part-1.parquet"),
+    ] {
+        counting.take();
+        let (plan, _) = engine.plan("t", &format!("SELECT n FROM t WHERE {filter}")).await.unwrap();
+        let units = &leaf_of(&plan).report().units;
+        assert_eq!((units[1].total, units[1].kept), (Some(3), 1), "{filter}");
+        engine.run("t", &format!("SELECT n FROM t WHERE {filter}")).await;
+        assert_eq!(counting.take().1, [kept], "{filter}");
+    }
+}

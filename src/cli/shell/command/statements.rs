@@ -60,6 +60,11 @@ pub(crate) const STATEMENTS: &[StatementSpec] = &[
     spec("DESCRIBE", "DESCRIBE table | query", "The columns of a table or of a query, with their types."),
     spec("SHOW CREATE TABLE", "SHOW CREATE TABLE table", "The source's own definition of a table."),
     spec(
+        "SHOW STATS",
+        "SHOW STATS FOR table",
+        "What the planner knows of a table's columns and, on the last line, of the table, and where from.",
+    ),
+    spec(
         "SHOW CAPABILITIES",
         "SHOW CAPABILITIES [FROM catalog] [LIKE 'pattern']",
         "The rules by which a source is given work.",

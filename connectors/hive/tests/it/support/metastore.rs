@@ -166,7 +166,11 @@ impl Warehouse {
 
     /// The same, with the local files behind another store, and a proxy before the metastore.
     pub(crate) fn watched(&self, proxy: &Proxy, store: Arc<dyn ObjectStore>) -> Engine {
-        self.engine_over(Arc::new(HiveConnector::over(entry(proxy.port, ""), store).unwrap()))
+        self.watched_with(proxy, store, "")
+    }
+
+    pub(crate) fn watched_with(&self, proxy: &Proxy, store: Arc<dyn ObjectStore>, settings: &str) -> Engine {
+        self.engine_over(Arc::new(HiveConnector::over(entry(proxy.port, settings), store).unwrap()))
     }
 }
 
