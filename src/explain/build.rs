@@ -96,7 +96,8 @@ impl Builder {
             .collect();
         let actual = self.detail.measured.then(|| source_actual(metrics.as_ref()));
         if self.detail.measured {
-            units.extend(metrics.as_ref().and_then(row_groups));
+            let read = metrics.as_ref().and_then(row_groups);
+            units.extend(read.filter(|read| units.iter().all(|unit| unit.kind != read.kind)));
         }
         if self.detail.distributed {
             let parts = leaf.properties().output_partitioning().partition_count();

@@ -163,6 +163,7 @@ impl HiveConnector {
             declared: Vec::new(),
             metastore: Some(table),
             opening: HiveSnapshot::new(Arc::clone(&self.store)),
+            column_rules: settings.column_rules.unwrap_or(self.settings.column_rules),
         })?;
         Ok(Some(table))
     }
@@ -271,6 +272,7 @@ impl HiveConnector {
             declared: settings.columns.clone(),
             metastore: None,
             opening,
+            column_rules: settings.column_rules.unwrap_or(self.settings.column_rules),
         })?;
         Ok(Some(table))
     }

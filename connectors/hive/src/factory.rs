@@ -26,6 +26,23 @@ const SUBDIRECTORIES_PROPERTY: PropertySpec = PropertySpec::new(
     "what to do with a directory among data files that is no partition: fail, pass over it, or read what is below it",
 );
 
+const COLUMNS_BY: &[&str] = &["name", "index"];
+const ON_MISMATCH: &[&str] = &["error", "null"];
+
+const COLUMNS_BY_PROPERTY: PropertySpec = PropertySpec::new(
+    "columns_by",
+    PropertyKind::OneOf(COLUMNS_BY),
+    "how the columns of Parquet files are found: by their names, whatever their case and order, or by their place, whatever they are called; by \
+     place only with columns that the catalog file or a metastore declares",
+);
+
+const ON_MISMATCH_PROPERTY: PropertySpec = PropertySpec::new(
+    "on_mismatch",
+    PropertyKind::OneOf(ON_MISMATCH),
+    "what becomes of a value in a Parquet file whose type is not the column's and cannot hold it, such as 6000000000 in an integer column: an error that names \
+     file and column, or NULL; a value that can be converted without loss is",
+);
+
 const TABLE: &[PropertySpec] = &[
     PropertySpec::new(
         "location",
@@ -83,6 +100,8 @@ const TABLE: &[PropertySpec] = &[
         "how files of csv, text and json are compressed; by default (auto) by the extension of each: .gz, .zst, .deflate",
     ),
     SUBDIRECTORIES_PROPERTY,
+    COLUMNS_BY_PROPERTY,
+    ON_MISMATCH_PROPERTY,
 ];
 
 const PROPERTIES: &[PropertySpec] = &[
@@ -122,6 +141,8 @@ const PROPERTIES: &[PropertySpec] = &[
     .or("auto"),
     PropertySpec::new("tables", PropertyKind::Sections(TABLE), "settings of single tables, by table or \"schema.table\""),
     SUBDIRECTORIES_PROPERTY.or("error"),
+    COLUMNS_BY_PROPERTY.or("name"),
+    ON_MISMATCH_PROPERTY.or("error"),
     PropertySpec::new(
         "schema_files",
         PropertyKind::Integer { min: 1, max: 100 },
@@ -274,6 +295,25 @@ impl Subdirectories {
     }
 }
 
+/// How the columns of files become those of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ColumnRules {
+    /// They are found by their place, not by their name.
+    pub(crate) by_index: bool,
+    /// A value that the table's type does not hold is NULL, not an error.
+    pub(crate) null_on_mismatch: bool,
+}
+
+impl ColumnRules {
+    /// What the properties say, and otherwise the catalog's.
+    fn read(properties: &Properties, otherwise: Self) -> Self {
+        Self {
+            by_index: properties.text("columns_by").map_or(otherwise.by_index, |by| by == "index"),
+            null_on_mismatch: properties.text("on_mismatch").map_or(otherwise.null_on_mismatch, |what| what == "null"),
+        }
+    }
+}
+
 /// A column that the catalog file declares.
 #[derive(Clone, Debug)]
 pub(crate) struct DeclaredColumn {
@@ -293,6 +333,7 @@ pub(crate) struct TableSettings {
     pub(crate) columns: Vec<DeclaredColumn>,
     pub(crate) format: FormatSettings,
     pub(crate) subdirectories: Option<Subdirectories>,
+    pub(crate) column_rules: Option<ColumnRules>,
 }
 
 /// The settings of a catalog, apart from those of its store.
@@ -303,6 +344,7 @@ pub(crate) struct Settings {
     /// The format of tables that have no section.
     pub(crate) format: FormatSettings,
     pub(crate) subdirectories: Subdirectories,
+    pub(crate) column_rules: ColumnRules,
     pub(crate) schema_files: usize,
     pub(crate) sampled_directories: usize,
     pub(crate) max_partitions: usize,
@@ -318,6 +360,7 @@ impl Settings {
     pub(crate) fn read(properties: &Properties) -> Result<Self> {
         check_source(properties)?;
         let format = FormatSettings::of_catalog(properties);
+        let column_rules = ColumnRules::read(properties, ColumnRules::default());
         let count = |name: &str, otherwise: usize| {
             properties.integer(name).and_then(|value| usize::try_from(value).ok()).unwrap_or(otherwise)
         };
@@ -330,10 +373,11 @@ impl Settings {
             tables: properties
                 .sections("tables")
                 .iter()
-                .map(|(name, section)| table_settings(name, section, &format))
+                .map(|(name, section)| table_settings(name, section, &format, column_rules))
                 .collect::<Result<_>>()?,
             format,
             subdirectories: Subdirectories::read(properties).unwrap_or(Subdirectories::Error),
+            column_rules,
             schema_files: count("schema_files", 2),
             sampled_directories: count("sampled_directories", 100),
             max_partitions: count("max_partitions", 100_000),
@@ -379,7 +423,12 @@ fn excluded(property: &str) -> ConnectorError {
         .hint(format!("remove `{property}`, or remove `metastore` to read directories without one"))
 }
 
-fn table_settings(name: &str, section: &Properties, otherwise: &FormatSettings) -> Result<TableSettings> {
+fn table_settings(
+    name: &str,
+    section: &Properties,
+    otherwise: &FormatSettings,
+    column_rules: ColumnRules,
+) -> Result<TableSettings> {
     let (schema, table) = name.split_once('.').unwrap_or((DEFAULT_SCHEMA, name));
     let partition_columns = declared(name, section, "partition_columns")?;
     if let Some(wrong) = partition_columns.iter().find(|column| !is_partition_type(&column.data_type)) {
@@ -396,6 +445,7 @@ fn table_settings(name: &str, section: &Properties, otherwise: &FormatSettings) 
         columns: declared(name, section, "columns")?,
         format: FormatSettings::read(&format!("tables.{name}"), section, otherwise)?,
         subdirectories: Subdirectories::read(section),
+        column_rules: Some(ColumnRules::read(section, column_rules)),
     })
 }
 

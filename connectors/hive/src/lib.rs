@@ -7,7 +7,7 @@
 //! * `partition`: which partition columns a table has; `schema`: which columns its files have.
 //! * `rules` and `total`: the verdict on a filter.
 //! * `scan` and `prune`: from a table's directory to the files that a scan reads; `snapshot`: the listing that one
-//!   query sees; `hidden`: columns such as `$path`.
+//!   query sees; `hidden`: columns such as `$path`; `row_groups`: `$row_group`.
 //! * `format`: how files of each format are read, behind one seam.
 //! * `cache`: what is remembered of directories and metastore from one query to the next; `footers`: the same of files.
 //! * `expect` and `prices`: how many requests a scan takes, and what they cost.
@@ -45,6 +45,7 @@ mod partition;
 mod prices;
 mod procedures;
 mod prune;
+mod row_groups;
 mod rules;
 mod scan;
 mod schema;

@@ -26,6 +26,10 @@ pub(crate) struct ScanFile {
     /// The place of its directory among those of [`Found`].
     pub(crate) directory: usize,
     pub(crate) meta: ObjectMeta,
+    /// The one row group that is read, of how many; all of them where it is not said.
+    pub(crate) row_group: Option<(usize, usize)>,
+    /// How many bytes of the file that is.
+    pub(crate) bytes: u64,
     pub(crate) constants: Vec<ScalarValue>,
 }
 
@@ -41,6 +45,8 @@ pub(crate) struct Found {
     pub(crate) partitions_total: Option<u64>,
     /// All files of the directories that were listed.
     pub(crate) files_listed: u64,
+    /// How many row groups the kept files have, where the query names them one by one.
+    pub(crate) row_groups_total: Option<u64>,
     /// How many rows the partitions kept have, where a metastore has counted those of each.
     pub(crate) rows: Option<u64>,
 }
@@ -117,7 +123,7 @@ impl Walk<'_> {
         let directories = level.iter().map(|partition| partition.path.clone()).collect();
         let values = level.iter().map(|partition| partition.values.clone()).collect();
         let (files, files_listed) = self.files(level).await?;
-        Ok(Found { files, directories, values, partitions_total: total, files_listed, rows })
+        Ok(Found { files, directories, values, partitions_total: total, files_listed, row_groups_total: None, rows })
     }
 
     /// From the partitions of one level to those of the next. Returns those that are kept, and how many there are.
@@ -158,7 +164,8 @@ impl Walk<'_> {
 
     /// The files of the innermost partitions. Returns those that are kept, and how many there are.
     async fn files(&self, level: Vec<Partition>) -> Result<(Vec<ScanFile>, u64)> {
-        let pruner = self.pruner(self.columns.len(), self.hidden.len())?;
+        let of_files = self.hidden.iter().filter(|column| column.is_of_file()).count();
+        let pruner = self.pruner(self.columns.len(), of_files)?;
         let mut kept = Vec::new();
         let mut count = 0;
         let mut directory = 0;
@@ -170,7 +177,13 @@ impl Walk<'_> {
             .buffered(self.settings.list_concurrency);
         while let Some((partition, files)) = listings.try_next().await? {
             count += files.len() as u64;
-            let scanned = |meta| ScanFile { directory, constants: self.constants(&partition, &meta), meta };
+            let scanned = |meta: ObjectMeta| ScanFile {
+                directory,
+                row_group: None,
+                constants: self.constants(&partition, &meta),
+                bytes: meta.size,
+                meta,
+            };
             let files: Vec<ScanFile> = files.into_iter().map(scanned).collect();
             directory += 1;
             kept.extend(self.prune(&pruner, files, |file| &file.constants)?);
@@ -263,7 +276,7 @@ impl Walk<'_> {
     fn pruner(&self, partitions: usize, hidden: usize) -> Result<Pruner> {
         let known: Vec<FieldRef> = self.columns.iter().take(partitions).map(PartitionColumn::field).collect();
         let latest: Vec<String> = if hidden > 0 {
-            self.hidden.iter().map(|column| column.name().to_owned()).collect()
+            self.hidden.iter().take(hidden).map(|column| column.name().to_owned()).collect()
         } else {
             known.last().map(|field| field.name().clone()).into_iter().collect()
         };

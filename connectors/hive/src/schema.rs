@@ -72,7 +72,8 @@ pub(crate) async fn read_schema(store: &Files, samples: &[ObjectMeta], concurren
     Ok(schema)
 }
 
-async fn read_footer(store: &Files, file: &ObjectMeta) -> Result<Arc<ParquetMetaData>> {
+/// The footer of a file, remembered or read.
+pub(crate) async fn read_footer(store: &Files, file: &ObjectMeta) -> Result<Arc<ParquetMetaData>> {
     let pinned = Pinned::over(store.open()?, file.clone());
     DFParquetMetadata::new(pinned.as_ref(), file)
         .with_metadata_size_hint(Some(FOOTER_BYTES))

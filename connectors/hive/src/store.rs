@@ -23,7 +23,7 @@ use crate::cache::Caches;
 use crate::error::store_error;
 
 use self::limited::Limited;
-pub(crate) use self::pinned::{CHANGED, Pinned};
+pub(crate) use self::pinned::{CHANGED, Pinned, Tail};
 pub(crate) use self::requests::{Counted, Requests};
 use self::router::{LOCAL, Router, S3_BUCKET};
 use self::s3::S3;

@@ -24,12 +24,13 @@ use portolan_connector::{
 
 use crate::adapter::LakeAdapterFactory;
 use crate::expect::expected;
-use crate::factory::{DeclaredColumn, Settings, Subdirectories};
+use crate::factory::{ColumnRules, DeclaredColumn, Settings, Subdirectories};
 use crate::format::{Format, Kind, check_kinds};
 use crate::hidden::Hidden;
 use crate::metastore::MetastoreTable;
 use crate::partition::PartitionColumn;
 use crate::prune::ConstantFilter;
+use crate::row_groups::{only, row_groups};
 use crate::rules::{FILE, FLOAT, HIDDEN, Judge, NESTED, PARTITION, any_column, constant_part};
 use crate::scan::{Found, Walk, common_directory};
 use crate::schema::{FileColumn, FileSchema};
@@ -65,6 +66,7 @@ pub(crate) struct HiveTable {
     metastore: Option<MetastoreTable>,
     /// What was listed and read to open the table.
     opening: HiveSnapshot,
+    column_rules: ColumnRules,
 }
 
 /// What [`HiveTable::new`] puts together.
@@ -83,6 +85,7 @@ pub(crate) struct TableParts {
     pub(crate) declared: Vec<DeclaredColumn>,
     pub(crate) metastore: Option<MetastoreTable>,
     pub(crate) opening: HiveSnapshot,
+    pub(crate) column_rules: ColumnRules,
 }
 
 impl HiveTable {
@@ -92,6 +95,11 @@ impl HiveTable {
         let TableParts { mut files, partition_columns, .. } = parts;
         if !parts.declared.is_empty() {
             files.columns = parts.declared.iter().map(declared_column).collect();
+        }
+        if parts.column_rules.by_index && parts.declared.is_empty() && parts.metastore.is_none() {
+            return Err(ConnectorError::user("columns_by = \"index\" needs columns whose places are known")
+                .hint("declare them in the table's section of the catalog file: columns = { name = \"type\" }")
+                .in_table(&parts.name));
         }
         let partition_names: Vec<&str> = partition_columns.iter().map(|column| column.name.as_str()).collect();
         parts.format.check(&files.columns, &partition_names).map_err(|error| error.in_table(&parts.name))?;
@@ -110,7 +118,7 @@ impl HiveTable {
                 }
             }
         }
-        let hidden: Vec<Hidden> = Hidden::of(!partition_columns.is_empty())
+        let hidden: Vec<Hidden> = Hidden::of(!partition_columns.is_empty(), parts.format == Format::Parquet)
             .into_iter()
             .filter(|hidden| columns.iter().all(|column| column.name() != hidden.name()))
             .collect();
@@ -136,6 +144,7 @@ impl HiveTable {
             schema,
             metastore: parts.metastore,
             opening: parts.opening,
+            column_rules: parts.column_rules,
         })
     }
 
@@ -232,7 +241,7 @@ impl HiveTable {
             source = pruning;
         }
 
-        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let bytes: u64 = found.files.iter().map(|file| file.bytes).sum();
         let mut statistics = Statistics::new_unknown(table_schema.table_schema());
         // Without statistics of its own, even unknown ones, a file is not pruned by filters known only at run time.
         let unknown = Arc::new(statistics.clone());
@@ -245,7 +254,7 @@ impl HiveTable {
                 let mut partitioned = PartitionedFile::new_from_meta(file.meta.clone());
                 partitioned.partition_values.clone_from(&file.constants);
                 partitioned.statistics = Some(Arc::clone(&unknown));
-                partitioned
+                only(partitioned, file.row_group)
             })
             .collect();
         let groups = FileGroup::new(files).split_files(context.session.config().target_partitions());
@@ -256,7 +265,10 @@ impl HiveTable {
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_limit(request.limit)
-            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory { instants: self.metastore.is_some() })))
+            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory {
+                instants: self.metastore.is_some(),
+                rules: self.column_rules,
+            })))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
@@ -287,7 +299,27 @@ impl HiveTable {
             Some(partitions) => walk.over(partitions).await,
             None => walk.run().await,
         };
-        Ok((found.map_err(|error| error.in_table(&self.name))?, snapshot))
+        let mut found = found.map_err(|error| error.in_table(&self.name))?;
+        if let Some(at) = self.row_group_column(request) {
+            let constants = self.columns.iter().skip(self.files.columns.len());
+            let columns = constants.map(|column| Arc::clone(&column.field)).collect();
+            let files = std::mem::take(&mut found.files);
+            let (store, session, at_once) = (snapshot.files(), context.session, self.settings.list_concurrency);
+            let (kept, total) = row_groups(files, at, columns, &filters, session, store, at_once)
+                .await
+                .map_err(|error| error.in_table(&self.name))?;
+            (found.files, found.row_groups_total) = (kept, Some(total));
+        }
+        Ok((found, snapshot))
+    }
+
+    /// The place of `$row_group` among the columns behind those of the files, where the request names it.
+    fn row_group_column(&self, request: &ScanRequest) -> Option<usize> {
+        let hidden = self.hidden.iter().find(|hidden| !hidden.is_of_file())?;
+        let index = self.columns.iter().position(|column| column.name() == hidden.name())?;
+        let filtered =
+            request.filters.iter().any(|filter| any_column(&filter.expression, |name| name == hidden.name()));
+        (filtered || request.projection.contains(&index)).then(|| index - self.files.columns.len())
     }
 
     /// How many values the columns of the files have, where that is known.
@@ -308,22 +340,24 @@ impl HiveTable {
         }
         let all_listed =
             self.partition_columns.is_empty() || found.partitions_total == Some(found.directories.len() as u64);
-        units.push(Units {
-            kind: "files",
-            total: all_listed.then_some(found.files_listed),
-            kept: found.files.len() as u64,
-        });
+        let mut files: Vec<&Path> = found.files.iter().map(|file| &file.meta.location).collect();
+        files.dedup();
+        let kept = files.len() as u64;
+        units.push(Units { kind: "files", total: all_listed.then_some(found.files_listed), kept });
+        if let Some(total) = found.row_groups_total {
+            units.push(Units { kind: "row_groups", total: Some(total), kept: found.files.len() as u64 });
+        }
         units
     }
 
     /// About how many rows the files have: what the metastore counted in the partitions, or an estimate from their size.
     fn rows(&self, found: &Found) -> Option<u64> {
-        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let bytes: u64 = found.files.iter().map(|file| file.bytes).sum();
         found.rows.or_else(|| self.files.rows_in(bytes))
     }
 
     fn estimate(&self, found: &Found, request: &ScanRequest) -> Estimate {
-        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let bytes: u64 = found.files.iter().map(|file| file.bytes).sum();
         let rows = self.rows(found);
         let names = request.projection.iter().filter_map(|index| self.files.columns.get(*index));
         let share = self.files.share(names.map(|column| column.field.name().as_str()));
@@ -416,7 +450,7 @@ impl ConnectorTable for HiveTable {
             check_kinds(kind, example, metas(), &self.store).map_err(|error| error.in_table(&self.name))?;
         }
         let native = self.native(&found, request, context, snapshot.files())?;
-        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let bytes: u64 = found.files.iter().map(|file| file.bytes).sum();
         let place = common_directory(&self.directory, &found.directories, &self.store);
         let plural = if found.files.len() == 1 { "" } else { "s" };
         let estimate = self.estimate(&found, request);

@@ -21,6 +21,7 @@ use super::fault::Fault;
 use super::project;
 use super::source::{Batches, OpenFile, RowFormat};
 use crate::adapter::{LakeAdapterFactory, find_column};
+use crate::factory::ColumnRules;
 use crate::schema::{FileColumn, FileSchema, engine_type};
 use crate::store::{Files, Pinned};
 use crate::types::sql_name;
@@ -111,7 +112,7 @@ struct Adapter {
 impl Adapter {
     fn new(wanted: &SchemaRef, file: &SchemaRef) -> Result<Self> {
         let factory = BatchAdapterFactory::new(Arc::clone(wanted))
-            .with_adapter_factory(Arc::new(LakeAdapterFactory { instants: false }));
+            .with_adapter_factory(Arc::new(LakeAdapterFactory { instants: false, rules: ColumnRules::default() }));
         Ok(Self { inner: factory.make_adapter(file)?, wanted: Arc::clone(wanted) })
     }
 

@@ -25,15 +25,23 @@ pub(crate) struct Pinned {
     inner: Arc<dyn ObjectStore>,
     file: ObjectMeta,
     /// The end of the file, once it was read for the footer: of a small file, all that the rows need.
-    tail: OnceLock<Bytes>,
+    tail: Tail,
 }
+
+/// The end of a file, which all of a scan's readers of the file share.
+pub(crate) type Tail = Arc<OnceLock<Bytes>>;
 
 /// The longest end of a file that is kept while it is read, in bytes.
 const TAIL_BYTES_MAX: u64 = 512 * 1024;
 
 impl Pinned {
     pub(crate) fn over(inner: Arc<dyn ObjectStore>, file: ObjectMeta) -> Arc<dyn ObjectStore> {
-        Arc::new(Self { inner, file, tail: OnceLock::new() })
+        Self::sharing(inner, file, Tail::default())
+    }
+
+    /// The same, with what another reader of the file keeps of its end.
+    pub(crate) fn sharing(inner: Arc<dyn ObjectStore>, file: ObjectMeta, tail: Tail) -> Arc<dyn ObjectStore> {
+        Arc::new(Self { inner, file, tail })
     }
 
     /// A range of the file from its end, if that was read and reaches so far.

@@ -149,7 +149,9 @@ impl ConnectorTable for PartitionsTable {
     }
 
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
-        let (found, _) = self.base.find(request, context).await.map_err(|error| error.in_table(&self.name))?;
+        // The places of its columns are of no meaning to the table itself.
+        let asked = ScanRequest { projection: Vec::new(), ..request.clone() };
+        let (found, _) = self.base.find(&asked, context).await.map_err(|error| error.in_table(&self.name))?;
         let native = self.native(&found, &request.projection).map_err(|error| error.in_table(&self.name))?;
         let kept = found.directories.len() as u64;
         Ok(SourcePlan {

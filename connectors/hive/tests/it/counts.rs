@@ -86,6 +86,21 @@ async fn counting_reads_footers_once_and_then_nothing() {
 }
 
 #[tokio::test]
+async fn least_and_greatest_take_at_most_one_request_for_each_file() {
+    let counted = Counted::new("");
+    let days = DAYS as usize;
+    let extremes = "SELECT min(n), max(n) FROM t";
+    // Two footers to open the table, and the rows of at most these two files; all others come whole.
+    let (lists, gets, answer) = counted.of(extremes).await;
+    assert_eq!((lists, answer), (OPENING + days - 2, rows(&["0|999"])));
+    assert!((days..=2 + days).contains(&gets), "{gets}");
+    // Known footers rule files out that can no longer change the answer.
+    let (lists, gets, answer) = counted.of(extremes).await;
+    assert_eq!((lists, answer), (OPENING + days - 2, rows(&["0|999"])));
+    assert!(gets < days, "{gets}");
+}
+
+#[tokio::test]
 async fn a_limit_opens_a_file_or_two_for_each_thread() {
     let counted = Counted::new("listing_ttl_seconds = 3600");
     counted.of("SELECT count(*) FROM t").await;
