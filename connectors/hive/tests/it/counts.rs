@@ -94,10 +94,10 @@ async fn least_and_greatest_take_at_most_one_request_for_each_file() {
     let (lists, gets, answer) = counted.of(extremes).await;
     assert_eq!((lists, answer), (OPENING + days - 2, rows(&["0|999"])));
     assert!((days..=2 + days).contains(&gets), "{gets}");
-    // Known footers rule files out that can no longer change the answer.
+    // With known footers, the rows alone.
     let (lists, gets, answer) = counted.of(extremes).await;
     assert_eq!((lists, answer), (OPENING + days - 2, rows(&["0|999"])));
-    assert!(gets < days, "{gets}");
+    assert!(gets <= days, "{gets}");
 }
 
 #[tokio::test]
