@@ -17,8 +17,12 @@ const FILES: i64 = 16;
 const ROWS_PER_FILE: i64 = 500_000;
 const PARTITIONS: i64 = 1_000;
 const ROUNDS: usize = 9;
+const MANY_PARTITIONS: i64 = 10_000;
 
-/// Prints our time over DataFusion's, and a pruned query's over the whole.
+/// How long planning may take that keeps one of many partitions whose names are remembered, in milliseconds.
+const PLANNING_AIM_MS: u32 = 50;
+
+/// Prints our time over DataFusion's, a pruned query's over the whole, and how long it takes to plan one of many partitions.
 pub(crate) fn run() {
     let directory = tempfile::tempdir().expect("a directory");
     let facts = directory.path().join("default/facts");
@@ -29,8 +33,13 @@ pub(crate) fn run() {
     for day in 0..PARTITIONS {
         write(&days.join(format!("day={day}")), day, 100);
     }
+    let many = directory.path().join("default/many");
+    for day in 0..MANY_PARTITIONS {
+        write(&many.join(format!("day={day}")), day, 1);
+    }
     let catalogs = directory.path().join("catalogs.toml");
-    std::fs::write(&catalogs, format!("[lake]\nconnector = 'hive'\nlocation = '{}'\n", directory.path().display()))
+    let lake = format!("connector = 'hive'\nlocation = '{}'\n", directory.path().display());
+    std::fs::write(&catalogs, format!("[lake]\n{lake}[known]\n{lake}listing_ttl_seconds = 3600\n"))
         .expect("the catalog file");
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -71,6 +80,20 @@ pub(crate) fn run() {
         }
         let [pruned, whole] = times.map(median);
         println!("lake      one of {PARTITIONS} partitions, time over reading all {:.3}", pruned / whole);
+        let mut planning = Vec::new();
+        for round in 0..=ROUNDS {
+            let start = std::time::Instant::now();
+            let sql = format!("EXPLAIN SELECT sum(amount) FROM known.default.many WHERE day = {}", 500 + round);
+            measure::rows(&engine, &sql).await;
+            // The first one lists.
+            if round > 0 {
+                planning.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        println!(
+            "lake      plan one of {MANY_PARTITIONS} partitions, known names {:.1} ms   (aim: at most {PLANNING_AIM_MS} ms)",
+            median(planning)
+        );
     });
 }
 

@@ -137,6 +137,11 @@ pub fn reference() -> String {
         ));
         reference_rows(&mut text, "", factory.properties());
         text.push('\n');
+        if !factory.table_properties().is_empty() {
+            text.push_str("A new table: `CREATE TABLE ... WITH (key = value)`\n\n| key | value | default | meaning |\n|---|---|---|---|\n");
+            reference_rows(&mut text, "", factory.table_properties());
+            text.push('\n');
+        }
     }
     text.push_str("## In every catalog\n\n| key | value | default | meaning |\n|---|---|---|---|\n");
     reference_rows(&mut text, "", limits::SPECS);

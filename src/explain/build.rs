@@ -30,7 +30,7 @@ pub(super) struct Detail {
 pub(super) fn report(plan: &Arc<dyn ExecutionPlan>, query: &str, detail: Detail) -> Report {
     let mut builder = Builder { sources: Vec::new(), parts: Vec::new(), printer: Printer::of(plan), detail };
     let node = builder.node(plan);
-    Report { version: VERSION, query: query.to_owned(), sources: builder.sources, plan: node }
+    Report { version: VERSION, query: query.to_owned(), sources: builder.sources, requests: Vec::new(), plan: node }
 }
 
 struct Builder {
@@ -119,7 +119,8 @@ impl Builder {
             .collect();
         let actual = self.detail.measured.then(|| source_actual(metrics.as_ref()));
         if self.detail.measured {
-            units.extend(metrics.as_ref().and_then(row_groups));
+            let read = metrics.as_ref().and_then(row_groups);
+            units.extend(read.filter(|read| units.iter().all(|unit| unit.kind != read.kind)));
         }
         if self.detail.distributed {
             let parts = leaf.properties().output_partitioning().partition_count();

@@ -7,6 +7,7 @@ mod model;
 mod operator;
 mod origin;
 mod physical;
+mod requests;
 mod text;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) use text::{grouped, size};
 
 use crate::error::{Error, Result};
 use crate::planner::Plan;
+use crate::query::QueryScope;
 use crate::session::{ExplainFormat, ExplainRequest};
 
 /// The schema of every EXPLAIN: one text column.
@@ -30,17 +32,19 @@ pub fn schema() -> SchemaRef {
 }
 
 /// The rows of an EXPLAIN: a line each, or one document.
-pub(crate) async fn explain(plan: Plan, request: &ExplainRequest) -> Result<Vec<String>> {
+pub(crate) async fn explain(plan: Plan, scope: &QueryScope, request: &ExplainRequest) -> Result<Vec<String>> {
     if request.validate {
         return Ok(vec!["valid".to_owned()]);
     }
+    let planning = requests::sent(scope);
     if request.analyze {
         // Rows are counted by the operators themselves; here they only have to be pulled.
         let mut rows = execute_stream(Arc::clone(&plan.physical), Arc::clone(&plan.task))?;
         while rows.try_next().await?.is_some() {}
     }
     let detail = Detail { measured: request.analyze, distributed: request.distributed };
-    let report = build::report(&plan.physical, &request.sql, detail);
+    let mut report = build::report(&plan.physical, &request.sql, detail);
+    report.requests = requests::requests(&plan.physical, scope, planning, request.analyze);
     let mut lines = match request.format {
         ExplainFormat::Text => text::render(&report),
         ExplainFormat::Graphviz => vec![graphviz::render(&report)],

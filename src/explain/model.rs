@@ -14,6 +14,9 @@ pub struct Report {
     pub query: String,
     /// Every scan of a source.
     pub sources: Vec<Source>,
+    /// What is sent to the sources of each catalog whose requests are counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Requests>,
     /// The engine's operators; scans are leaves that point into `sources`.
     pub plan: Node,
 }
@@ -106,6 +109,43 @@ pub struct Cost {
     pub source_seconds: f64,
     /// If the engine does, over what it fetches.
     pub engine_seconds: f64,
+}
+
+/// The requests of the whole query to one catalog's source.
+#[derive(Clone, Debug, Serialize)]
+pub struct Requests {
+    /// The catalog.
+    pub catalog: String,
+    /// What is expected, with what was sent to plan the query.
+    pub expected: Vec<RequestKind>,
+    /// What that costs, where the catalog file has prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_cost: Option<Charge>,
+    /// What was sent; null without ANALYZE.
+    pub actual: Option<Vec<RequestKind>>,
+    /// What that cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual_cost: Option<Charge>,
+}
+
+/// Requests of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestKind {
+    /// `LIST`, `GET`, `HEAD`, `PUT`, `DELETE` or `COPY`.
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// How many bytes they carry.
+    pub bytes: u64,
+}
+
+/// What a source charges.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Charge {
+    /// How much.
+    pub amount: f64,
+    /// Of what.
+    pub currency: String,
 }
 
 /// What was measured.

@@ -1,6 +1,6 @@
 //! The chart for a person: operators as a tree whose leaves are sources.
 
-use super::model::{Actual, Filter, Node, Report, Source, Unfolded, Unit};
+use super::model::{Actual, Charge, Filter, Node, Report, RequestKind, Requests, Source, Unfolded, Unit};
 
 /// Where the notes beside filters begin, unless a filter is longer.
 const NOTE_COLUMN: usize = 40;
@@ -18,8 +18,33 @@ const MISJUDGED_SHOWN: usize = 5;
 pub(super) fn render(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     node(report, &report.plan, "", "", &mut lines);
+    lines.extend(report.requests.iter().filter_map(requests));
     lines.extend(misjudged(report));
     lines
+}
+
+/// What was sent to a catalog's source; of what is only expected, a line where it has a price.
+fn requests(requests: &Requests) -> Option<String> {
+    let (about, kinds, cost) = match &requests.actual {
+        Some(actual) => ("", actual, &requests.actual_cost),
+        None => ("about ", &requests.expected, &requests.expected_cost),
+    };
+    if requests.actual.is_none() && cost.is_none() {
+        return None;
+    }
+    let of_kind = |kind: &RequestKind| format!("{} {}", grouped(kind.count), kind.kind);
+    let mut parts: Vec<String> = kinds.iter().map(of_kind).collect();
+    parts.push(size(kinds.iter().map(|kind| kind.bytes).sum()));
+    parts.extend(cost.as_ref().map(money));
+    Some(format!("requests to {}  {about}{}", requests.catalog, parts.join(" · ")))
+}
+
+/// An amount with two digits that say something: `12.50 USD`, `0.00013 USD`.
+fn money(charge: &Charge) -> String {
+    let zeros = if charge.amount > 0.0 { (-charge.amount.log10().floor()).clamp(1.0, 12.0) } else { 1.0 };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
+    let digits = zeros as usize + 1;
+    format!("{:.digits$} {}", charge.amount, charge.currency)
 }
 
 /// The operators and sources of which the planner expected far more or far fewer rows than came, the worst first.
@@ -220,6 +245,11 @@ mod tests {
         assert_eq!(size(81_234), "81.2 kB");
         assert_eq!(size(999_950), "1.0 MB");
         assert_eq!(size(212_000_000), "212 MB");
+        let usd = |amount| money(&Charge { amount, currency: "USD".to_owned() });
+        assert_eq!(
+            [usd(12.5), usd(0.5), usd(0.000_128), usd(0.0)],
+            ["12.50 USD", "0.50 USD", "0.00013 USD", "0.00 USD"]
+        );
         assert_eq!(duration(0.0123), "12.3 ms");
         assert_eq!(duration(2.5), "2.50 s");
     }

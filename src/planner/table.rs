@@ -200,6 +200,7 @@ impl FederatedTable {
             filter.remote = remote.clone();
         }
         SourceReport {
+            requests: plan.requests.clone(),
             connector,
             tables: vec![self.table.name().clone()],
             filters,

@@ -62,6 +62,11 @@ impl QueryScope {
         Box::pin(RecordBatchStreamAdapter::new(schema, rows))
     }
 
+    /// The frozen positions that were taken, by catalog.
+    pub fn snapshots(&self) -> Vec<(String, Arc<dyn Snapshot>)> {
+        self.snapshots.taken()
+    }
+
     /// The frozen position of a catalog, taken at the query's first scan of it.
     pub async fn snapshot(&self, catalog: &str, connector: &dyn Connector) -> Result<Arc<dyn Snapshot>> {
         Ok(self.snapshots.of(catalog, connector, &self.context).await?)

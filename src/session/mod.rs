@@ -1,14 +1,15 @@
 //! One client's session: where it stands, its settings, and its statements.
 
 mod answer;
+mod call;
 mod change;
 mod describe;
 mod principal;
-mod reload;
 mod script;
 mod settings;
 mod show;
 mod statement;
+mod stats;
 mod types;
 mod words;
 
@@ -22,6 +23,7 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
 pub(crate) use answer::WRITTEN_WORDS;
 pub use answer::{Answer, AnswerKind};
+pub use call::{Call, own_procedures};
 pub use change::Change;
 pub(crate) use change::{IfMissing, IfThere, Ingest};
 pub use principal::Principal;
@@ -128,11 +130,7 @@ impl Session {
                 let given = request.parameters.len();
                 Err(Error::user(format!("the statement has no parameters, and values for {given} were given")))
             }
-            Statement::ReloadCatalogs => self.reload_catalogs(),
-            Statement::KillQuery { id, message } => {
-                self.engine.queries().kill(&id, &self.principal, message.as_deref())?;
-                Answer::done("CALL")
-            }
+            Statement::Call(call) => self.call(&call, request).await,
             Statement::Use { catalog, schema } => self.change_place(catalog, schema).await,
             Statement::Set { name, value } => self.set(&name, &value),
             Statement::Reset { name } => self.reset(name.as_deref()),
@@ -171,8 +169,7 @@ impl Session {
     async fn schema_without_parameters(&self, statement: Statement, sql: &str) -> Result<SchemaRef> {
         match statement {
             Statement::Explain(_) => Ok(explain::schema()),
-            Statement::KillQuery { .. } => Ok(Answer::empty_schema()),
-            Statement::ReloadCatalogs => Ok(reload::schema()),
+            Statement::Call(call) => self.schema_of_call(&call),
             Statement::Change(change) => Ok(self.prepare_change(*change).await?.schema),
             Statement::Use { catalog, schema } => self.place(catalog, schema).await.map(|_| Answer::empty_schema()),
             Statement::Set { name, value } => self.settings().set(&name, &value).map(|()| Answer::empty_schema()),
@@ -331,15 +328,10 @@ impl Session {
     async fn explain(&self, explained: ExplainRequest, request: &Request) -> Result<Answer> {
         let mut run = self.begin(reads_only(&explained.query, SYSTEM_CATALOG), request);
         let (plan, scope) = self.plan(&mut run, *explained.query.clone(), request, explained.analyze).await?;
-        let text = run.complete(Box::pin(async move { explain::explain(plan, &explained).await })).await?;
+        let shared = Arc::clone(&scope);
+        let explaining = async move { explain::explain(plan, &shared, &explained).await };
+        let text = run.complete(Box::pin(explaining)).await?;
         Answer::text(scope.query_id(), explain::schema(), text)
-    }
-
-    fn reload_catalogs(&self) -> Result<Answer> {
-        if !self.principal.is_admin {
-            return Err(Error::denied("only administrators reload the catalogs"));
-        }
-        reload::answer(&self.engine.reload_catalogs()?)
     }
 
     async fn change_place(&self, catalog: Option<String>, schema: String) -> Result<Answer> {

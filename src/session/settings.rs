@@ -6,7 +6,7 @@ use std::time::Duration;
 use datafusion::arrow::ipc::CompressionType;
 use datafusion::prelude::SessionConfig;
 use portolan_connector::properties::{self, parse_bytes, parse_duration};
-use portolan_connector::{PropertyKind, PropertySpec};
+use portolan_connector::{InsertMode, PropertyKind, PropertySpec};
 
 use crate::catalog::SourceLimits;
 use crate::catalog::limits::{MAX_BYTES, MAX_ROWS, MAX_SCAN_BYTES};
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::planner::Folding;
 
 const DYNAMIC_FILTER_WAIT: &str = "dynamic_filter_wait";
+const INSERT_EXISTING: &str = "insert_existing_partitions_behavior";
 const JOIN_REORDERING: &str = "join_reordering";
 const FOLD: &str = "fold";
 const PUSHDOWN: &str = "pushdown";
@@ -46,6 +47,12 @@ pub fn setting_specs() -> &'static [PropertySpec] {
              than the engine over what it fetches, or none",
         )
         .or("cost"),
+        PropertySpec::new(
+            INSERT_EXISTING,
+            PropertyKind::OneOf(&["append", "overwrite", "error"]),
+            "what INSERT INTO does with the rows of a partition of the lake that is there: adds to them, takes their place, or fails",
+        )
+        .or("append"),
         PropertySpec::new(
             JOIN_REORDERING,
             PropertyKind::OneOf(&["automatic", "none"]),
@@ -193,6 +200,15 @@ impl Settings {
             Some("lz4") => Some(CompressionType::LZ4_FRAME),
             Some("zstd") => Some(CompressionType::ZSTD),
             _ => None,
+        }
+    }
+
+    /// What INSERT INTO does with the rows that are there.
+    pub(crate) fn insert_mode(&self) -> InsertMode {
+        match self.changed.get(INSERT_EXISTING).map(String::as_str) {
+            Some("overwrite") => InsertMode::Overwrite,
+            Some("error") => InsertMode::NewPartitions,
+            _ => InsertMode::Append,
         }
     }
 

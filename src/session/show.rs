@@ -6,7 +6,7 @@ use portolan_connector::{Column, ConnectorTable, TableKind};
 use super::answer::TextRows;
 use super::settings::setting_specs;
 use super::types::type_name;
-use super::{Answer, Session, Statement, describe};
+use super::{Answer, Session, Statement, describe, stats};
 use crate::catalog::{Catalog, INFORMATION_SCHEMA, Resolved};
 use crate::error::{Error, Result};
 
@@ -19,8 +19,12 @@ pub(super) async fn answer(session: &Session, statement: Statement) -> Result<An
         Statement::ShowColumns { table, like } => columns(session, &table, like.as_deref()).await,
         Statement::DescribeTable(table) => describe::table(&session.resolver().resolve(&table).await?),
         Statement::ShowCreateTable(table) => create_table(session, &table).await,
+        Statement::ShowStats(table) => stats::answer(session, &table).await,
         Statement::ShowCapabilities { catalog, like } => capabilities(session, catalog.as_deref(), like.as_deref()),
         Statement::ShowFunctions { like } => functions(session, like.as_deref()),
+        Statement::ShowProcedures { catalog, like } => {
+            session.procedures(catalog.as_deref(), |name| matches(name, like.as_deref()))
+        }
         Statement::ShowSession { like } => settings(session, like.as_deref()),
         Statement::ShowSetting(name) => {
             let mut rows = TextRows::new(&["value"]);

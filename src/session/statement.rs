@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::call::Call;
 use super::change::Change;
 use super::words::Words;
 use crate::error::{Error, Position, Result, syntax_error};
@@ -61,15 +62,16 @@ pub enum Statement {
     ShowTables { place: Vec<String>, like: Option<String> },
     ShowColumns { table: TableReference, like: Option<String> },
     ShowCreateTable(TableReference),
+    ShowStats(TableReference),
     ShowCapabilities { catalog: Option<String>, like: Option<String> },
     ShowFunctions { like: Option<String> },
+    ShowProcedures { catalog: Option<String>, like: Option<String> },
     ShowSession { like: Option<String> },
     ShowSetting(String),
     Use { catalog: Option<String>, schema: String },
     Set { name: String, value: String },
     Reset { name: Option<String> },
-    KillQuery { id: String, message: Option<String> },
-    ReloadCatalogs,
+    Call(Call),
     Change(Box<Change>),
 }
 
@@ -106,7 +108,7 @@ impl Statement {
             "USE" => use_place(words),
             "SET" => set(words),
             "RESET" => reset(words),
-            "CALL" => call(words),
+            "CALL" => Ok(Self::Call(Call::parse(words)?)),
             "" if tokens.is_empty() => Err(Error::user("the statement is empty")),
             _ => match *parsed(sql)? {
                 query @ SqlStatement::Query(_) => Ok(Self::Query(Box::new(query))),
@@ -321,6 +323,13 @@ fn show(mut words: Words<'_>) -> Result<Statement> {
             }
             Statement::ShowCreateTable(words.table()?)
         }
+        "STATS" => {
+            words.tokens.next();
+            if !words.take_word("FOR") {
+                return Err(words.unexpected("FOR and a table"));
+            }
+            Statement::ShowStats(words.table()?)
+        }
         "CAPABILITIES" => {
             words.tokens.next();
             let catalog = if words.from() { Some(words.ident("a catalog")?) } else { None };
@@ -330,12 +339,17 @@ fn show(mut words: Words<'_>) -> Result<Statement> {
             words.tokens.next();
             Statement::ShowFunctions { like: words.like()? }
         }
+        "PROCEDURES" => {
+            words.tokens.next();
+            let catalog = if words.from() { Some(words.ident("a catalog")?) } else { None };
+            Statement::ShowProcedures { catalog, like: words.like()? }
+        }
         "SESSION" | "ALL" => {
             words.tokens.next();
             Statement::ShowSession { like: words.like()? }
         }
         _ => Statement::ShowSetting(words.ident(
-            "CATALOGS, SCHEMAS, TABLES, COLUMNS, CREATE TABLE, CAPABILITIES, FUNCTIONS, SESSION or a setting",
+            "CATALOGS, SCHEMAS, TABLES, COLUMNS, CREATE TABLE, STATS FOR, CAPABILITIES, FUNCTIONS, PROCEDURES, SESSION or a setting",
         )?),
     };
     words.end()?;
@@ -376,38 +390,6 @@ fn reset(mut words: Words<'_>) -> Result<Statement> {
     Ok(Statement::Reset { name })
 }
 
-/// `CALL system.kill_query('id' [, 'message'])`, also with Trino's schema and names: `system.runtime.kill_query(query_id =>
-/// 'id', message => 'why')`; and `CALL system.reload_catalogs()`.
-fn call(mut words: Words<'_>) -> Result<Statement> {
-    words.tokens.next();
-    let procedure = words.name("a procedure", 3)?.join(".");
-    let kills = ["system.kill_query", "system.runtime.kill_query"].contains(&procedure.as_str());
-    if !kills && procedure != "system.reload_catalogs" {
-        return Err(Error::not_found(format!("procedure {procedure} does not exist"))
-            .hint("there are system.kill_query('id') and system.reload_catalogs()"));
-    }
-    if !words.take_token(&Token::LParen) {
-        return Err(words.unexpected("("));
-    }
-    if !kills {
-        if !words.take_token(&Token::RParen) {
-            return Err(words.unexpected(")"));
-        }
-        words.end()?;
-        return Ok(Statement::ReloadCatalogs);
-    }
-    let id = words.argument("query_id", "the query's id in single quotes")?;
-    let message = match words.take_token(&Token::Comma) {
-        true => Some(words.argument("message", "a message in single quotes")?),
-        false => None,
-    };
-    if !words.take_token(&Token::RParen) {
-        return Err(words.unexpected(")"));
-    }
-    words.end()?;
-    Ok(Statement::KillQuery { id, message })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -437,11 +419,7 @@ mod tests {
             ("set batch_rows to 100", "Set { name: \"batch_rows\", value: \"100\" }"),
             ("RESET ALL", "Reset { name: None }"),
             ("SHOW pushdown", "ShowSetting(\"pushdown\")"),
-            ("CALL system.kill_query('q-1')", "KillQuery { id: \"q-1\", message: None }"),
-            (
-                "call system.runtime.kill_query(query_id => 'q', message => 'too long');",
-                "KillQuery { id: \"q\", message: Some(\"too long\") }",
-            ),
+            ("SHOW PROCEDURES FROM lake", "ShowProcedures { catalog: Some(\"lake\"), like: None }"),
         ] {
             assert_eq!(described(sql), expected, "{sql}");
         }

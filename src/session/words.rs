@@ -102,14 +102,6 @@ impl<'a> Words<'a> {
         self.text("a pattern in single quotes").map(Some)
     }
 
-    /// `'text'` or `name => 'text'`.
-    pub(super) fn argument(&mut self, name: &str, wanted: &str) -> Result<String> {
-        if self.take_word(&name.to_uppercase()) && !self.take_token(&Token::RArrow) {
-            return Err(self.unexpected("=>"));
-        }
-        self.text(wanted)
-    }
-
     pub(super) fn text(&mut self, wanted: &str) -> Result<String> {
         match self.tokens.peek() {
             Some(TokenWithSpan { token: Token::SingleQuotedString(text), .. }) => {

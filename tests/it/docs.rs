@@ -36,12 +36,34 @@ fn the_reference_of_settings_and_system_tables_is_up_to_date() {
         let default = spec.default.map(|default| format!("`{default}`")).unwrap_or_default();
         let _ = writeln!(text, "| `{}` | {} | {default} | {} |", spec.name, spec.kind.describe(), spec.help);
     }
-    text.push_str(
-        "\n## Procedures\n\n* `CALL system.kill_query('id' [, 'message'])` ends a query: one's own, or anybody's for an administrator.\n\
-         * `CALL system.reload_catalogs()` reads the catalog file again, for administrators.\n\n",
-    );
+    text.push_str(&procedures());
     text.push_str(&portolan::catalog::system_reference());
     check("docs/settings.md", &text);
+}
+
+/// The procedures of the engine and of each kind of catalog.
+fn procedures() -> String {
+    let mut text = String::from(
+        "\n## Procedures\n\n`CALL procedure(value, name => value)` runs one; arguments in brackets may be left out. A catalog's procedure is called as \
+         `catalog.system.procedure(...)`, or as `system.procedure('catalog', ...)`; `SHOW PROCEDURES` lists them.\n\n| procedure | of | |\n|---|---|---|\n",
+    );
+    for procedure in portolan::session::own_procedures() {
+        let _ = writeln!(text, "| `system.{procedure}` | the engine | {} |", procedure.help);
+        for argument in procedure.arguments {
+            let _ = writeln!(text, "| | `{}` | {} |", argument.name, argument.help);
+        }
+    }
+    let engine = shop::session();
+    for catalog in engine.engine().catalogs().configured() {
+        for procedure in catalog.connector().unwrap().procedures() {
+            let of = format!("{} catalogs", catalog.connector_name);
+            let _ = writeln!(text, "| `catalog.system.{procedure}` | {of} | {} |", procedure.help);
+            for argument in procedure.arguments {
+                let _ = writeln!(text, "| | `{}` | {} |", argument.name, argument.help);
+            }
+        }
+    }
+    text + "\n"
 }
 
 #[test]

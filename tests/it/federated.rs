@@ -130,8 +130,8 @@ fn keys_that_are_times_choose_from_where_a_topic_is_read() {
         let rows = table::rows(&session, sql).await.unwrap();
         let lines = table::rows(&session, &format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}")).await.unwrap();
         let report: serde_json::Value = serde_json::from_str(&lines.concat().concat()).unwrap();
-        let sources = report["sources"].as_array().unwrap().iter();
-        let narrowed = sources.filter(|source| source["connector"] == "kafka").next_back().unwrap();
+        let mut sources = report["sources"].as_array().unwrap().iter();
+        let narrowed = sources.rfind(|source| source["connector"] == "kafka").unwrap();
         let read = narrowed["actual"]["rows"].as_u64().unwrap();
         assert!(read > 0 && read < all / 2, "{read} of {all}: {report:#}");
         session.execute("SET SESSION pushdown = 'none'").await.unwrap();

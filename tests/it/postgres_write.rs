@@ -120,6 +120,10 @@ fn a_failure_at_the_end_leaves_nothing() {
         for sql in ["DELETE FROM ro.public.t", "UPDATE ro.public.t SET a = 1", "DROP TABLE ro.public.t"] {
             assert!(refused(&session, sql).await.contains("catalog ro is read only"), "{sql}");
         }
+        let error = refused(&session, "CREATE TABLE pg.public.u (a int) WITH (partitioned_by = ARRAY['a'])").await;
+        assert!(error.contains("tables of catalog pg have no property partitioned_by"), "{error}");
+        let error = refused(&session, "INSERT OVERWRITE pg.public.t SELECT 1").await;
+        assert!(error.contains("INSERT OVERWRITE replaces partitions, and its tables have none"), "{error}");
     });
 }
 

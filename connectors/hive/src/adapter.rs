@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, Column, Literal, TryCastExpr};
 use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
 };
 
+use crate::factory::ColumnRules;
 use crate::types::sql_name;
 use crate::widen::widens;
 
@@ -39,6 +43,12 @@ pub(crate) struct LakeAdapterFactory {
     /// Whether instants are read as timestamps without a zone where the table has such: as the time in UTC. Hive knows no
     /// other timestamps, and Spark writes them as instants.
     pub(crate) instants: bool,
+    pub(crate) rules: ColumnRules,
+}
+
+/// What a column is called that the file lacks, where columns are found by their place: like none of the file's.
+fn absent(index: usize) -> String {
+    format!("\u{0}column {index}")
 }
 
 impl PhysicalExprAdapterFactory for LakeAdapterFactory {
@@ -46,7 +56,13 @@ impl PhysicalExprAdapterFactory for LakeAdapterFactory {
         // The engine's own adapter matches names exactly, so it gets the table's schema in the file's spelling.
         let mut fields = Vec::with_capacity(table.fields().len());
         let mut matches = Vec::with_capacity(table.fields().len());
-        for field in table.fields() {
+        for (index, field) in table.fields().iter().enumerate() {
+            if self.rules.by_index {
+                let spelling = file.fields().get(index).map_or_else(|| absent(index), |field| field.name().clone());
+                fields.push(Arc::new(Field::clone(field).with_name(spelling)));
+                matches.push(Ok(Some(index).filter(|index| *index < file.fields().len())));
+                continue;
+            }
             let found = find_column(field.name(), file.fields().iter()).map(|found| {
                 // Not if it is exactly another column of the table.
                 found.filter(|index| {
@@ -61,9 +77,27 @@ impl PhysicalExprAdapterFactory for LakeAdapterFactory {
             });
             matches.push(found);
         }
+        if self.rules.null_on_mismatch {
+            // Values that may not fit are taken as the file has them, and converted one by one.
+            for (field, found) in fields.iter_mut().zip(&matches) {
+                if let Some(of_file) = found.ok().flatten().and_then(|index| file.fields().get(index))
+                    && !is_read_as(of_file.data_type(), field.data_type(), self.instants)
+                {
+                    *field = Arc::new(Field::clone(field).with_data_type(of_file.data_type().clone()));
+                }
+            }
+        }
         let respelled = Arc::new(Schema::new(fields));
         let inner = DefaultPhysicalExprAdapterFactory.create(Arc::clone(&respelled), Arc::clone(&file))?;
-        Ok(Arc::new(LakeAdapter { table, respelled, file, matches, inner, instants: self.instants }))
+        Ok(Arc::new(LakeAdapter {
+            table,
+            respelled,
+            file,
+            matches,
+            inner,
+            instants: self.instants,
+            null_on_mismatch: self.rules.null_on_mismatch,
+        }))
     }
 }
 
@@ -77,11 +111,12 @@ struct LakeAdapter {
     matches: Vec<Result<Option<usize>, ()>>,
     inner: Arc<dyn PhysicalExprAdapter>,
     instants: bool,
+    null_on_mismatch: bool,
 }
 
 impl LakeAdapter {
-    /// The column in the file's spelling, checked to be readable as the table's type.
-    fn respell(&self, column: &Column) -> Result<Option<Column>> {
+    /// The column in the file's spelling, checked to be readable as the table's type; or what of its values is.
+    fn respell(&self, column: &Column) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let Ok(index) = self.table.index_of(column.name()) else {
             return Ok(None);
         };
@@ -96,10 +131,13 @@ impl LakeAdapter {
                 column.name()
             ))
         })?;
+        let column_of_file = Arc::new(Column::new(spelled.name(), index));
         if let Some(file) = found.and_then(|index| self.file.fields().get(index))
-            && !widens(file.data_type(), wanted.data_type())
-            && !(self.instants && is_instant_of(file.data_type(), wanted.data_type()))
+            && !is_read_as(file.data_type(), wanted.data_type(), self.instants)
         {
+            if self.null_on_mismatch {
+                return convert(column_of_file, file.data_type(), wanted.data_type()).map(Some);
+            }
             return Err(DataFusionError::Execution(format!(
                 "the column `{}` is of type {} in the file and of type {} in the table",
                 column.name(),
@@ -107,8 +145,28 @@ impl LakeAdapter {
                 sql_name(wanted.data_type())
             )));
         }
-        Ok(Some(Column::new(spelled.name(), index)))
+        Ok(Some(column_of_file))
     }
+}
+
+/// Whether every value of the file's type is one of the table's.
+fn is_read_as(file: &DataType, table: &DataType, instants: bool) -> bool {
+    widens(file, table) || (instants && is_instant_of(file, table))
+}
+
+/// The values of a file's column that are values of the table's type as well, and NULL for the others. Texts are read as
+/// such values; of others is left out what does not come back the same.
+fn convert(column: Arc<dyn PhysicalExpr>, file: &DataType, table: &DataType) -> Result<Arc<dyn PhysicalExpr>> {
+    if !can_cast_types(file, table) || (!file.is_string() && !can_cast_types(table, file)) {
+        return Ok(Arc::new(Literal::new(ScalarValue::try_new_null(table)?)));
+    }
+    let converted: Arc<dyn PhysicalExpr> = Arc::new(TryCastExpr::new(Arc::clone(&column), table.clone()));
+    if file.is_string() {
+        return Ok(converted);
+    }
+    let back = Arc::new(TryCastExpr::new(Arc::clone(&converted), file.clone()));
+    let same = Arc::new(BinaryExpr::new(back, Operator::Eq, column));
+    Ok(Arc::new(CaseExpr::try_new(None, vec![(same, converted)], None)?))
 }
 
 /// Whether `file` are instants and `table` timestamps without a zone of the same or a finer unit.
@@ -124,12 +182,14 @@ fn is_instant_of(file: &DataType, table: &DataType) -> bool {
 impl PhysicalExprAdapter for LakeAdapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         let respelled = expr
-            .transform(|expr| {
+            .transform_down(|expr| {
                 let Some(column) = expr.downcast_ref::<Column>() else {
                     return Ok(Transformed::no(expr));
                 };
                 Ok(match self.respell(column)? {
-                    Some(column) => Transformed::yes(Arc::new(column) as Arc<dyn PhysicalExpr>),
+                    // What it is made of are columns of the file already.
+                    Some(expr) if !expr.is::<Column>() => Transformed::new(expr, true, TreeNodeRecursion::Jump),
+                    Some(expr) => Transformed::yes(expr),
                     None => Transformed::no(expr),
                 })
             })
@@ -149,7 +209,8 @@ mod tests {
         let file = schema(&[("at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))]);
         let adapted = |instants: bool| {
             let column = Column::new_with_schema("at", &table)?;
-            let adapter = LakeAdapterFactory { instants }.create(Arc::clone(&table), Arc::clone(&file))?;
+            let adapter = LakeAdapterFactory { instants, rules: ColumnRules::default() }
+                .create(Arc::clone(&table), Arc::clone(&file))?;
             adapter.rewrite(Arc::new(column)).map(|expr| expr.to_string())
         };
         assert!(adapted(true).unwrap().starts_with("CAST(at@0"), "{:?}", adapted(true));
@@ -162,7 +223,8 @@ mod tests {
 
     fn adapt(table: &SchemaRef, file: &SchemaRef, name: &str) -> Result<String> {
         let column = Column::new_with_schema(name, table)?;
-        let adapter = LakeAdapterFactory { instants: false }.create(Arc::clone(table), Arc::clone(file))?;
+        let adapter = LakeAdapterFactory { instants: false, rules: ColumnRules::default() }
+            .create(Arc::clone(table), Arc::clone(file))?;
         adapter.rewrite(Arc::new(column)).map(|expr| expr.to_string())
     }
 
@@ -192,5 +254,18 @@ mod tests {
             error.to_string().contains("the column `a` is of type bigint in the file and of type integer in the table"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn columns_are_found_by_their_place() {
+        let table = schema(&[("a", DataType::Int64), ("b", DataType::Int64), ("c", DataType::Int64)]);
+        let file = schema(&[("c", DataType::Int64), ("x", DataType::Int64)]);
+        let rules = ColumnRules { by_index: true, ..ColumnRules::default() };
+        let adapted = |name: &str| {
+            let factory = LakeAdapterFactory { instants: false, rules };
+            let adapter = factory.create(Arc::clone(&table), Arc::clone(&file)).unwrap();
+            adapter.rewrite(Arc::new(Column::new_with_schema(name, &table).unwrap())).unwrap().to_string()
+        };
+        assert_eq!([adapted("a"), adapted("b"), adapted("c")], ["c@0", "x@1", "NULL"]);
     }
 }

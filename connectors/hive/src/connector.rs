@@ -8,8 +8,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use portolan_connector::{
-    Capabilities, CatalogEntry, Connector, ConnectorError, ConnectorTable, QueryContext, ReadContext, Result, Snapshot,
-    Split, TableEntry, TableKind, TableName,
+    Arguments, Capabilities, CatalogEntry, Charge, Connector, ConnectorError, ConnectorTable, ProcedureSpec,
+    QueryContext, ReadContext, RequestCount, Result, Snapshot, Split, TableEntry, TableKind, TableName,
+    WritableCatalog,
 };
 
 use crate::factory::{DEFAULT_SCHEMA, LayoutKind, Settings, TableSettings};
@@ -17,19 +18,21 @@ use crate::format::{Kind, check_kinds};
 use crate::listing::list;
 use crate::metastore::Metastore;
 use crate::partition::discover;
+use crate::procedures::{CLEAN_STAGING, FLUSH_CACHE, OLDER_THAN, PROCEDURES, counted};
 use crate::rules::capabilities;
 use crate::schema::FileSchema;
 use crate::snapshot::HiveSnapshot;
-use crate::store::{Store, child};
-use crate::table::{HiveTable, TableParts};
+use crate::store::{Files, Store, child};
+use crate::table::{HiveTable, PARTITIONS_SUFFIX, PartitionsTable, TableParts};
+use crate::write::{Log, STAGED_KEPT, View};
 
 /// Directories of files, local or in S3: one tree of them, or those that a metastore names.
 #[derive(Debug)]
 pub struct HiveConnector {
-    catalog: String,
-    metastore: Option<Metastore>,
-    store: Arc<Store>,
-    settings: Arc<Settings>,
+    pub(crate) catalog: String,
+    pub(crate) metastore: Option<Metastore>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) settings: Arc<Settings>,
     capabilities: Arc<Capabilities>,
 }
 
@@ -61,18 +64,37 @@ impl HiveConnector {
         })
     }
 
+    /// The store outside of queries.
+    fn files(&self) -> Files {
+        Files::new(Arc::clone(&self.store), Arc::default())
+    }
+
     /// The subdirectories of a directory, with whether each is a table.
     async fn classify(&self, directory: &Path) -> Result<Vec<(String, bool)>> {
-        let listing = list(&self.store, directory).await?;
+        let files = &self.files();
+        let listing = list(files, directory).await?;
         stream::iter(listing.directories)
             .map(|path| async move {
                 let name = path.filename().unwrap_or_default().to_owned();
-                let is_table = list(&self.store, &path).await?.is_table();
+                let listing = list(files, &path).await?;
+                let is_table = listing.is_table() || (listing.has_log && is_made(&self.store, &path).await?);
                 Ok((name, is_table))
             })
             .buffered(self.settings.list_concurrency)
             .try_collect()
             .await
+    }
+
+    /// Refuses what changes the lake, unless the catalog file lets statements do so.
+    fn check_writable(&self) -> Result<()> {
+        if self.settings.is_writable {
+            return Ok(());
+        }
+        let error = ConnectorError::user("the catalog is read only").in_catalog(&self.catalog);
+        Err(match self.how_to_write() {
+            Some(hint) => error.hint(hint),
+            None => error,
+        })
     }
 
     async fn schemas(&self) -> Result<Vec<String>> {
@@ -84,7 +106,7 @@ impl HiveConnector {
         let mut schemas: Vec<String> = match self.settings.layout {
             LayoutKind::Tables => vec![DEFAULT_SCHEMA.to_owned()],
             LayoutKind::Schemas => {
-                let listing = list(&self.store, root).await?;
+                let listing = list(&self.files(), root).await?;
                 listing.directories.iter().filter_map(|path| path.filename().map(str::to_owned)).collect()
             }
             LayoutKind::Auto => {
@@ -101,7 +123,7 @@ impl HiveConnector {
         Ok(schemas)
     }
 
-    async fn tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
+    pub(crate) async fn tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
         if let Some(metastore) = &self.metastore {
             return metastore.tables(schema).await;
         }
@@ -155,11 +177,14 @@ impl HiveConnector {
             bytes: known.bytes.unwrap_or_default(),
             declared: Vec::new(),
             metastore: Some(table),
+            opening: HiveSnapshot::new(Arc::clone(&self.store)),
+            column_rules: settings.column_rules.unwrap_or(self.settings.column_rules),
+            definition: None,
         })?;
         Ok(Some(table))
     }
 
-    async fn open_table(&self, name: &TableName) -> Result<Option<HiveTable>> {
+    pub(crate) async fn open_table(&self, name: &TableName) -> Result<Option<HiveTable>> {
         if let Some(metastore) = &self.metastore {
             return self.described_table(metastore, name).await;
         }
@@ -169,15 +194,7 @@ impl HiveConnector {
             .table(&name.schema, &name.table)
             .cloned()
             .unwrap_or_else(|| TableSettings { format: self.settings.format.clone(), ..TableSettings::default() });
-        let candidates = match &settings.location {
-            Some(location) => vec![self.store.resolve(location)?],
-            None => self
-                .schema_directories(&name.schema)?
-                .iter()
-                .filter_map(|directory| plain_child(directory, &name.table))
-                .collect(),
-        };
-        for directory in candidates {
+        for directory in self.candidates(name, settings.location.as_deref())? {
             if let Some(table) = self.table_in(name, directory, &settings).await? {
                 return Ok(Some(table));
             }
@@ -189,11 +206,53 @@ impl HiveConnector {
         }
     }
 
+    /// The directories in which a table is looked for.
+    fn candidates(&self, name: &TableName, location: Option<&str>) -> Result<Vec<Path>> {
+        if let Some(location) = location {
+            return Ok(vec![self.store.resolve(location)?]);
+        }
+        let schemas = self.schema_directories(&name.schema)?;
+        Ok(schemas.iter().filter_map(|directory| plain_child(directory, &name.table)).collect())
+    }
+
+    /// Forgets what was listed of a table, and what its metastore said of it.
+    async fn forget_table(&self, schema: &str, table: &str) -> Result<String> {
+        let name = TableName::new(&self.catalog, schema, table);
+        let directories = match &self.metastore {
+            Some(metastore) => {
+                metastore.forget_table(schema, table);
+                let found = metastore.table(&name).await.map_err(|error| error.in_table(&name))?;
+                found.map(|(described, _)| self.store.resolve(&described.location)).transpose()?.into_iter().collect()
+            }
+            None => {
+                let settings = self.settings.table(schema, table);
+                self.candidates(&name, settings.and_then(|settings| settings.location.as_deref()))?
+            }
+        };
+        for directory in &directories {
+            self.store.caches().forget_table(&name, directory);
+        }
+        Ok(format!("forgot the listings of {schema}.{table}"))
+    }
+
+    /// Forgets all that is remembered beyond a query. Returns what that was.
+    fn flush_cache(&self) -> String {
+        let footers = self.store.forget();
+        let (listings, partitions) = self.store.caches().forget();
+        let mut forgotten = vec![counted(footers, "footer"), counted(listings, "listing")];
+        if let Some(metastore) = &self.metastore {
+            forgotten.push(format!("partitions of {}", counted(partitions, "table")));
+            forgotten.push(format!("statistics of {}", counted(metastore.forget(), "table")));
+        }
+        format!("forgot {}", forgotten.join(", "))
+    }
+
     async fn table_in(&self, name: &TableName, directory: Path, settings: &TableSettings) -> Result<Option<HiveTable>> {
-        let Some(layout) = discover(&self.store, &directory, &settings.partition_columns, &self.settings).await? else {
+        let opening = HiveSnapshot::new(Arc::clone(&self.store));
+        let Some(layout) = discover(&opening, &directory, &settings.partition_columns, &self.settings).await? else {
             return Ok(None);
         };
-        if layout.samples.is_empty() && settings.columns.is_empty() {
+        if layout.samples.is_empty() && settings.columns.is_empty() && layout.definition.is_none() {
             return Err(ConnectorError::source(format!(
                 "no file was found from which to take the columns of {}",
                 self.store.display(&directory)
@@ -209,11 +268,16 @@ impl HiveConnector {
             }
         };
         let format = settings.format.format(kind)?;
-        let files = if settings.columns.is_empty() {
-            format.read_schema(&self.store, &layout.samples, self.settings.list_concurrency).await?
+        let mut files = if settings.columns.is_empty() {
+            format.read_schema(opening.files(), &layout.samples, self.settings.list_concurrency).await?
         } else {
             FileSchema::default()
         };
+        if let Some(definition) = &layout.definition {
+            // Files that others have added may have more columns.
+            let found = std::mem::replace(&mut files.columns, definition.file_columns()?);
+            files.unite(found);
+        }
         let table = HiveTable::new(TableParts {
             name: name.clone(),
             store: Arc::clone(&self.store),
@@ -228,13 +292,22 @@ impl HiveConnector {
             bytes: layout.bytes,
             declared: settings.columns.clone(),
             metastore: None,
+            opening,
+            column_rules: settings.column_rules.unwrap_or(self.settings.column_rules),
+            definition: layout.definition,
         })?;
         Ok(Some(table))
     }
 }
 
+/// Whether the log in a directory says that there is a table, of which no file is in its place.
+async fn is_made(store: &Arc<Store>, directory: &Path) -> Result<bool> {
+    let view = View::read(&Log::new(store, directory)).await?;
+    Ok(view.is_made && !view.is_dropped)
+}
+
 /// The directory of this name, if it can be one: hidden names, partitions and paths are no schemas or tables.
-fn plain_child(directory: &Path, name: &str) -> Option<Path> {
+pub(crate) fn plain_child(directory: &Path, name: &str) -> Option<Path> {
     let plain = !name.is_empty() && !name.contains('/') && !name.contains('=') && !crate::names::is_hidden(name);
     plain.then(|| child(directory, name).ok()).flatten()
 }
@@ -259,15 +332,55 @@ impl Connector for HiveConnector {
 
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
         let name = TableName::new(&self.catalog, schema, table);
+        if let Some(base) = table.strip_suffix(PARTITIONS_SUFFIX).filter(|base| !base.is_empty()) {
+            let base = TableName::new(&self.catalog, schema, base);
+            let found = self.open_table(&base).await.map_err(|error| error.in_table(&base))?;
+            let partitions = found.and_then(PartitionsTable::of);
+            return Ok(partitions.map(|table| Arc::new(table) as Arc<dyn ConnectorTable>));
+        }
         let found = self.open_table(&name).await.map_err(|error| error.in_table(&name))?;
         Ok(found.map(|table| Arc::new(table) as Arc<dyn ConnectorTable>))
     }
 
     async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
-        Ok(Arc::new(HiveSnapshot::new()))
+        Ok(Arc::new(HiveSnapshot::new(Arc::clone(&self.store))))
+    }
+
+    fn writable(&self) -> Option<&dyn WritableCatalog> {
+        if self.settings.is_writable { Some(self) } else { None }
+    }
+
+    fn how_to_write(&self) -> Option<&'static str> {
+        Some("set access = \"read_write\" in its entry of the catalog file")
     }
 
     fn read(&self, _split: &Split, _context: ReadContext) -> Result<SendableRecordBatchStream> {
         Err(ConnectorError::internal("files are read by the engine itself, not by splits").in_catalog(&self.catalog))
+    }
+
+    fn charge(&self, requests: &[RequestCount]) -> Option<Charge> {
+        self.settings.prices.as_ref().map(|prices| prices.charge(requests))
+    }
+
+    fn procedures(&self) -> &'static [ProcedureSpec] {
+        PROCEDURES
+    }
+
+    async fn call(&self, procedure: &str, arguments: &Arguments) -> Result<String> {
+        match procedure {
+            name if name == CLEAN_STAGING.name => {
+                self.check_writable()?;
+                let older_than = arguments.duration(OLDER_THAN).unwrap_or(STAGED_KEPT);
+                let cleaned = self.clean_staging(older_than).await.map_err(|error| error.in_catalog(&self.catalog))?;
+                Ok(cleaned.describe())
+            }
+            name if name == FLUSH_CACHE.name => match (arguments.text("schema_name"), arguments.text("table_name")) {
+                (Some(schema), Some(table)) => self.forget_table(schema, table).await,
+                (None, None) => Ok(self.flush_cache()),
+                _ => Err(ConnectorError::user("schema_name and table_name belong together: one is missing")
+                    .in_catalog(&self.catalog)),
+            },
+            other => Err(ConnectorError::internal(format!("there is no procedure {other}")).in_catalog(&self.catalog)),
+        }
     }
 }

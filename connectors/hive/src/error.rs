@@ -5,6 +5,7 @@ use datafusion::error::DataFusionError;
 use portolan_connector::{ConnectorError, TableName};
 
 use crate::format::{Fault, fault_of};
+use crate::store::CHANGED;
 
 /// The error of a request to the store. `said` is its text without secrets.
 pub(crate) fn store_error(tried: String, error: &object_store::Error, said: String) -> ConnectorError {
@@ -49,8 +50,8 @@ pub(crate) fn file_error(
     let fault = fault_of(&error);
     let hint = match fault.and_then(|fault| fault.hint.as_deref()) {
         Some(hint) => hint,
-        None if fault.is_none() && said.contains("not found") => {
-            "the file was there when the query began: run the query again"
+        None if fault.is_none() && (said.contains("not found") || said.contains(CHANGED)) => {
+            "the file was removed or written anew since the query began: run the query again"
         }
         None => advice,
     };

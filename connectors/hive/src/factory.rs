@@ -9,7 +9,9 @@ use portolan_connector::{
 
 use crate::connector::HiveConnector;
 use crate::format::{CODECS, FORMATS, FormatSettings, HEADERS, ROW_LENGTHS};
+use crate::prices::{PRICES, Prices};
 use crate::types::{KNOWN_TYPES, is_partition_type, parse_type};
+use crate::write::TABLE_PROPERTIES;
 
 /// The schema of tables that lie directly in `location`.
 pub(crate) const DEFAULT_SCHEMA: &str = "default";
@@ -17,12 +19,32 @@ pub(crate) const DEFAULT_SCHEMA: &str = "default";
 const LAYOUTS: &[&str] = &["auto", "schemas", "tables"];
 const SUBDIRECTORIES: &[&str] = &["error", "ignore", "read"];
 
+const READ_WRITE: &str = "read_write";
+const ACCESS: &[&str] = &["read_only", READ_WRITE];
+
 const ABSENT_PARTITIONS: &[&str] = &["error", "ignore"];
 
 const SUBDIRECTORIES_PROPERTY: PropertySpec = PropertySpec::new(
     "subdirectories",
     PropertyKind::OneOf(SUBDIRECTORIES),
     "what to do with a directory among data files that is no partition: fail, pass over it, or read what is below it",
+);
+
+const COLUMNS_BY: &[&str] = &["name", "index"];
+const ON_MISMATCH: &[&str] = &["error", "null"];
+
+const COLUMNS_BY_PROPERTY: PropertySpec = PropertySpec::new(
+    "columns_by",
+    PropertyKind::OneOf(COLUMNS_BY),
+    "how the columns of Parquet files are found: by their names, whatever their case and order, or by their place, whatever they are called; by \
+     place only with columns that the catalog file or a metastore declares",
+);
+
+const ON_MISMATCH_PROPERTY: PropertySpec = PropertySpec::new(
+    "on_mismatch",
+    PropertyKind::OneOf(ON_MISMATCH),
+    "what becomes of a value in a Parquet file whose type is not the column's and cannot hold it, such as 6000000000 in an integer column: an error that names \
+     file and column, or NULL; a value that can be converted without loss is",
 );
 
 const TABLE: &[PropertySpec] = &[
@@ -82,6 +104,8 @@ const TABLE: &[PropertySpec] = &[
         "how files of csv, text and json are compressed; by default (auto) by the extension of each: .gz, .zst, .deflate",
     ),
     SUBDIRECTORIES_PROPERTY,
+    COLUMNS_BY_PROPERTY,
+    ON_MISMATCH_PROPERTY,
 ];
 
 const PROPERTIES: &[PropertySpec] = &[
@@ -102,6 +126,12 @@ const PROPERTIES: &[PropertySpec] = &[
     )
     .or("30"),
     PropertySpec::new(
+        "access",
+        PropertyKind::OneOf(ACCESS),
+        "whether statements may change the lake: make and drop tables and schemas, add and replace rows",
+    )
+    .or("read_only"),
+    PropertySpec::new(
         "absent_partitions",
         PropertyKind::OneOf(ABSENT_PARTITIONS),
         "what to do when the local directory of a table or partition of the metastore does not exist: fail, or take it for empty, as it is in S3",
@@ -121,6 +151,8 @@ const PROPERTIES: &[PropertySpec] = &[
     .or("auto"),
     PropertySpec::new("tables", PropertyKind::Sections(TABLE), "settings of single tables, by table or \"schema.table\""),
     SUBDIRECTORIES_PROPERTY.or("error"),
+    COLUMNS_BY_PROPERTY.or("name"),
+    ON_MISMATCH_PROPERTY.or("error"),
     PropertySpec::new(
         "schema_files",
         PropertyKind::Integer { min: 1, max: 100 },
@@ -152,11 +184,29 @@ const PROPERTIES: &[PropertySpec] = &[
     )
     .or("32"),
     PropertySpec::new(
-        "footer_cache_mb",
-        PropertyKind::Integer { min: 0, max: 65_536 },
-        "memory for footers of files, in megabytes",
+        "listing_ttl_seconds",
+        PropertyKind::Integer { min: 0, max: 86_400 },
+        "how long queries believe what an earlier one listed of a directory, and which partitions the metastore had: files that others write are seen \
+         that much later; by default every query asks. CALL system.flush_cache makes the next one ask",
+    )
+    .or("0"),
+    PropertySpec::new(
+        "listing_cache_mb",
+        PropertyKind::Integer { min: 1, max: 65_536 },
+        "memory for listings where listing_ttl_seconds is not 0, and as much again for names of partitions, in megabytes",
     )
     .or("50"),
+    PropertySpec::new(
+        "footer_cache_mb",
+        PropertyKind::Integer { min: 0, max: 65_536 },
+        "memory for footers and page indexes of files, in megabytes; a footer is used for the very file that it was read from, by its entity tag, size and time",
+    )
+    .or("50"),
+    PropertySpec::new(
+        "prices",
+        PropertyKind::Section(PRICES),
+        "what the store charges, so that EXPLAIN tells what a query is expected to cost, and EXPLAIN ANALYZE what it did",
+    ),
     PropertySpec::new("endpoint", PropertyKind::Text, "URL of an S3-compatible store; without it Amazon's"),
     PropertySpec::new("region", PropertyKind::Text, "region of the bucket").or("us-east-1"),
     PropertySpec::new(
@@ -185,6 +235,30 @@ const PROPERTIES: &[PropertySpec] = &[
         "how long to wait for an answer of S3",
     )
     .or("30"),
+    PropertySpec::new(
+        "max_concurrent_requests",
+        PropertyKind::Integer { min: 1, max: 10_000 },
+        "the most requests to the store that all queries together wait for at the same time; the others wait for their turn",
+    )
+    .or("256"),
+    PropertySpec::new(
+        "max_retries",
+        PropertyKind::Integer { min: 0, max: 100 },
+        "how often a request that S3 could not serve (a status of 5xx, 429, a connection that broke) is tried again",
+    )
+    .or("3"),
+    PropertySpec::new(
+        "retry_backoff_ms",
+        PropertyKind::Integer { min: 1, max: 60_000 },
+        "how long to wait before the first new try, in milliseconds; about twice as long before each further one, and at most 15 seconds",
+    )
+    .or("100"),
+    PropertySpec::new(
+        "retry_timeout_seconds",
+        PropertyKind::Integer { min: 1, max: 3600 },
+        "after which time a request is not tried again",
+    )
+    .or("30"),
 ];
 
 /// Makes connectors for directories of files, with a metastore or without.
@@ -198,6 +272,10 @@ impl ConnectorFactory for HiveFactory {
 
     fn properties(&self) -> &'static [PropertySpec] {
         PROPERTIES
+    }
+
+    fn table_properties(&self) -> &'static [PropertySpec] {
+        TABLE_PROPERTIES
     }
 
     fn create(&self, entry: CatalogEntry) -> Result<Arc<dyn Connector>> {
@@ -231,6 +309,25 @@ impl Subdirectories {
     }
 }
 
+/// How the columns of files become those of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ColumnRules {
+    /// They are found by their place, not by their name.
+    pub(crate) by_index: bool,
+    /// A value that the table's type does not hold is NULL, not an error.
+    pub(crate) null_on_mismatch: bool,
+}
+
+impl ColumnRules {
+    /// What the properties say, and otherwise the catalog's.
+    fn read(properties: &Properties, otherwise: Self) -> Self {
+        Self {
+            by_index: properties.text("columns_by").map_or(otherwise.by_index, |by| by == "index"),
+            null_on_mismatch: properties.text("on_mismatch").map_or(otherwise.null_on_mismatch, |what| what == "null"),
+        }
+    }
+}
+
 /// A column that the catalog file declares.
 #[derive(Clone, Debug)]
 pub(crate) struct DeclaredColumn {
@@ -250,6 +347,7 @@ pub(crate) struct TableSettings {
     pub(crate) columns: Vec<DeclaredColumn>,
     pub(crate) format: FormatSettings,
     pub(crate) subdirectories: Option<Subdirectories>,
+    pub(crate) column_rules: Option<ColumnRules>,
 }
 
 /// The settings of a catalog, apart from those of its store.
@@ -260,6 +358,7 @@ pub(crate) struct Settings {
     /// The format of tables that have no section.
     pub(crate) format: FormatSettings,
     pub(crate) subdirectories: Subdirectories,
+    pub(crate) column_rules: ColumnRules,
     pub(crate) schema_files: usize,
     pub(crate) sampled_directories: usize,
     pub(crate) max_partitions: usize,
@@ -267,12 +366,17 @@ pub(crate) struct Settings {
     pub(crate) list_concurrency: usize,
     /// Whether the directory of a partition that the metastore knows may be absent.
     pub(crate) absent_partitions: bool,
+    /// What the store charges.
+    pub(crate) prices: Option<Prices>,
+    /// Whether statements may change the catalog.
+    pub(crate) is_writable: bool,
 }
 
 impl Settings {
     pub(crate) fn read(properties: &Properties) -> Result<Self> {
         check_source(properties)?;
         let format = FormatSettings::of_catalog(properties);
+        let column_rules = ColumnRules::read(properties, ColumnRules::default());
         let count = |name: &str, otherwise: usize| {
             properties.integer(name).and_then(|value| usize::try_from(value).ok()).unwrap_or(otherwise)
         };
@@ -285,16 +389,19 @@ impl Settings {
             tables: properties
                 .sections("tables")
                 .iter()
-                .map(|(name, section)| table_settings(name, section, &format))
+                .map(|(name, section)| table_settings(name, section, &format, column_rules))
                 .collect::<Result<_>>()?,
             format,
             subdirectories: Subdirectories::read(properties).unwrap_or(Subdirectories::Error),
+            column_rules,
             schema_files: count("schema_files", 2),
             sampled_directories: count("sampled_directories", 100),
             max_partitions: count("max_partitions", 100_000),
             max_files: count("max_files", 200_000),
             list_concurrency: count("list_concurrency", 32),
             absent_partitions: properties.text("absent_partitions") == Some("ignore"),
+            prices: Prices::read(properties),
+            is_writable: properties.text("access") == Some(READ_WRITE),
         })
     }
 
@@ -333,7 +440,12 @@ fn excluded(property: &str) -> ConnectorError {
         .hint(format!("remove `{property}`, or remove `metastore` to read directories without one"))
 }
 
-fn table_settings(name: &str, section: &Properties, otherwise: &FormatSettings) -> Result<TableSettings> {
+fn table_settings(
+    name: &str,
+    section: &Properties,
+    otherwise: &FormatSettings,
+    column_rules: ColumnRules,
+) -> Result<TableSettings> {
     let (schema, table) = name.split_once('.').unwrap_or((DEFAULT_SCHEMA, name));
     let partition_columns = declared(name, section, "partition_columns")?;
     if let Some(wrong) = partition_columns.iter().find(|column| !is_partition_type(&column.data_type)) {
@@ -350,6 +462,7 @@ fn table_settings(name: &str, section: &Properties, otherwise: &FormatSettings) 
         columns: declared(name, section, "columns")?,
         format: FormatSettings::read(&format!("tables.{name}"), section, otherwise)?,
         subdirectories: Subdirectories::read(section),
+        column_rules: Some(ColumnRules::read(section, column_rules)),
     })
 }
 

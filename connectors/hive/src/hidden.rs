@@ -18,16 +18,26 @@ pub(crate) enum Hidden {
     FileSize,
     FileModifiedTime,
     Partition,
+    /// What is true of the rows of one row group of a file.
+    RowGroup,
 }
 
 impl Hidden {
-    /// Those of a table: `$partition` exists where there are partitions.
-    pub(crate) fn of(partitioned: bool) -> Vec<Self> {
+    /// Those of a table: `$partition` exists where there are partitions, `$row_group` where files have row groups.
+    pub(crate) fn of(partitioned: bool, row_groups: bool) -> Vec<Self> {
         let mut columns = vec![Self::Path, Self::FileSize, Self::FileModifiedTime];
         if partitioned {
             columns.push(Self::Partition);
         }
+        if row_groups {
+            columns.push(Self::RowGroup);
+        }
         columns
+    }
+
+    /// Whether a file's listing tells the value.
+    pub(crate) fn is_of_file(self) -> bool {
+        self != Self::RowGroup
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -36,13 +46,14 @@ impl Hidden {
             Self::FileSize => "$file_size",
             Self::FileModifiedTime => "$file_modified_time",
             Self::Partition => "$partition",
+            Self::RowGroup => "$row_group",
         }
     }
 
     fn data_type(self) -> DataType {
         match self {
             Self::Path | Self::Partition => DataType::Utf8View,
-            Self::FileSize => DataType::Int64,
+            Self::FileSize | Self::RowGroup => DataType::Int64,
             Self::FileModifiedTime => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
@@ -57,11 +68,12 @@ impl Hidden {
             Self::FileSize => "size of the row's file in bytes",
             Self::FileModifiedTime => "when the row's file was last written",
             Self::Partition => "the row's partition as its directories are called, such as year=2026/month=10",
+            Self::RowGroup => "the place of the row's row group in its file, from 0",
         };
         Column::new(self.field(), crate::types::sql_name(&self.data_type()), HIDDEN).hidden(help)
     }
 
-    /// The value for a file of the partition of this name.
+    /// The value for a file of the partition of this name; NULL where it is not the same for all of the file.
     pub(crate) fn value(self, file: &ObjectMeta, partition: &str, store: &Store) -> ScalarValue {
         match self {
             Self::Path => ScalarValue::Utf8View(Some(store.display(&file.location))),
@@ -70,6 +82,7 @@ impl Hidden {
                 ScalarValue::TimestampMicrosecond(Some(file.last_modified.timestamp_micros()), Some("UTC".into()))
             }
             Self::Partition => ScalarValue::Utf8View(Some(partition.to_owned())),
+            Self::RowGroup => ScalarValue::Int64(None),
         }
     }
 }

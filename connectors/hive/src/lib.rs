@@ -7,10 +7,14 @@
 //! * `partition`: which partition columns a table has; `schema`: which columns its files have.
 //! * `rules` and `total`: the verdict on a filter.
 //! * `scan` and `prune`: from a table's directory to the files that a scan reads; `snapshot`: the listing that one
-//!   query sees; `hidden`: columns such as `$path`.
+//!   query sees; `hidden`: columns such as `$path`; `row_groups`: `$row_group`.
 //! * `format`: how files of each format are read, behind one seam.
+//! * `cache`: what is remembered of directories and metastore from one query to the next; `footers`: the same of files.
+//! * `expect` and `prices`: how many requests a scan takes, and what they cost.
+//! * `procedures`: what `CALL` does with a catalog.
 //! * `table`: the plan, which is the format's scan with `source` (errors that name the file); `adapter` and `widen`
 //!   (files that differ from the table) and `trust` (statistics of Parquet files that cannot be believed).
+//! * `write`: tables made, filled and dropped.
 //!
 //! # What is a table
 //!
@@ -26,9 +30,12 @@
 //! files are opened only to be read, except a few (`schema_files`) whose footers or first rows give the columns.
 
 mod adapter;
+mod cache;
 mod connector;
 mod error;
+mod expect;
 mod factory;
+mod footers;
 mod format;
 mod hidden;
 mod late;
@@ -36,7 +43,10 @@ mod listing;
 mod metastore;
 mod names;
 mod partition;
+mod prices;
+mod procedures;
 mod prune;
+mod row_groups;
 mod rules;
 mod scan;
 mod schema;
@@ -50,6 +60,7 @@ mod total;
 mod trust;
 mod types;
 mod widen;
+mod write;
 
 pub use connector::HiveConnector;
 pub use factory::HiveFactory;

@@ -1,6 +1,6 @@
 //! A Hive Metastore as the list of a catalog's tables.
 //!
-//! * `address`: the property `metastore`; `client`: calls that are tried again; `calls`: what is asked.
+//! * `address`: the property `metastore`; `client`: calls that are tried again; `calls`: what is asked; `changes`: what is told.
 //! * `description`: what the metastore says of a table, and which tables are refused; `format`: that of their files; `types` and `spark`: its columns.
 //! * `partitions`: the names of partitions, typed, and the partitions that a scan keeps.
 //! * `statistics`: what the metastore knows of rows and values.
@@ -13,6 +13,7 @@
 mod address;
 mod calls;
 mod catalog;
+mod changes;
 mod client;
 mod description;
 mod format;
@@ -21,5 +22,8 @@ mod spark;
 mod statistics;
 mod types;
 
-pub(crate) use catalog::{Metastore, MetastoreTable};
+pub(crate) use catalog::{HAS_LOG, Metastore, MetastoreTable, is_plain};
+pub(crate) use changes::{Counted, Made};
+pub(crate) use client::Client;
 pub(crate) use partitions::{Named, PartitionSource, Partitions};
+pub(crate) use types::arrow_type;

@@ -5,36 +5,35 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 /// The value of a partition directory that stands for NULL.
 pub const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// What Hive escapes in the name of a partition directory (`FileUtils.escapePathName`).
-const ESCAPED: &AsciiSet = &CONTROLS
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'\'')
-    .add(b'*')
-    .add(b'/')
-    .add(b':')
-    .add(b'=')
-    .add(b'?')
-    .add(b'\\')
-    .add(b'{')
-    .add(b'[')
-    .add(b']')
-    .add(b'^');
+/// What Hive escapes in the name of a partition directory besides control characters (`FileUtils.escapePathName`).
+const ESCAPED: &[char] = &['"', '#', '%', '\'', '*', '/', ':', '=', '?', '\\', '{', '[', ']', '^'];
 
 /// The name of the directory that holds the rows whose column `key` is `value`. NULL and the empty text both become
 /// [`NULL_PARTITION`], as in Hive, which cannot tell them apart.
 pub fn partition_directory(key: &str, value: Option<&str>) -> String {
     let value = match value {
         None | Some("") => Cow::Borrowed(NULL_PARTITION),
-        Some(value) => utf8_percent_encode(value, ESCAPED).into(),
+        Some(value) => Cow::Owned(escape(value)),
     };
-    format!("{}={value}", utf8_percent_encode(key, ESCAPED))
+    format!("{}={value}", escape(key))
+}
+
+/// Hive reads each `%XX` as one character, so only ASCII is escaped: of others each has several bytes.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_control() || ESCAPED.contains(&c) {
+            escaped.push_str(&format!("%{:02X}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 /// The key and value of a partition directory, unescaped, or `None` for any other directory. A value of `None` is
@@ -74,6 +73,11 @@ mod tests {
             assert!(!directory.contains('/'), "{directory}");
             assert_eq!(parse_partition(&directory), Some(("key".to_owned(), Some(value.to_owned()))), "{directory}");
         }
+    }
+
+    #[test]
+    fn names_are_those_of_hive() {
+        assert_eq!(partition_directory("a:b", Some("ü=1 {x}\n")), "a%3Ab=ü%3D1 %7Bx}%0A");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::listing::{Listing, PartitionDirectory};
 use crate::snapshot::HiveSnapshot;
 use crate::store::Store;
 use crate::types::{infer_type, parse_value, sql_name};
+use crate::write::{Definition, Log, View};
 
 /// How many empty directories are passed over on the way to a file from which the columns are taken.
 const EMPTY_DIRECTORIES: usize = 16;
@@ -82,24 +83,46 @@ pub(crate) struct Layout {
     pub(crate) samples: Vec<ObjectMeta>,
     /// About how many bytes all files have, as far as the listed directories tell.
     pub(crate) bytes: u64,
+    /// What the table is, where its log says so.
+    pub(crate) definition: Option<Definition>,
+}
+
+/// The directories of a table, with what its log says laid over them.
+#[derive(Clone, Copy)]
+pub(crate) struct Lists<'a> {
+    pub(crate) snapshot: &'a HiveSnapshot,
+    pub(crate) view: &'a View,
+}
+
+impl Lists<'_> {
+    pub(crate) async fn list(&self, directory: &Path) -> Result<Arc<Listing>> {
+        let listing = self.snapshot.list(directory).await?;
+        Ok(self.view.apply(directory, &listing))
+    }
 }
 
 /// Finds out how the table in a directory is laid out. `None` when it is no table.
 ///
 /// The outermost directories are listed all at once. At each further level up to `sampled_directories` directories
 /// are listed, spread evenly over those that were found: a type inferred from fewer than all is checked by every
-/// scan, which fails on a directory that does not fit.
+/// scan, which fails on a directory that does not fit. `opening` keeps what was listed.
 pub(crate) async fn discover(
-    store: &Store,
+    opening: &HiveSnapshot,
     directory: &Path,
     declared: &[DeclaredColumn],
     settings: &Settings,
 ) -> Result<Option<Layout>> {
-    let listings = HiveSnapshot::new();
-    let top = listings.list(store, directory).await?;
-    if !top.is_table() {
+    let store: &Store = opening.files();
+    let view = opening.view(&Log::new(opening.files().store(), directory), None).await?;
+    let listings = Lists { snapshot: opening, view: &view };
+    let top = listings.list(directory).await?;
+    if view.is_dropped || !(top.is_table() || view.is_made) {
         return Ok(None);
     }
+    let definition = view.definition.clone();
+    let defined = definition.as_ref().map(Definition::partition_columns).transpose()?.unwrap_or_default();
+    // The first of a name counts: the catalog file's.
+    let known: Vec<DeclaredColumn> = declared.iter().cloned().chain(defined).collect();
     let mut columns: Vec<PartitionColumn> = Vec::new();
     let mut level = vec![Arc::clone(&top)];
     // How many directories there are for each one that was listed.
@@ -114,10 +137,14 @@ pub(crate) async fn discover(
                 first.key
             )));
         }
-        columns.push(column(&first.key, &directories, declared));
+        columns.push(column(&first.key, &directories, &known));
         let found = directories.len();
-        level = next_level(store, &listings, &directories, settings).await?;
+        level = next_level(&listings, &directories, settings).await?;
         scale *= found as f64 / level.len().max(1) as f64;
+    }
+    if let (true, Some(definition)) = (columns.is_empty(), &definition) {
+        // A table without rows has no directories.
+        columns = definition.partition_columns()?.iter().map(|defined| column(&defined.name, &[], &known)).collect();
     }
     let listed: u64 = level.iter().flat_map(|listing| &listing.files).map(|file| file.size).sum();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, not negative")]
@@ -130,21 +157,20 @@ pub(crate) async fn discover(
             unused.name
         )));
     }
-    let samples = samples(store, &listings, &top, settings).await?;
-    Ok(Some(Layout { columns, samples, bytes }))
+    let samples = samples(&listings, &top, settings).await?;
+    Ok(Some(Layout { columns, samples, bytes, definition }))
 }
 
 /// What a sample of directories holds. The first and the last one decide whether there is another level at all, so
 /// that the directories of the innermost level need not be listed.
 async fn next_level(
-    store: &Store,
-    listings: &HiveSnapshot,
+    listings: &Lists<'_>,
     directories: &[&PartitionDirectory],
     settings: &Settings,
 ) -> Result<Vec<Arc<Listing>>> {
     let list = |count: usize| {
         stream::iter(spread(directories, count).map(|directory| directory.path.clone()).collect::<Vec<_>>())
-            .map(|path| async move { listings.list(store, &path).await })
+            .map(|path| async move { listings.list(&path).await })
             .buffered(settings.list_concurrency)
             .try_collect::<Vec<_>>()
     };
@@ -179,12 +205,7 @@ fn spread<T>(items: &[T], count: usize) -> impl Iterator<Item = &T> {
 }
 
 /// Files of partitions spread over the table, the newest first.
-async fn samples(
-    store: &Store,
-    listings: &HiveSnapshot,
-    top: &Listing,
-    settings: &Settings,
-) -> Result<Vec<ObjectMeta>> {
+async fn samples(listings: &Lists<'_>, top: &Listing, settings: &Settings) -> Result<Vec<ObjectMeta>> {
     let mut files = Vec::new();
     if top.partitions.is_empty() {
         let mut by_age = top.files.clone();
@@ -194,7 +215,7 @@ async fn samples(
         let starts: Vec<Path> =
             spread(&top.partitions, settings.schema_files).map(|directory| directory.path.clone()).collect();
         let found: Vec<Option<ObjectMeta>> = stream::iter(starts)
-            .map(|start| async move { newest_file(store, listings, top, &start).await })
+            .map(|start| async move { newest_file(listings, top, &start).await })
             .buffered(settings.list_concurrency)
             .try_collect()
             .await?;
@@ -207,17 +228,12 @@ async fn samples(
 
 /// The newest file at or below a partition, going down the last directories. When that way leads to an empty
 /// directory, the partitions before it are tried.
-async fn newest_file(
-    store: &Store,
-    listings: &HiveSnapshot,
-    top: &Listing,
-    start: &Path,
-) -> Result<Option<ObjectMeta>> {
+async fn newest_file(listings: &Lists<'_>, top: &Listing, start: &Path) -> Result<Option<ObjectMeta>> {
     let mut waiting: Vec<Path> =
         top.partitions.iter().map(|directory| directory.path.clone()).take_while(|path| path <= start).collect();
     let mut tried = 0;
     while let Some(directory) = waiting.pop() {
-        let listing = listings.list(store, &directory).await?;
+        let listing = listings.list(&directory).await?;
         if let Some(newest) = listing.files.iter().max_by_key(|file| file.last_modified) {
             return Ok(Some(newest.clone()));
         }

@@ -13,17 +13,24 @@ use portolan_connector::{ConnectorError, Result, TableName};
 use crate::factory::{Settings, Subdirectories};
 use crate::hidden::{Hidden, partition_name};
 use crate::listing::Listing;
-use crate::metastore::{Named, PartitionSource};
-use crate::partition::PartitionColumn;
+use crate::metastore::{Named, PartitionSource, Partitions};
+use crate::partition::{Lists, PartitionColumn};
 use crate::prune::{ConstantFilter, Pruner};
 use crate::rules::any_column;
 use crate::snapshot::HiveSnapshot;
 use crate::store::Store;
+use crate::write::View;
 
 /// A file to read, with the values of the partition columns and then of the hidden columns.
 #[derive(Clone, Debug)]
 pub(crate) struct ScanFile {
+    /// The place of its directory among those of [`Found`].
+    pub(crate) directory: usize,
     pub(crate) meta: ObjectMeta,
+    /// The one row group that is read, of how many; all of them where it is not said.
+    pub(crate) row_group: Option<(usize, usize)>,
+    /// How many bytes of the file that is.
+    pub(crate) bytes: u64,
     pub(crate) constants: Vec<ScalarValue>,
 }
 
@@ -33,10 +40,14 @@ pub(crate) struct Found {
     pub(crate) files: Vec<ScanFile>,
     /// The directories that hold the files: the partitions kept, or the table's directory.
     pub(crate) directories: Vec<Path>,
+    /// The values of the partition columns of each of the directories.
+    pub(crate) values: Vec<Vec<ScalarValue>>,
     /// All partitions of the table, where they were all listed.
     pub(crate) partitions_total: Option<u64>,
     /// All files of the directories that were listed.
     pub(crate) files_listed: u64,
+    /// How many row groups the kept files have, where the query names them one by one.
+    pub(crate) row_groups_total: Option<u64>,
     /// How many rows the partitions kept have, where a metastore has counted those of each.
     pub(crate) rows: Option<u64>,
 }
@@ -60,12 +71,18 @@ pub(crate) struct Walk<'a> {
     pub(crate) hidden: &'a [Hidden],
     pub(crate) filters: &'a [ConstantFilter],
     pub(crate) snapshot: &'a HiveSnapshot,
+    /// What the table's log says.
+    pub(crate) view: &'a View,
     pub(crate) session: &'a dyn Session,
     /// Whether a directory that does not exist is an error, which a listing cannot tell from an empty one.
     pub(crate) check_absent: bool,
 }
 
 impl Walk<'_> {
+    fn lists(&self) -> Lists<'_> {
+        Lists { snapshot: self.snapshot, view: self.view }
+    }
+
     /// Lists level by level, leaving out at each level what the filters over the columns known so far rule out.
     pub(crate) async fn run(&self) -> Result<Found> {
         let mut level = vec![Partition { path: self.directory.clone(), values: Vec::new(), name: None }];
@@ -82,19 +99,19 @@ impl Walk<'_> {
             tracing::debug!(table = %self.table, depth, directories = known, listed, kept = kept.len(), "partitions");
             level = kept;
         }
-        let directories = level.iter().map(|partition| partition.path.clone()).collect();
-        let (files, files_listed) = self.files(level).await?;
-        Ok(Found { files, directories, partitions_total: total, files_listed, rows: None })
+        self.found(level, total, None).await
     }
 
     /// The same over the partitions that a metastore knows: all filters are evaluated over their names, and only those that
     /// are kept are asked for and listed.
     pub(crate) async fn over(&self, source: &PartitionSource) -> Result<Found> {
         let partitions = self.snapshot.partitions(source).await?;
-        let total = partitions.names.len();
         let pruner = self.partition_pruner()?;
         let known: Vec<(usize, &Named)> = partitions.names.iter().enumerate().collect();
         let kept = self.prune(&pruner, known, |(_, named)| &named.values)?;
+        let unknown = self.unknown_partitions(source, &partitions)?;
+        let total = partitions.names.len() + unknown.len();
+        let unknown = self.prune(&pruner, unknown, |partition| &partition.values)?;
         tracing::debug!(table = %self.table, total, kept = kept.len(), "partitions of the metastore");
         if kept.len() > self.settings.max_partitions {
             return Err(self.too_many("partitions", "max_partitions", self.settings.max_partitions));
@@ -102,14 +119,46 @@ impl Walk<'_> {
         let wanted: Vec<usize> = kept.iter().map(|(index, _)| *index).collect();
         let located = source.locate(&partitions, &wanted, self.store).await?;
         let rows = located.iter().map(|partition| partition.rows).sum::<Option<u64>>().filter(|_| !located.is_empty());
-        let directories = located.iter().map(|partition| partition.path.clone()).collect();
-        let level = kept.iter().zip(&located).map(|((_, named), located)| Partition {
-            path: located.path.clone(),
-            values: named.values.clone(),
-            name: Some(named.name.clone()),
-        });
-        let (files, files_listed) = self.files(level.collect()).await?;
-        Ok(Found { files, directories, partitions_total: Some(total as u64), files_listed, rows })
+        let mut level: Vec<Partition> = kept
+            .iter()
+            .zip(&located)
+            .map(|((_, named), located)| Partition {
+                path: located.path.clone(),
+                values: named.values.clone(),
+                name: Some(named.name.clone()),
+            })
+            .collect();
+        level.extend(unknown);
+        self.found(level, Some(total as u64), rows).await
+    }
+
+    /// Lists the innermost partitions.
+    async fn found(&self, level: Vec<Partition>, total: Option<u64>, rows: Option<u64>) -> Result<Found> {
+        let directories = level.iter().map(|partition| partition.path.clone()).collect();
+        let values = level.iter().map(|partition| partition.values.clone()).collect();
+        let (files, files_listed) = self.files(level).await?;
+        Ok(Found { files, directories, values, partitions_total: total, files_listed, row_groups_total: None, rows })
+    }
+
+    /// Partitions of committed writes that the metastore does not know yet.
+    fn unknown_partitions(&self, source: &PartitionSource, partitions: &Partitions) -> Result<Vec<Partition>> {
+        let relative = |path: &Path| -> Option<String> {
+            let parts: Vec<String> = path.prefix_match(self.directory)?.map(|part| part.as_ref().to_owned()).collect();
+            (!parts.is_empty()).then(|| parts.join("/"))
+        };
+        let added = self.view.added_directories().filter_map(|path| Some((path, relative(path)?)));
+        let unknown = added.filter(|(_, name)| partitions.names.iter().all(|known| known.name != *name));
+        unknown
+            .map(|(path, name)| {
+                let named = source.named(name).map_err(|error| error.in_table(self.table))?;
+                Ok(Partition { path: path.clone(), values: named.values, name: Some(named.name) })
+            })
+            // The metastore may write a value in another way than its directory.
+            .filter(|partition| match partition {
+                Ok(partition) => partitions.names.iter().all(|known| known.values != partition.values),
+                Err(_) => true,
+            })
+            .collect()
     }
 
     /// From the partitions of one level to those of the next. Returns those that are kept, and how many there are.
@@ -122,7 +171,7 @@ impl Walk<'_> {
         let mut count = 0;
         let mut listings = stream::iter(level)
             .map(|partition| async move {
-                let listing = self.snapshot.list(self.store, &partition.path).await?;
+                let listing = self.lists().list(&partition.path).await?;
                 Ok::<_, ConnectorError>((partition, listing))
             })
             .buffered(self.settings.list_concurrency);
@@ -150,9 +199,11 @@ impl Walk<'_> {
 
     /// The files of the innermost partitions. Returns those that are kept, and how many there are.
     async fn files(&self, level: Vec<Partition>) -> Result<(Vec<ScanFile>, u64)> {
-        let pruner = self.pruner(self.columns.len(), self.hidden.len())?;
+        let of_files = self.hidden.iter().filter(|column| column.is_of_file()).count();
+        let pruner = self.pruner(self.columns.len(), of_files)?;
         let mut kept = Vec::new();
         let mut count = 0;
+        let mut directory = 0;
         let mut listings = stream::iter(level)
             .map(|partition| async move {
                 let files = self.files_of(&partition).await?;
@@ -161,8 +212,15 @@ impl Walk<'_> {
             .buffered(self.settings.list_concurrency);
         while let Some((partition, files)) = listings.try_next().await? {
             count += files.len() as u64;
-            let files: Vec<ScanFile> =
-                files.into_iter().map(|meta| ScanFile { constants: self.constants(&partition, &meta), meta }).collect();
+            let scanned = |meta: ObjectMeta| ScanFile {
+                directory,
+                row_group: None,
+                constants: self.constants(&partition, &meta),
+                bytes: meta.size,
+                meta,
+            };
+            let files: Vec<ScanFile> = files.into_iter().map(scanned).collect();
+            directory += 1;
             kept.extend(self.prune(&pruner, files, |file| &file.constants)?);
             if kept.len() > self.settings.max_files {
                 return Err(self.too_many("files", "max_files", self.settings.max_files));
@@ -185,8 +243,7 @@ impl Walk<'_> {
         let mut files = Vec::new();
         let mut waiting = VecDeque::from([partition.path.clone()]);
         while let Some(directory) = waiting.pop_front() {
-            let listing =
-                self.snapshot.list(self.store, &directory).await.map_err(|error| error.in_table(self.table))?;
+            let listing = self.lists().list(&directory).await.map_err(|error| error.in_table(self.table))?;
             if let Some(deeper) = listing.partitions.first() {
                 let error = ConnectorError::source(format!(
                     "the directory {} is a partition where files are expected",
@@ -254,7 +311,7 @@ impl Walk<'_> {
     fn pruner(&self, partitions: usize, hidden: usize) -> Result<Pruner> {
         let known: Vec<FieldRef> = self.columns.iter().take(partitions).map(PartitionColumn::field).collect();
         let latest: Vec<String> = if hidden > 0 {
-            self.hidden.iter().map(|column| column.name().to_owned()).collect()
+            self.hidden.iter().take(hidden).map(|column| column.name().to_owned()).collect()
         } else {
             known.last().map(|field| field.name().clone()).into_iter().collect()
         };

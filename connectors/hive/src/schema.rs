@@ -19,8 +19,9 @@ use parquet::schema::types::Type;
 use portolan_connector::{ConnectorError, Result, UnsupportedColumn};
 
 use crate::adapter::find_column;
+use crate::footers::FootersOf;
 use crate::statistics::{Range, extreme, ranges};
-use crate::store::Store;
+use crate::store::{Files, Pinned};
 use crate::widen::common;
 
 /// How many bytes at the end of a file are read at first, in the hope that the footer is among them.
@@ -51,7 +52,7 @@ pub(crate) struct FileSchema {
 }
 
 /// Reads the footers of the samples, the newest first, and unites their columns.
-pub(crate) async fn read_schema(store: &Store, samples: &[ObjectMeta], concurrency: usize) -> Result<FileSchema> {
+pub(crate) async fn read_schema(store: &Files, samples: &[ObjectMeta], concurrency: usize) -> Result<FileSchema> {
     let footers: Vec<(ObjectMeta, Arc<ParquetMetaData>)> = stream::iter(samples.to_vec())
         .map(|file| async move {
             let footer = read_footer(store, &file).await?;
@@ -71,11 +72,13 @@ pub(crate) async fn read_schema(store: &Store, samples: &[ObjectMeta], concurren
     Ok(schema)
 }
 
-async fn read_footer(store: &Store, file: &ObjectMeta) -> Result<Arc<ParquetMetaData>> {
-    DFParquetMetadata::new(store.open()?.as_ref(), file)
+/// The footer of a file, remembered or read.
+pub(crate) async fn read_footer(store: &Files, file: &ObjectMeta) -> Result<Arc<ParquetMetaData>> {
+    let pinned = Pinned::over(store.open()?, file.clone());
+    DFParquetMetadata::new(pinned.as_ref(), file)
         .with_metadata_size_hint(Some(FOOTER_BYTES))
-        .with_file_metadata_cache(Some(Arc::clone(store.footers())))
-        .with_page_index_policy(Some(PageIndexPolicy::Skip))
+        .with_file_metadata_cache(Some(FootersOf::of(Arc::clone(store.footers()), file.clone())))
+        .with_page_index_policy(Some(PageIndexPolicy::Optional))
         .fetch_metadata()
         .await
         .map_err(|error| {

@@ -7,45 +7,160 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use object_store::path::Path;
-use portolan_connector::{Result, Snapshot};
+use portolan_connector::{ConnectorError, RequestCount, Result, Snapshot};
 use tokio::sync::OnceCell;
 
-use crate::listing::{Listing, list};
+use crate::listing::{Listed, Listing, list};
 use crate::metastore::{PartitionSource, Partitions};
-use crate::store::Store;
+use crate::store::{Files, Store};
+use crate::write::{Log, View};
 
 type Slot<T> = Arc<OnceCell<Arc<T>>>;
 
 /// The directories that a query has listed. Each is listed once: two scans of a table see the same files, and a file
-/// that appears later belongs to the next query.
+/// that appears later belongs to the next query. Where the catalog file allows it, a listing may be one that an earlier
+/// query made.
 #[derive(Debug)]
 pub(crate) struct HiveSnapshot {
-    began: DateTime<Utc>,
-    files: AtomicU64,
-    listings: Mutex<HashMap<Path, Slot<Listing>>>,
+    files: Files,
+    seen: AtomicU64,
+    listings: Mutex<HashMap<Path, Slot<Listed>>>,
+    /// What was listed to open the query's tables.
+    known: Mutex<HashMap<Path, Arc<Listed>>>,
     /// By schema and table.
     partitions: Mutex<HashMap<(String, String), Slot<Partitions>>>,
+    /// What the logs of tables say, by the table's directory.
+    views: Mutex<HashMap<Path, Slot<View>>>,
+    /// Whether nothing of what earlier queries have listed is believed.
+    fresh: bool,
+    moments: Mutex<Moments>,
+}
+
+/// When a query's listings were made.
+#[derive(Debug)]
+struct Moments {
+    /// When the query first opened a table. What is older was listed by another.
+    began: DateTime<Utc>,
+    /// How many listings and lists of partitions are older, and when the oldest of them was made.
+    remembered: u64,
+    oldest: Option<DateTime<Utc>>,
 }
 
 impl HiveSnapshot {
-    pub(crate) fn new() -> Self {
-        Self { began: Utc::now(), files: AtomicU64::new(0), listings: Mutex::default(), partitions: Mutex::default() }
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self {
+            files: Files::new(store, Arc::default()),
+            seen: AtomicU64::new(0),
+            listings: Mutex::default(),
+            known: Mutex::default(),
+            partitions: Mutex::default(),
+            views: Mutex::default(),
+            fresh: false,
+            moments: Mutex::new(Moments { began: Utc::now(), remembered: 0, oldest: None }),
+        }
+    }
+
+    /// One for a write, which must not go by what was there some time ago.
+    pub(crate) fn fresh(store: Arc<Store>) -> Self {
+        Self { fresh: true, ..Self::new(store) }
+    }
+
+    /// The store, whose requests count as the query's.
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Takes over what was listed to open a table, with what its log said then, and the requests that it took.
+    pub(crate) fn adopt(&self, opening: &Self) {
+        self.files.requests().absorb(opening.files.requests());
+        let began = opening.moments.lock().unwrap_or_else(PoisonError::into_inner).began;
+        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        moments.began = moments.began.min(began);
+        drop(moments);
+        {
+            let logs = opening.views.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+            for (root, slot) in logs.iter().filter(|(_, slot)| slot.initialized()) {
+                views.entry(root.clone()).or_insert_with(|| Arc::clone(slot));
+            }
+        }
+        let listings = opening.listings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for (directory, slot) in listings.iter() {
+            if let Some(listed) = slot.get() {
+                known.entry(directory.clone()).or_insert_with(|| Arc::clone(listed));
+            }
+        }
     }
 
     /// What a directory held when the query first asked.
-    pub(crate) async fn list(&self, store: &Store, directory: &Path) -> Result<Arc<Listing>> {
+    pub(crate) async fn list(&self, directory: &Path) -> Result<Arc<Listing>> {
         let slot = {
             let mut listings = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(listings.entry(directory.clone()).or_default())
         };
-        let listing = slot
+        let listed = slot
             .get_or_try_init(|| async {
-                let listing = list(store, directory).await?;
-                self.files.fetch_add(listing.files.len() as u64, Ordering::Relaxed);
-                Ok::<_, portolan_connector::ConnectorError>(Arc::new(listing))
+                let listed = self.listed(directory).await?;
+                self.seen.fetch_add(listed.listing.files.len() as u64, Ordering::Relaxed);
+                self.note(listed.at);
+                Ok::<_, ConnectorError>(listed)
             })
             .await?;
-        Ok(Arc::clone(listing))
+        Ok(Arc::clone(&listed.listing))
+    }
+
+    async fn listed(&self, directory: &Path) -> Result<Arc<Listed>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(directory).cloned();
+        let caches = self.files.caches();
+        if let Some(known) = known.or_else(|| caches.listing(directory).filter(|_| !self.fresh)) {
+            return Ok(known);
+        }
+        let asked = caches.ask();
+        let at = Utc::now();
+        let listed = Arc::new(Listed { at, listing: Arc::new(list(&self.files, directory).await?) });
+        if !self.fresh {
+            caches.keep_listing(asked, directory, &listed);
+        }
+        Ok(listed)
+    }
+
+    /// What the log of the table in a directory says: of one whose directory shows a log, or that is said to have one.
+    pub(crate) async fn view(&self, log: &Log, said: Option<bool>) -> Result<Arc<View>> {
+        let root = log.root();
+        let slot = {
+            let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(views.entry(root.clone()).or_default())
+        };
+        let view = slot.get_or_try_init(|| async {
+            let has_log = match said {
+                Some(said) => said,
+                None => self.list(root).await?.has_log,
+            };
+            let view = if has_log { View::read(log).await? } else { View::none() };
+            if has_log {
+                // What is listed from here on has at least the files that the log says are in their places.
+                self.unlist(root);
+            }
+            Ok::<_, ConnectorError>(Arc::new(view))
+        });
+        Ok(Arc::clone(view.await?))
+    }
+
+    /// Forgets what is known of the table in a directory, so that it is listed again.
+    pub(crate) fn forget(&self, root: &Path, source: Option<&PartitionSource>) {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).remove(root);
+        self.unlist(root);
+        if let Some(source) = source {
+            let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            partitions.remove(&(source.schema.clone(), source.table.clone()));
+        }
+    }
+
+    fn unlist(&self, root: &Path) {
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner).retain(|path, _| !path.prefix_matches(root));
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|path, _| !path.prefix_matches(root));
+        self.files.caches().forget_below(root);
     }
 
     /// The partitions of a table that a metastore knew when the query first asked.
@@ -54,16 +169,54 @@ impl HiveSnapshot {
             let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(partitions.entry((source.schema.clone(), source.table.clone())).or_default())
         };
-        let known = slot.get_or_try_init(|| async { source.names().await.map(Arc::new) }).await?;
+        let known = slot
+            .get_or_try_init(|| async {
+                let caches = self.files.caches();
+                if let Some(known) = caches.partitions(&source.schema, &source.table)
+                    && !self.fresh
+                    && known.fit(source)
+                {
+                    self.note(known.at);
+                    return Ok(known);
+                }
+                let asked = caches.ask();
+                let found = Arc::new(source.names().await?);
+                caches.keep_partitions(asked, &source.schema, &source.table, &found);
+                Ok::<_, ConnectorError>(found)
+            })
+            .await?;
         Ok(Arc::clone(known))
+    }
+
+    /// Notes when something was listed that the query uses.
+    fn note(&self, at: DateTime<Utc>) {
+        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        if at < moments.began {
+            moments.remembered += 1;
+            moments.oldest = Some(moments.oldest.map_or(at, |oldest| oldest.min(at)));
+        }
     }
 }
 
 impl Snapshot for HiveSnapshot {
     fn describe(&self) -> Option<String> {
-        let files = self.files.load(Ordering::Relaxed);
-        let plural = if files == 1 { "" } else { "s" };
-        let began = self.began.to_rfc3339_opts(SecondsFormat::Secs, true);
-        Some(format!("listed {began} · {files} file{plural}"))
+        let seen = self.seen.load(Ordering::Relaxed);
+        let plural = if seen == 1 { "" } else { "s" };
+        let moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = moments.oldest.unwrap_or(moments.began);
+        let at = oldest.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let cached = match moments.remembered {
+            0 => String::new(),
+            count => {
+                let age = (moments.began - oldest).num_seconds().max(0);
+                let plural = if count == 1 { "" } else { "s" };
+                format!(" · {count} listing{plural} from the cache, up to {age} s old")
+            }
+        };
+        Some(format!("listed {at} · {seen} file{plural}{cached}"))
+    }
+
+    fn requests(&self) -> Vec<RequestCount> {
+        self.files.requests().counts()
     }
 }

@@ -34,6 +34,8 @@ use crate::store::Store;
 #[derive(Debug)]
 pub(crate) struct ScanContext {
     pub(crate) store: Arc<Store>,
+    /// The store from which the files are read.
+    pub(crate) files: Arc<dyn ObjectStore>,
     pub(crate) table: TableName,
     /// How many values the columns of the files have, where that is known.
     pub(crate) distinct: Vec<Option<u64>>,
@@ -43,7 +45,15 @@ pub(crate) struct ScanContext {
 
 impl ScanContext {
     fn explain(&self, file: &Path, stage: Stage, error: DataFusionError) -> DataFusionError {
-        file_error(&self.store.display(file), stage, error, &self.table, &self.advice, |text| self.store.redact(text))
+        let redact = |text: &str| self.store.redact(text);
+        let error = file_error(&self.store.display(file), stage, error, &self.table, &self.advice, redact);
+        // Whatever is wrong with a file, a listing that others would take from the cache may be out of date.
+        if let Some((directory, _)) = file.as_ref().rsplit_once('/')
+            && let Ok(directory) = Path::parse(directory)
+        {
+            self.store.caches().forget_directory(&directory);
+        }
+        error
     }
 }
 
@@ -69,19 +79,20 @@ impl LakeSource {
 impl FileSource for LakeSource {
     fn create_file_opener(
         &self,
-        store: Arc<dyn ObjectStore>,
+        _store: Arc<dyn ObjectStore>,
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
-        self.inner.create_file_opener(store, config, partition)
+        self.inner.create_file_opener(Arc::clone(&self.context.files), config, partition)
     }
 
     fn create_morselizer(
         &self,
-        store: Arc<dyn ObjectStore>,
+        _store: Arc<dyn ObjectStore>,
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Box<dyn Morselizer>> {
+        let store = Arc::clone(&self.context.files);
         let inner = self.inner.create_morselizer(Arc::clone(&store), config, partition)?;
         let late = match self.inner.downcast_ref::<ParquetSource>() {
             Some(parquet) => match parquet.filter() {

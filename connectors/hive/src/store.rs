@@ -1,7 +1,12 @@
 //! Where a catalog's files are: a local directory, a prefix of an S3 bucket, or wherever a metastore says.
 
+mod durable;
+mod limited;
+mod pinned;
+mod requests;
 mod router;
 mod s3;
+mod staged;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,10 +21,15 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use portolan_connector::{ConnectorError, Properties, Result};
 
+use crate::cache::Caches;
 use crate::error::store_error;
 
+use self::limited::Limited;
+pub(crate) use self::pinned::{CHANGED, Pinned, Tail};
+pub(crate) use self::requests::{Counted, Requests};
 use self::router::{LOCAL, Router, S3_BUCKET};
 use self::s3::S3;
+use self::staged::Staged;
 
 #[derive(Clone, Debug)]
 enum Place {
@@ -40,6 +50,9 @@ pub(crate) struct Store {
     url: ObjectStoreUrl,
     opened: OnceLock<Arc<dyn ObjectStore>>,
     footers: Arc<FileMetadataCache>,
+    caches: Caches,
+    /// How many requests there may be at the same time.
+    requests_max: usize,
     /// Where the store is registered, to take it out again with the catalog.
     registered: Mutex<Vec<Weak<RuntimeEnv>>>,
     /// Whether a store that the caller brought takes the place of the local files.
@@ -77,6 +90,8 @@ impl Store {
             url,
             opened: OnceLock::new(),
             footers: Arc::new(footers),
+            caches: Caches::new(properties),
+            requests_max: requests_max(properties),
             registered: Mutex::default(),
             borrowed: false,
         })
@@ -91,8 +106,9 @@ impl Store {
             Place::Anywhere(s3) => Arc::new(Router::new(store, s3.as_ref().clone())),
             _ => store,
         };
+        let store: Arc<dyn ObjectStore> = Arc::new(Staged::new(store));
         // The cell is new, so it takes the value.
-        let _ = this.opened.set(store);
+        let _ = this.opened.set(Arc::new(Limited::new(store, this.requests_max)));
         Ok(this)
     }
 
@@ -111,12 +127,24 @@ impl Store {
             Place::S3 { bucket, settings } => Arc::new(settings.build(bucket)?),
             Place::Anywhere(s3) => Arc::new(Router::new(Arc::new(LocalFileSystem::new()), s3.as_ref().clone())),
         };
-        Ok(self.opened.get_or_init(|| store))
+        Ok(self.opened.get_or_init(|| Arc::new(Limited::new(Arc::new(Staged::new(store)), self.requests_max))))
     }
 
-    /// Footers of files of this catalog, checked against size and time of modification.
+    /// What is remembered of directories and of the metastore.
+    pub(crate) fn caches(&self) -> &Caches {
+        &self.caches
+    }
+
+    /// Footers of files of this catalog. Readers see them through [`crate::footers::FootersOf`].
     pub(crate) fn footers(&self) -> &Arc<FileMetadataCache> {
         &self.footers
+    }
+
+    /// Forgets the footers. Returns how many there were.
+    pub(crate) fn forget(&self) -> usize {
+        let known = self.footers.len();
+        self.footers.clear();
+        known
     }
 
     /// Makes the store known to an engine's runtime. Returns the URL under which plans find it.
@@ -177,12 +205,7 @@ impl Store {
     /// The name of a local directory that does not exist or cannot be looked at, with what the system says. In S3 there
     /// are no directories, and none is absent.
     pub(crate) async fn absent(&self, directory: &Path) -> Option<(String, String)> {
-        let local = match &self.place {
-            Place::Local => true,
-            Place::S3 { .. } => false,
-            Place::Anywhere(_) => directory.parts().next().is_some_and(|part| part.as_ref() == LOCAL),
-        };
-        if !local || self.borrowed {
+        if !self.is_local(directory) || self.borrowed {
             return None;
         }
         let directory = self.display(directory);
@@ -192,6 +215,15 @@ impl Store {
             Err(error) => error.to_string(),
         };
         Some((directory, error))
+    }
+
+    /// Whether a path is one of this machine's file system.
+    fn is_local(&self, path: &Path) -> bool {
+        match &self.place {
+            Place::Local => true,
+            Place::S3 { .. } => false,
+            Place::Anywhere(_) => path.parts().next().is_some_and(|part| part.as_ref() == LOCAL),
+        }
     }
 
     /// The error of a request on a path.
@@ -209,6 +241,48 @@ impl Store {
     }
 }
 
+/// The store as one query uses it: its requests are counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    store: Arc<Store>,
+    requests: Arc<Requests>,
+}
+
+impl Files {
+    pub(crate) fn new(store: Arc<Store>, requests: Arc<Requests>) -> Self {
+        Self { store, requests }
+    }
+
+    /// The object store.
+    pub(crate) fn open(&self) -> Result<Arc<dyn ObjectStore>> {
+        let store = Arc::clone(self.store.open()?);
+        Ok(Arc::new(Counted::new(store, Arc::clone(&self.requests))))
+    }
+
+    /// The store for what belongs to no query.
+    pub(crate) fn uncounted(store: &Arc<Store>) -> Self {
+        Self::new(Arc::clone(store), Arc::default())
+    }
+
+    /// The store itself, whose requests count as nobody's.
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The requests so far.
+    pub(crate) fn requests(&self) -> &Arc<Requests> {
+        &self.requests
+    }
+}
+
+impl std::ops::Deref for Files {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
 impl Drop for Store {
     fn drop(&mut self) {
         let registered = self.registered.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -217,6 +291,12 @@ impl Drop for Store {
             let _ = runtime.deregister_object_store(self.url.as_ref());
         }
     }
+}
+
+/// How many requests a catalog may have at the same time.
+fn requests_max(properties: &Properties) -> usize {
+    const OTHERWISE: usize = 256;
+    properties.integer("max_concurrent_requests").and_then(|most| usize::try_from(most).ok()).unwrap_or(OTHERWISE)
 }
 
 fn s3(rest: &str, properties: &Properties) -> Result<(Place, Path)> {

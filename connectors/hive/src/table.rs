@@ -1,5 +1,7 @@
 //! One table of a lake.
 
+mod partitions;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef, Schema};
@@ -16,25 +18,33 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use object_store::path::Path;
 use portolan_connector::{
-    Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, Scan,
+    Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, RowOrder, Scan,
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
 };
 
 use crate::adapter::LakeAdapterFactory;
-use crate::factory::{DeclaredColumn, Settings, Subdirectories};
+use crate::expect::expected;
+use crate::factory::{ColumnRules, DeclaredColumn, Settings, Subdirectories};
 use crate::format::{Format, Kind, check_kinds};
 use crate::hidden::Hidden;
 use crate::metastore::MetastoreTable;
 use crate::partition::PartitionColumn;
 use crate::prune::ConstantFilter;
+use crate::row_groups::{only, row_groups};
 use crate::rules::{FILE, FLOAT, HIDDEN, Judge, NESTED, PARTITION, any_column, constant_part};
 use crate::scan::{Found, Walk, common_directory};
 use crate::schema::{FileColumn, FileSchema};
 use crate::snapshot::HiveSnapshot;
 use crate::source::{LakeSource, ScanContext};
 use crate::statistics::statistics;
-use crate::store::Store;
+use crate::store::{Files, Store};
 use crate::types::sql_name;
+use crate::write::{Definition, Log, Settled, busy};
+
+/// How often a table is listed for one scan that is written meanwhile.
+const LISTINGS_MAX: usize = 5;
+
+pub(crate) use self::partitions::{PARTITIONS_SUFFIX, PartitionsTable};
 
 /// Files in a directory, with or without partitions, or in the directories that a metastore names.
 #[derive(Debug)]
@@ -58,6 +68,22 @@ pub(crate) struct HiveTable {
     schema: DFSchema,
     /// Of a table that a metastore describes.
     metastore: Option<MetastoreTable>,
+    /// What was listed and read to open the table.
+    opening: HiveSnapshot,
+    column_rules: ColumnRules,
+    /// What the table is, where its log says so.
+    definition: Option<Definition>,
+}
+
+/// What a write needs to know of a table.
+pub(crate) struct Written<'a> {
+    pub(crate) name: &'a TableName,
+    pub(crate) root: &'a Path,
+    pub(crate) format: &'a Format,
+    pub(crate) file_columns: &'a [FileColumn],
+    pub(crate) partition_columns: &'a [PartitionColumn],
+    pub(crate) metastore: Option<&'a MetastoreTable>,
+    pub(crate) definition: Option<&'a Definition>,
 }
 
 /// What [`HiveTable::new`] puts together.
@@ -75,6 +101,9 @@ pub(crate) struct TableParts {
     pub(crate) bytes: u64,
     pub(crate) declared: Vec<DeclaredColumn>,
     pub(crate) metastore: Option<MetastoreTable>,
+    pub(crate) opening: HiveSnapshot,
+    pub(crate) column_rules: ColumnRules,
+    pub(crate) definition: Option<Definition>,
 }
 
 impl HiveTable {
@@ -84,6 +113,11 @@ impl HiveTable {
         let TableParts { mut files, partition_columns, .. } = parts;
         if !parts.declared.is_empty() {
             files.columns = parts.declared.iter().map(declared_column).collect();
+        }
+        if parts.column_rules.by_index && parts.declared.is_empty() && parts.metastore.is_none() {
+            return Err(ConnectorError::user("columns_by = \"index\" needs columns whose places are known")
+                .hint("declare them in the table's section of the catalog file: columns = { name = \"type\" }")
+                .in_table(&parts.name));
         }
         let partition_names: Vec<&str> = partition_columns.iter().map(|column| column.name.as_str()).collect();
         parts.format.check(&files.columns, &partition_names).map_err(|error| error.in_table(&parts.name))?;
@@ -102,7 +136,7 @@ impl HiveTable {
                 }
             }
         }
-        let hidden: Vec<Hidden> = Hidden::of(!partition_columns.is_empty())
+        let hidden: Vec<Hidden> = Hidden::of(!partition_columns.is_empty(), parts.format == Format::Parquet)
             .into_iter()
             .filter(|hidden| columns.iter().all(|column| column.name() != hidden.name()))
             .collect();
@@ -127,7 +161,23 @@ impl HiveTable {
             columns,
             schema,
             metastore: parts.metastore,
+            opening: parts.opening,
+            column_rules: parts.column_rules,
+            definition: parts.definition,
         })
+    }
+
+    /// What a write needs to know of the table.
+    pub(crate) fn written(&self) -> Written<'_> {
+        Written {
+            name: &self.name,
+            root: &self.directory,
+            format: &self.format,
+            file_columns: &self.files.columns,
+            partition_columns: &self.partition_columns,
+            metastore: self.metastore.as_ref(),
+            definition: self.definition.as_ref(),
+        }
     }
 
     fn judge(&self) -> Judge<'_> {
@@ -197,6 +247,7 @@ impl HiveTable {
         found: &Found,
         request: &ScanRequest,
         context: &PlanContext<'_>,
+        files: &Files,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let fields: Vec<FieldRef> = self.columns.iter().map(|column| Arc::clone(&column.field)).collect();
         let (file_fields, constant_fields) = fields.split_at(self.files.columns.len());
@@ -213,9 +264,10 @@ impl HiveTable {
         }
 
         let url = self.store.register(context.session.runtime_env())?;
-        let source = self.format.source(&table_schema, &self.store, context.session)?;
+        let source = self.format.source(&table_schema, files, context.session)?;
         let scan = ScanContext {
             store: Arc::clone(&self.store),
+            files: files.open()?,
             table: self.name.clone(),
             distinct: self.distinct(),
             advice: self.format.advice(),
@@ -228,7 +280,7 @@ impl HiveTable {
             source = pruning;
         }
 
-        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let bytes: u64 = found.files.iter().map(|file| file.bytes).sum();
         let mut statistics = Statistics::new_unknown(table_schema.table_schema());
         // Without statistics of its own, even unknown ones, a file is not pruned by filters known only at run time.
         let unknown = Arc::new(statistics.clone());
@@ -241,7 +293,7 @@ impl HiveTable {
                 let mut partitioned = PartitionedFile::new_from_meta(file.meta.clone());
                 partitioned.partition_values.clone_from(&file.constants);
                 partitioned.statistics = Some(Arc::clone(&unknown));
-                partitioned
+                only(partitioned, file.row_group)
             })
             .collect();
         let groups = FileGroup::new(files).split_files(context.session.config().target_partitions());
@@ -252,9 +304,95 @@ impl HiveTable {
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_limit(request.limit)
-            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory { instants: self.metastore.is_some() })))
+            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory {
+                instants: self.metastore.is_some(),
+                rules: self.column_rules,
+            })))
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// The partitions and files that the request keeps, as the query's snapshot has them.
+    async fn find<'a>(&self, request: &ScanRequest, context: &'a PlanContext<'_>) -> Result<(Found, &'a HiveSnapshot)> {
+        let snapshot = context
+            .snapshot
+            .downcast_ref::<HiveSnapshot>()
+            .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.name))?;
+        snapshot.adopt(&self.opening);
+        let found = self.settled(request, snapshot, context).await;
+        let mut found = found.map_err(|error| error.in_table(&self.name))?;
+        if let Some(at) = self.row_group_column(request) {
+            let filters = self.constant_filters(request);
+            let constants = self.columns.iter().skip(self.files.columns.len());
+            let columns = constants.map(|column| Arc::clone(&column.field)).collect();
+            let files = std::mem::take(&mut found.files);
+            let (store, session, at_once) = (snapshot.files(), context.session, self.settings.list_concurrency);
+            let (kept, total) = row_groups(files, at, columns, &filters, session, store, at_once)
+                .await
+                .map_err(|error| error.in_table(&self.name))?;
+            (found.files, found.row_groups_total) = (kept, Some(total));
+        }
+        Ok((found, snapshot))
+    }
+
+    /// The place of `$row_group` among the columns behind those of the files, where the request names it.
+    fn row_group_column(&self, request: &ScanRequest) -> Option<usize> {
+        let hidden = self.hidden.iter().find(|hidden| !hidden.is_of_file())?;
+        let index = self.columns.iter().position(|column| column.name() == hidden.name())?;
+        let filtered =
+            request.filters.iter().any(|filter| any_column(&filter.expression, |name| name == hidden.name()));
+        (filtered || request.projection.contains(&index)).then(|| index - self.files.columns.len())
+    }
+
+    /// The files of a scan, all of them from before or after each write that is committed meanwhile.
+    async fn settled(
+        &self,
+        request: &ScanRequest,
+        snapshot: &HiveSnapshot,
+        context: &PlanContext<'_>,
+    ) -> Result<Found> {
+        let filters = self.constant_filters(request);
+        let known = self.metastore.as_ref().and_then(|table| table.partitions.as_ref());
+        // The partitions of a metastore may be listed without the table's directory, which would show the log.
+        let mut said = self.metastore.as_ref().filter(|table| table.partitions.is_some()).map(|table| table.has_log());
+        let log = match &self.metastore {
+            Some(_) => Log::of_metastore(&self.store, &self.directory),
+            None => Log::new(&self.store, &self.directory),
+        };
+        for _ in 0..LISTINGS_MAX {
+            let view = snapshot.view(&log, said).await?;
+            let walk = Walk {
+                store: &self.store,
+                settings: &self.settings,
+                subdirectories: self.subdirectories,
+                table: &self.name,
+                directory: &self.directory,
+                columns: &self.partition_columns,
+                hidden: &self.hidden,
+                filters: &filters,
+                snapshot,
+                view: &view,
+                session: context.session,
+                check_absent: self.metastore.is_some() && !self.settings.absent_partitions,
+            };
+            let mut found = match known {
+                Some(partitions) => walk.over(partitions).await?,
+                None => walk.run().await?,
+            };
+            match view.settle(&log, &mut found.files).await? {
+                Settled::Yes => {
+                    view.take();
+                    return Ok(found);
+                }
+                // Another scan of the query reads what was there before.
+                Settled::Changed if view.is_taken() => break,
+                Settled::Changed => {
+                    snapshot.forget(&self.directory, known);
+                    said = said.map(|_| true);
+                }
+            }
+        }
+        Err(busy(&log))
     }
 
     /// How many values the columns of the files have, where that is known.
@@ -275,22 +413,24 @@ impl HiveTable {
         }
         let all_listed =
             self.partition_columns.is_empty() || found.partitions_total == Some(found.directories.len() as u64);
-        units.push(Units {
-            kind: "files",
-            total: all_listed.then_some(found.files_listed),
-            kept: found.files.len() as u64,
-        });
+        let mut files: Vec<&Path> = found.files.iter().map(|file| &file.meta.location).collect();
+        files.dedup();
+        let kept = files.len() as u64;
+        units.push(Units { kind: "files", total: all_listed.then_some(found.files_listed), kept });
+        if let Some(total) = found.row_groups_total {
+            units.push(Units { kind: "row_groups", total: Some(total), kept: found.files.len() as u64 });
+        }
         units
     }
 
     /// About how many rows the files have: what the metastore counted in the partitions, or an estimate from their size.
     fn rows(&self, found: &Found) -> Option<u64> {
-        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let bytes: u64 = found.files.iter().map(|file| file.bytes).sum();
         found.rows.or_else(|| self.files.rows_in(bytes))
     }
 
     fn estimate(&self, found: &Found, request: &ScanRequest) -> Estimate {
-        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let bytes: u64 = found.files.iter().map(|file| file.bytes).sum();
         let rows = self.rows(found);
         let names = request.projection.iter().filter_map(|index| self.files.columns.get(*index));
         let share = self.files.share(names.map(|column| column.field.name().as_str()));
@@ -331,6 +471,20 @@ impl ConnectorTable for HiveTable {
             return known.map_err(|error| error.in_table(&self.name));
         }
         Ok(statistics(&self.files, self.bytes, &self.partition_columns))
+    }
+
+    /// Partition by partition where the files are sorted, so that each is written from its beginning to its end.
+    fn order_of_rows(&self, columns: &[usize]) -> RowOrder {
+        let sorted = self.definition.as_ref().map(|definition| definition.sorted_by.as_slice()).unwrap_or_default();
+        if sorted.is_empty() {
+            return Vec::new();
+        }
+        let place = |name: &str| {
+            let index = self.columns.iter().position(|column| column.name() == name)?;
+            columns.iter().position(|given| *given == index)
+        };
+        let partitions = self.partition_columns.iter().map(|column| column.name.as_str());
+        partitions.chain(sorted.iter().map(String::as_str)).filter_map(place).collect()
     }
 
     /// The statement with which Hive would know the table.
@@ -376,40 +530,22 @@ impl ConnectorTable for HiveTable {
     }
 
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
-        let snapshot = context
-            .snapshot
-            .downcast_ref::<HiveSnapshot>()
-            .ok_or_else(|| ConnectorError::internal("the snapshot is of another connector").in_table(&self.name))?;
-        let filters = self.constant_filters(request);
-        let walk = Walk {
-            store: &self.store,
-            settings: &self.settings,
-            subdirectories: self.subdirectories,
-            table: &self.name,
-            directory: &self.directory,
-            columns: &self.partition_columns,
-            hidden: &self.hidden,
-            filters: &filters,
-            snapshot,
-            session: context.session,
-            check_absent: self.metastore.is_some() && !self.settings.absent_partitions,
-        };
-        let known = self.metastore.as_ref().and_then(|table| table.partitions.as_ref());
-        let found = match known {
-            Some(partitions) => walk.over(partitions).await,
-            None => walk.run().await,
-        };
-        let found = found.map_err(|error| error.in_table(&self.name))?;
+        let (found, snapshot) = self.find(request, context).await?;
         if let Some(kind) = self.detected {
             let metas = || found.files.iter().map(|file| &file.meta);
             let example = metas().find(|file| Kind::of_file(file) == kind);
             check_kinds(kind, example, metas(), &self.store).map_err(|error| error.in_table(&self.name))?;
         }
-        let native = self.native(&found, request, context)?;
-        let bytes: u64 = found.files.iter().map(|file| file.meta.size).sum();
+        let native = self.native(&found, request, context, snapshot.files())?;
+        let bytes: u64 = found.files.iter().map(|file| file.bytes).sum();
         let place = common_directory(&self.directory, &found.directories, &self.store);
         let plural = if found.files.len() == 1 { "" } else { "s" };
+        let estimate = self.estimate(&found, request);
+        let has_columns = request.projection.iter().any(|index| *index < self.files.columns.len());
+        let read = estimate.bytes.unwrap_or(bytes);
+        let requests = expected(&self.format, &self.store, &found.files, has_columns, read);
         Ok(SourcePlan {
+            requests,
             filterable: self.of_whole_files(&request.projection),
             pauses: self.format.pauses(),
             schema: native.schema(),
@@ -417,7 +553,7 @@ impl ConnectorTable for HiveTable {
             request: Some(format!("{} file{plural} · {} under {place}", found.files.len(), human_bytes(bytes))),
             remote_filters: request.filters.iter().map(|filter| self.remote(filter)).collect(),
             units: self.units(&found),
-            estimate: self.estimate(&found, request),
+            estimate,
         })
     }
 }
@@ -460,7 +596,7 @@ fn hive_type(field: &Field) -> String {
 }
 
 /// Bytes for people: `212 MB`, with decimal units.
-fn human_bytes(bytes: u64) -> String {
+pub(crate) fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if bytes < 1000 {
         return format!("{bytes} B");

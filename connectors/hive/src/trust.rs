@@ -9,26 +9,60 @@
 //! * Old bounds are dropped where the order that they were written in (signed bytes) is not the column's.
 //! * Bounds of INT96 are dropped: the format gives them no order.
 
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::error::Result;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use object_store::ObjectStore;
+use object_store::path::Path;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::basic::{SortOrder, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
-/// Makes readers that correct the footers which another factory's readers read.
+use crate::footers::FootersOf;
+use crate::store::{Pinned, Tail};
+
+/// Makes readers that correct the footers which the engine's readers read, each of a file as it was listed.
 #[derive(Debug)]
 pub(crate) struct TrustedReaderFactory {
-    pub(crate) inner: Arc<dyn ParquetFileReaderFactory>,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) footers: Arc<FileMetadataCache>,
+    pub(crate) tails: Tails,
+}
+
+/// How many files' ends a scan keeps, each of half a megabyte at most.
+const TAILS_MAX: usize = 32;
+
+/// The ends of the files that a scan opened last: the engine opens a file more than once where it looks at statistics.
+#[derive(Debug, Default)]
+pub(crate) struct Tails {
+    last: Mutex<VecDeque<(Path, Tail)>>,
+}
+
+impl Tails {
+    fn of(&self, file: &Path) -> Tail {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, tail)) = last.iter().find(|(path, _)| path == file) {
+            return Arc::clone(tail);
+        }
+        if last.len() >= TAILS_MAX {
+            last.pop_front();
+        }
+        let tail = Tail::default();
+        last.push_back((file.clone(), Arc::clone(&tail)));
+        tail
+    }
 }
 
 impl ParquetFileReaderFactory for TrustedReaderFactory {
@@ -39,7 +73,11 @@ impl ParquetFileReaderFactory for TrustedReaderFactory {
         footer_bytes: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        Ok(Box::new(TrustedReader { inner: self.inner.create_reader(partition, file, footer_bytes, metrics)? }))
+        let tail = self.tails.of(&file.object_meta.location);
+        let store = Pinned::sharing(Arc::clone(&self.store), file.object_meta.clone(), tail);
+        let footers = FootersOf::of(Arc::clone(&self.footers), file.object_meta.clone());
+        let readers = CachedParquetFileReaderFactory::new(store, footers);
+        Ok(Box::new(TrustedReader { inner: readers.create_reader(partition, file, footer_bytes, metrics)? }))
     }
 }
 

@@ -145,6 +145,7 @@ impl ConnectorTable for KafkaTable {
         let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &schema, &kept)? };
         let limit = request.limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(u64::MAX));
         Ok(SourcePlan {
+            requests: Vec::new(),
             filterable: [PARTITION_ID, PARTITION_OFFSET, MESSAGE_TIMESTAMP]
                 .iter()
                 .filter_map(|name| schema.index_of(name).ok())

@@ -119,6 +119,7 @@ impl ConnectorTable for MemoryTable {
         let fields = request.projection.iter().filter_map(|index| self.columns.get(*index));
         let limit = request.limit.map_or(u64::MAX, |rows| rows as u64);
         Ok(SourcePlan {
+            requests: Vec::new(),
             filterable: Vec::new(),
             pauses: true,
             schema: Arc::new(Schema::new(fields.map(|column| Arc::clone(&column.field)).collect::<Vec<FieldRef>>())),

@@ -8,8 +8,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use async_trait::async_trait;
 use portolan_connector::{
-    Begun, ConnectorError, ConnectorTable, NewTable, Result, TableName, TableWriter, WritableCatalog, WriteContext,
-    WriteToken,
+    Begun, ConnectorError, ConnectorTable, InsertMode, NewTable, Result, TableName, TableWriter, WritableCatalog,
+    WriteContext, WriteToken,
 };
 
 use crate::chunk::{CHUNK_ROWS, Chunk};
@@ -38,9 +38,16 @@ impl WritableCatalog for MemoryConnector {
         begin().map_err(|error: ConnectorError| error.in_table(&name))
     }
 
-    async fn insert(&self, table: &Arc<dyn ConnectorTable>, columns: &[usize], context: WriteContext) -> Result<Begun> {
+    async fn insert(
+        &self,
+        table: &Arc<dyn ConnectorTable>,
+        columns: &[usize],
+        mode: InsertMode,
+        context: WriteContext,
+    ) -> Result<Begun> {
         let name = table.name();
         let begin = || {
+            mode.only_append()?;
             if let Some(rows) = self.store.committed(context.token.as_ref())? {
                 return Ok(Begun::Already(rows));
             }

@@ -132,6 +132,7 @@ impl PostgresRelation {
         };
         let filters = query.filter.iter().map(|filter| Some(query.render_part(filter, &PostgresDialect)));
         Ok(SourcePlan {
+            requests: Vec::new(),
             schema,
             scan: Scan::Splits(splits),
             request: Some(sql),

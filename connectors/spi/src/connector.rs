@@ -11,9 +11,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 
 use crate::{
-    Capabilities, CatalogEntry, Column, ConnectorError, Fold, KeyFilter, Narrowed, PropertySpec, Reason, Relation,
-    Result, ScanRequest, Snapshot, SourceMetrics, SourcePlan, Split, TableName, TableStatistics, UnsupportedColumn,
-    Verdict, WritableCatalog,
+    Arguments, Capabilities, CatalogEntry, Charge, Column, ConnectorError, Fold, KeyFilter, Narrowed, ProcedureSpec,
+    PropertySpec, Reason, Relation, RequestCount, Result, RowOrder, ScanRequest, Snapshot, SourceMetrics, SourcePlan,
+    Split, TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
 };
 
 /// How to make a connector from a catalog entry. One per kind of source.
@@ -24,6 +24,11 @@ pub trait ConnectorFactory: Debug + Send + Sync {
     /// The properties that an entry may have. Validation, error messages and the reference documentation all come
     /// from this list.
     fn properties(&self) -> &'static [PropertySpec];
+
+    /// The properties that a new table of such a catalog may have: `CREATE TABLE ... WITH (name = value)`.
+    fn table_properties(&self) -> &'static [PropertySpec] {
+        &[]
+    }
 
     /// Makes the connector. Checks what can be checked without input or output: connections open when first needed,
     /// so that a broken source neither slows the start nor stops the others.
@@ -104,6 +109,22 @@ pub trait Connector: Debug + Send + Sync {
     fn writable(&self) -> Option<&dyn WritableCatalog> {
         None
     }
+
+    /// What the source charges for requests, where the catalog file has its prices.
+    fn charge(&self, _requests: &[RequestCount]) -> Option<Charge> {
+        None
+    }
+
+    /// The procedures that `CALL catalog.system.procedure(...)` finds.
+    fn procedures(&self) -> &'static [ProcedureSpec] {
+        &[]
+    }
+
+    /// Runs one of the procedures. The arguments are those that it declares, the required ones among them. Returns what was
+    /// done, as one short sentence without a final stop.
+    async fn call(&self, procedure: &str, _arguments: &Arguments) -> Result<String> {
+        Err(ConnectorError::internal(format!("the connector {} has no procedure {procedure}", self.kind())))
+    }
 }
 
 /// What a plan may use besides the request.
@@ -151,6 +172,11 @@ pub trait ConnectorTable: Debug + Send + Sync {
     /// What `SHOW CREATE TABLE` prints, in the source's own language. Never with secrets.
     fn definition(&self) -> Option<String> {
         None
+    }
+
+    /// The order in which the table takes rows of these of its columns; empty where it takes them as they come.
+    fn order_of_rows(&self, _columns: &[usize]) -> RowOrder {
+        Vec::new()
     }
 
     /// What the source knows of the table's size; `None` when it knows nothing.

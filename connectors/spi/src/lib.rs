@@ -23,6 +23,11 @@
 //! A connector whose source can be changed has a [`WritableCatalog`]. The engine plans the rows, gives them to a
 //! [`TableWriter`] and commits it: all rows are visible from then on, or none ever is.
 //!
+//! # Procedures
+//!
+//! What is neither a read nor a write of rows is a procedure of the catalog, declared as a [`ProcedureSpec`] and run by
+//! [`Connector::call`]: `CALL lake.system.flush_cache()`.
+//!
 //! # Deny by default
 //!
 //! A source gets a predicate only when a declared [`Rule`] says that its meaning there equals the engine's for
@@ -42,6 +47,7 @@ mod error;
 mod float;
 mod leaf;
 mod name;
+mod procedure;
 pub mod properties;
 mod relation;
 mod report;
@@ -63,13 +69,15 @@ pub use error::{ConnectorError, Detail, ErrorClass, ErrorKind, Result};
 pub use float::{canonical_float_array, canonical_floats, has_floats, schema_has_floats};
 pub use leaf::{DynamicFilter, KeyFilter, Narrowed, ScanLimit, ScanLimits, SourceExec, SourceMetrics, key_filters};
 pub use name::TableName;
+pub use procedure::{ArgumentKind, ArgumentSpec, ArgumentValue, Arguments, ProcedureSpec};
 pub use properties::{CatalogEntry, Properties, PropertyKind, PropertySpec};
 pub use relation::{Costs, Expense, Operand, Operator, Relation};
-pub use report::{Estimate, FilterReport, FoldCost, SourceReport, Unfolded, Units};
+pub use report::{Charge, Estimate, FilterReport, FoldCost, RequestCount, SourceReport, Unfolded, Units};
 pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};
 pub use verdict::{Reason, Verdict};
 pub use write::{
-    Begun, NewTable, OnExisting, RowAction, RowChange, TableWriter, WritableCatalog, WriteContext, WriteToken,
+    Begun, InsertMode, NewTable, OnExisting, RowAction, RowChange, RowOrder, TableValue, TableWriter, WritableCatalog,
+    WriteContext, WriteToken,
 };

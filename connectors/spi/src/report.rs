@@ -50,6 +50,26 @@ pub struct Estimate {
     pub bytes: Option<u64>,
 }
 
+/// How many requests of one kind a source is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestCount {
+    /// `LIST`, `GET`, `HEAD`, `PUT`, `DELETE`, `COPY`.
+    pub kind: &'static str,
+    /// How many.
+    pub count: u64,
+    /// How many bytes they carry, in either direction.
+    pub bytes: u64,
+}
+
+/// What a source charges.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Charge {
+    /// How much.
+    pub amount: f64,
+    /// Of what, such as `USD`.
+    pub currency: String,
+}
+
 /// What an operator and all below it are expected to take until the engine has its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoldCost {
@@ -86,4 +106,6 @@ pub struct SourceReport {
     pub estimate: Estimate,
     /// What the choice to give the source the last operator was made by.
     pub cost: Option<FoldCost>,
+    /// The requests that the scan is expected to send when it runs, where they are counted.
+    pub requests: Vec<RequestCount>,
 }

@@ -7,7 +7,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
-use crate::{Estimate, Units, Verdict};
+use crate::{Estimate, RequestCount, Units, Verdict};
 
 /// A conjunct that the table said it handles.
 #[derive(Clone, Debug)]
@@ -82,6 +82,8 @@ pub struct SourcePlan {
     pub units: Vec<Units>,
     /// Expected rows and bytes after the pushed filters.
     pub estimate: Estimate,
+    /// The requests that the scan is expected to send when it runs, where they are counted.
+    pub requests: Vec<RequestCount>,
     /// The columns, by their place, whose values leave out rows at the source when a join knows its keys: those on which
     /// [`crate::Connector::narrow`] filters, and where the scan is native those that have one value in a whole file.
     pub filterable: Vec<usize>,

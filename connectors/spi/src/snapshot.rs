@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Connector, QueryContext, Result};
+use crate::{Connector, QueryContext, RequestCount, Result};
 
 /// The frozen position of one source: an exported PostgreSQL snapshot, a set of end offsets, a list of files.
 ///
@@ -13,6 +13,11 @@ use crate::{Connector, QueryContext, Result};
 pub trait Snapshot: Any + Debug + Send + Sync {
     /// The position as EXPLAIN prints it, such as `00000003-0000001B-1`.
     fn describe(&self) -> Option<String>;
+
+    /// The requests that the query has sent to the source so far, by kind, where they are counted.
+    fn requests(&self) -> Vec<RequestCount> {
+        Vec::new()
+    }
 }
 
 impl dyn Snapshot {
@@ -45,5 +50,14 @@ impl Snapshots {
             Arc::clone(slots.entry(catalog.to_owned()).or_default())
         };
         slot.get_or_try_init(|| connector.begin(query)).await.cloned()
+    }
+
+    /// The snapshots that were taken, by catalog, in the order of their names.
+    pub fn taken(&self) -> Vec<(String, Arc<dyn Snapshot>)> {
+        let slots = self.by_catalog.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken: Vec<_> =
+            slots.iter().filter_map(|(catalog, slot)| Some((catalog.clone(), Arc::clone(slot.get()?)))).collect();
+        taken.sort_by(|(one, _), (other, _)| one.cmp(other));
+        taken
     }
 }

@@ -3,6 +3,7 @@
 //! All of a statement or nothing: rows are given to a [`TableWriter`] and seen by nobody until [`TableWriter::commit`].
 //! A writer that is dropped before leaves nothing behind.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::logical_expr::Expr;
 
-use crate::{ConnectorError, ConnectorTable, QueryContext, Reason, Result, TableName};
+use crate::{ConnectorError, ConnectorTable, PropertySpec, QueryContext, Reason, Result, TableName};
 
 /// Tells a statement that is tried again from one that is new.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,19 @@ pub enum OnExisting {
     Replace,
 }
 
+/// The value of a property of a new table, of the kind that the source declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableValue {
+    /// Text; in lower case where it is one of the declared words.
+    Text(String),
+    /// A whole number within the declared bounds.
+    Integer(i64),
+    /// True or false.
+    Boolean(bool),
+    /// Texts in the order of the statement.
+    List(Vec<String>),
+}
+
 /// A table to make.
 #[derive(Clone, Debug)]
 pub struct NewTable {
@@ -51,7 +65,42 @@ pub struct NewTable {
     pub columns: SchemaRef,
     /// What to do when it is there.
     pub on_existing: OnExisting,
+    /// `WITH (name = value)`: only those that [`WritableCatalog::table_properties`] declares.
+    pub properties: BTreeMap<&'static str, TableValue>,
 }
+
+/// What becomes of the rows that are there when others are added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InsertMode {
+    /// They stay: `INSERT INTO`.
+    #[default]
+    Append,
+    /// The new ones take their place, in the partitions that get rows, or in the whole table where it has no partitions:
+    /// `INSERT OVERWRITE`.
+    Overwrite,
+    /// They stay, and a partition that is there already gets none: the statement fails.
+    NewPartitions,
+}
+
+impl InsertMode {
+    /// Refuses what a source cannot do that only adds rows.
+    pub fn only_append(self) -> Result<()> {
+        match self {
+            Self::Append => Ok(()),
+            Self::Overwrite => {
+                Err(ConnectorError::user("INSERT OVERWRITE replaces partitions, and its tables have none")
+                    .hint("DELETE the rows first, or CREATE OR REPLACE TABLE"))
+            }
+            Self::NewPartitions => {
+                Err(ConnectorError::user("its tables have no partitions that could be there already")
+                    .hint("RESET SESSION insert_existing_partitions_behavior"))
+            }
+        }
+    }
+}
+
+/// By which of the written columns rows must be sorted before a source takes them, ascending, with NULLs first.
+pub type RowOrder = Vec<usize>;
 
 /// What becomes of rows where they are.
 #[derive(Clone, Debug)]
@@ -109,12 +158,28 @@ pub trait WritableCatalog: Debug + Send + Sync {
     /// Removes a schema, whose tables go only where `cascade` says so. Returns false when there is none.
     async fn drop_schema(&self, schema: &str, cascade: bool) -> Result<bool>;
 
+    /// The properties that a new table may have: `CREATE TABLE ... WITH (name = value)`.
+    fn table_properties(&self) -> &'static [PropertySpec] {
+        &[]
+    }
+
+    /// The order in which a new table takes its rows; empty where it takes them as they come.
+    fn order_of_new(&self, _table: &NewTable) -> Result<RowOrder> {
+        Ok(Vec::new())
+    }
+
     /// Begins to make a table with rows. The table is there from the writer's commit on.
     async fn create_table(&self, table: NewTable, context: WriteContext) -> Result<Begun>;
 
     /// Begins to add rows to a table. Batches have the columns at these indexes of the table's, in this order and with
     /// the table's types; the source gives the others what they have by default.
-    async fn insert(&self, table: &Arc<dyn ConnectorTable>, columns: &[usize], context: WriteContext) -> Result<Begun>;
+    async fn insert(
+        &self,
+        table: &Arc<dyn ConnectorTable>,
+        columns: &[usize],
+        mode: InsertMode,
+        context: WriteContext,
+    ) -> Result<Begun>;
 
     /// Why rows cannot be changed or removed where they are; `None` where they can.
     fn refuses_row_changes(&self) -> Option<Reason> {

@@ -161,6 +161,7 @@ impl ConnectorTable for Table {
         let payload = serde_json::to_value(read).map_err(|error| wrong(error.to_string()))?;
         let split = Split { payload, label: self.name.to_string(), rows: None };
         Ok(SourcePlan {
+            requests: Vec::new(),
             filterable: Vec::new(),
             pauses: true,
             schema,

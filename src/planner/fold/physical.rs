@@ -69,6 +69,7 @@ async fn leaf(scan: &FoldedScan, session: &dyn Session) -> Result<Arc<dyn Execut
         column.distinct_count = inexact(values.distinct.map(whole));
     }
     let report = SourceReport {
+        requests: plan.requests.clone(),
         connector: connector.kind(),
         tables: scan.tables.clone(),
         filters: scan.filters.clone(),

@@ -1,11 +1,12 @@
 //! Rows that a client brings along, put into a table that is there or is made for them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::execution::SendableRecordBatchStream;
-use portolan_connector::{NewTable, OnExisting};
+use portolan_connector::{InsertMode, NewTable, OnExisting};
 
 use super::Named;
 use super::run::{Goal, begin_and_fill};
@@ -75,7 +76,8 @@ async fn goal(resolver: &Resolver, ingest: Ingest, columns: &Schema) -> Result<(
                 IfThere::Fail => return Err(Error::exists(format!("table {name} exists already"))),
                 IfThere::Append => append(target, columns)?,
                 IfThere::Replace => {
-                    Goal::New(NewTable { name, columns: new_columns(columns)?, on_existing: OnExisting::Replace })
+                    let (columns, on_existing) = (new_columns(columns)?, OnExisting::Replace);
+                    Goal::New(NewTable { name, columns, on_existing, properties: BTreeMap::new() })
                 }
             };
             Ok((place, goal))
@@ -83,7 +85,8 @@ async fn goal(resolver: &Resolver, ingest: Ingest, columns: &Schema) -> Result<(
         Err(error) if error.message().kind == Kind::NotFound && ingest.if_missing == IfMissing::Create => {
             let (place, name) = target::new_table(resolver, &table).await?;
             let columns = new_columns(columns)?;
-            Ok((place, Goal::New(NewTable { name, columns, on_existing: OnExisting::Fail })))
+            let on_existing = OnExisting::Fail;
+            Ok((place, Goal::New(NewTable { name, columns, on_existing, properties: BTreeMap::new() })))
         }
         Err(error) => Err(error),
     }
@@ -104,5 +107,5 @@ fn append(target: Target, rows: &Schema) -> Result<Goal> {
         fields.push(Arc::clone(&column.field));
     }
     let schema: SchemaRef = Arc::new(Schema::new(fields));
-    Ok(Goal::Into { target, columns, schema })
+    Ok(Goal::Into { target, columns, schema, mode: InsertMode::Append })
 }

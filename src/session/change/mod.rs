@@ -2,13 +2,15 @@
 
 mod ingest;
 mod modify;
+mod options;
+mod order;
 mod parse;
 mod row_change;
 mod run;
 mod target;
 
 use datafusion::common::TableReference;
-use datafusion::sql::sqlparser::ast::{ColumnDef, Ident, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::{ColumnDef, Ident, SqlOption, Statement as SqlStatement};
 pub(crate) use ingest::{IfMissing, IfThere, Ingest};
 use portolan_connector::OnExisting;
 
@@ -54,6 +56,8 @@ pub struct CreateTable {
     pub table: Named,
     /// What happens when it is there.
     pub on_existing: OnExisting,
+    /// `WITH (name = value)`, as written.
+    pub options: Vec<SqlOption>,
     /// Columns and rows.
     pub content: Content,
 }
@@ -67,13 +71,15 @@ pub enum Content {
     Query(Box<SqlStatement>),
 }
 
-/// INSERT INTO.
+/// INSERT INTO, or INSERT OVERWRITE.
 #[derive(Clone, Debug)]
 pub struct Insert {
     /// The table.
     pub table: Named,
     /// The columns that get values, in their order; all where none is named.
     pub columns: Vec<Ident>,
+    /// What becomes of the rows that are there.
+    pub overwrite: bool,
     /// The query that makes the rows.
     pub query: Box<SqlStatement>,
 }

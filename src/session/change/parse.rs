@@ -4,8 +4,8 @@
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
-    ColumnOption, CreateTable as SqlCreateTable, Ident, Insert as SqlInsert, ObjectName, ObjectType, SchemaName,
-    Spanned, Statement as SqlStatement, TableObject,
+    ColumnOption, CreateTable as SqlCreateTable, CreateTableOptions, Ident, Insert as SqlInsert, ObjectName,
+    ObjectType, SchemaName, Spanned, Statement as SqlStatement, TableObject,
 };
 use portolan_connector::OnExisting;
 
@@ -55,7 +55,7 @@ fn unsupported(statement: &SqlStatement) -> Error {
         _ => verb.join(" "),
     };
     Error::unsupported(format!("{words} is not supported"))
-        .hint("there are CREATE and DROP of SCHEMA and TABLE, CREATE TABLE AS, INSERT INTO, UPDATE and DELETE FROM")
+        .hint("there are CREATE and DROP of SCHEMA and TABLE, CREATE TABLE AS, INSERT INTO, INSERT OVERWRITE, UPDATE and DELETE FROM")
 }
 
 fn insertion(insert: SqlInsert) -> Result<Insert> {
@@ -68,11 +68,11 @@ fn insertion(insert: SqlInsert) -> Result<Insert> {
         optimizer_hints: Vec::new(),
         or: None,
         ignore: false,
-        into: true,
+        into: !insert.overwrite || insert.into,
         table: insert.table.clone(),
         table_alias: None,
         columns: insert.columns.clone(),
-        overwrite: false,
+        overwrite: insert.overwrite,
         source: insert.source.clone(),
         assignments: Vec::new(),
         partitioned: None,
@@ -92,14 +92,16 @@ fn insertion(insert: SqlInsert) -> Result<Insert> {
         multi_table_else_clause: None,
     };
     if plain != insert {
-        return Err(Error::unsupported("of INSERT there is only INSERT INTO table [(columns)] with a query or VALUES"));
+        return Err(Error::unsupported(
+            "of INSERT there is only INSERT INTO or INSERT OVERWRITE table [(columns)] with a query or VALUES",
+        ));
     }
     let table = named(name);
     let columns = insert.columns.iter().map(column_name).collect::<Result<_>>()?;
     let Some(source) = insert.source else {
         return Err(Error::unsupported("INSERT without a query or VALUES is not supported"));
     };
-    Ok(Insert { table, columns, query: Box::new(SqlStatement::Query(source)) })
+    Ok(Insert { table, columns, overwrite: insert.overwrite, query: Box::new(SqlStatement::Query(source)) })
 }
 
 pub(super) fn column_name(name: &ObjectName) -> Result<Ident> {
@@ -115,14 +117,23 @@ fn creation(create: SqlCreateTable) -> Result<CreateTable> {
         .if_not_exists(create.if_not_exists)
         .columns(create.columns.clone())
         .hive_formats(create.hive_formats.clone())
+        .table_options(create.table_options.clone())
         .query(create.query.clone())
         .build();
     let no_formats = create.hive_formats.as_ref().is_none_or(|formats| *formats == Default::default());
     if plain != create || !no_formats {
         return Err(Error::unsupported(
-            "of CREATE TABLE there is only [OR REPLACE] TABLE [IF NOT EXISTS] name with columns or AS query",
+            "of CREATE TABLE there is only [OR REPLACE] TABLE [IF NOT EXISTS] name with columns or AS query, and WITH (name = value)",
         ));
     }
+    let options = match create.table_options {
+        CreateTableOptions::None => Vec::new(),
+        CreateTableOptions::With(options) => options,
+        other => {
+            return Err(Error::unsupported(format!("CREATE TABLE ... {other} is not supported"))
+                .hint("write WITH (name = value)"));
+        }
+    };
     let on_existing = match (create.or_replace, create.if_not_exists) {
         (true, true) => return Err(Error::user("OR REPLACE and IF NOT EXISTS exclude each other")),
         (true, false) => OnExisting::Replace,
@@ -144,7 +155,7 @@ fn creation(create: SqlCreateTable) -> Result<CreateTable> {
         }
         (true, None) => return Err(Error::user("a table has at least one column")),
     };
-    Ok(CreateTable { table: named(&create.name), on_existing, content })
+    Ok(CreateTable { table: named(&create.name), on_existing, options, content })
 }
 
 fn removal(kind: ObjectType, if_exists: bool, names: &[ObjectName], cascade: bool) -> Result<Change> {
@@ -179,12 +190,12 @@ mod tests {
     #[test]
     fn clauses_that_would_be_ignored_are_refused() {
         for (sql, expected) in [
-            ("INSERT OVERWRITE t SELECT 1", "of INSERT there is only"),
+            ("INSERT OVERWRITE t PARTITION (a = 1) SELECT 1", "of INSERT there is only"),
             ("INSERT INTO t SELECT 1 RETURNING a", "of INSERT there is only"),
             ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", "of INSERT there is only"),
             ("INSERT INTO t DEFAULT VALUES", "INSERT without a query"),
             ("CREATE TEMPORARY TABLE t (a int)", "of CREATE TABLE there is only"),
-            ("CREATE TABLE t (a int) WITH (b = 1)", "of CREATE TABLE there is only"),
+            ("CREATE TABLE t (a int) OPTIONS (b = 1)", "OPTIONS"),
             ("CREATE TABLE t (a int, PRIMARY KEY (a))", "of CREATE TABLE there is only"),
             ("CREATE TABLE t (a int) PARTITIONED BY (b int)", "of CREATE TABLE there is only"),
             ("CREATE TABLE t LIKE u", "of CREATE TABLE there is only"),

@@ -1,5 +1,6 @@
 //! Doing what a statement changes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
@@ -7,10 +8,12 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, SqlOption, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use portolan_connector::{Begun, NewTable, OnExisting, QueryContext, WriteContext, WriteToken};
+use portolan_connector::{Begun, InsertMode, NewTable, OnExisting, QueryContext, TableValue, WriteContext, WriteToken};
 
+use super::options;
+use super::order::sorted;
 use super::target::{self, Place, Target};
 use super::{Change, Content, CreateTable, Insert, Modify, Named, row_change};
 use crate::error::{Error, Result};
@@ -28,7 +31,7 @@ struct Planned {
 /// Where rows go.
 pub(super) enum Goal {
     New(NewTable),
-    Into { target: Target, columns: Vec<usize>, schema: SchemaRef },
+    Into { target: Target, columns: Vec<usize>, schema: SchemaRef, mode: InsertMode },
 }
 
 impl Goal {
@@ -44,7 +47,7 @@ impl Goal {
         let writable = place.writable()?;
         Ok(match self {
             Self::New(table) => writable.create_table(table, context).await?,
-            Self::Into { target, columns, .. } => writable.insert(&target.table, &columns, context).await?,
+            Self::Into { target, columns, mode, .. } => writable.insert(&target.table, &columns, mode, context).await?,
         })
     }
 }
@@ -70,11 +73,16 @@ impl Session {
         let schema = schema(&change);
         match change {
             Change::Insert(insert) => {
-                let planning = |planner| -> Planning { Box::pin(plan_insert(planner, insert)) };
+                let mode = match insert.overwrite {
+                    true => InsertMode::Overwrite,
+                    false => self.settings().insert_mode(),
+                };
+                let planning = |planner| -> Planning { Box::pin(plan_insert(planner, insert, mode)) };
                 self.write(planning, schema, request).await
             }
-            Change::CreateTable(CreateTable { table, on_existing, content: Content::Query(query) }) => {
-                let planning = |planner| -> Planning { Box::pin(plan_creation(planner, table, on_existing, *query)) };
+            Change::CreateTable(CreateTable { table, on_existing, options, content: Content::Query(query) }) => {
+                let planning =
+                    |planner| -> Planning { Box::pin(plan_creation(planner, table, on_existing, options, *query)) };
                 self.write(planning, schema, request).await
             }
             Change::Modify(modify) => self.modify(modify, schema, request).await,
@@ -105,12 +113,14 @@ impl Session {
                 give_types(&mut query, &fields);
                 planner.prepare(query).await?.parameters
             }
-            Change::CreateTable(CreateTable { table, content: Content::Query(query), .. }) => {
-                target::new_table(&planner.resolver, &table).await?;
+            Change::CreateTable(CreateTable { table, options, content: Content::Query(query), .. }) => {
+                let (place, _) = target::new_table(&planner.resolver, &table).await?;
+                properties(&place, &options)?;
                 planner.prepare(*query).await?.parameters
             }
-            Change::CreateTable(CreateTable { table, content: Content::Columns(columns), .. }) => {
-                target::new_table(&planner.resolver, &table).await?;
+            Change::CreateTable(CreateTable { table, options, content: Content::Columns(columns), .. }) => {
+                let (place, _) = target::new_table(&planner.resolver, &table).await?;
+                properties(&place, &options)?;
                 declared(planner, &columns).await?;
                 Vec::new()
             }
@@ -161,28 +171,40 @@ impl Session {
     }
 }
 
+/// What a statement says of the table that it makes, as the catalog declares it.
+fn properties(place: &Place, options: &[SqlOption]) -> Result<BTreeMap<&'static str, TableValue>> {
+    options::typed(&place.catalog, place.writable()?.table_properties(), options)
+}
+
 type Planning = futures::future::BoxFuture<'static, Result<Planned>>;
 
-async fn plan_insert(planner: Planner, mut insert: Insert) -> Result<Planned> {
+async fn plan_insert(planner: Planner, mut insert: Insert, mode: InsertMode) -> Result<Planned> {
     let target = Target::find(&planner.resolver, &insert.table).await?;
     let (columns, fields) = target.columns(&insert.columns)?;
     let schema = Arc::new(Schema::new(fields.clone()));
     let assignment = Some(Assignment::new(fields, &mut insert.query));
-    let plan = Planner { assignment, ..planner }.plan(*insert.query).await?;
+    let mut plan = Planner { assignment, ..planner }.plan(*insert.query).await?;
     let place = target.place.clone();
-    Ok(Planned { plan, place, goal: Goal::Into { target, columns, schema } })
+    let order = target.table.order_of_rows(&columns);
+    plan.physical = sorted(plan.physical, &order)?;
+    Ok(Planned { plan, place, goal: Goal::Into { target, columns, schema, mode } })
 }
 
 async fn plan_creation(
     planner: Planner,
     table: Named,
     on_existing: OnExisting,
+    options: Vec<SqlOption>,
     query: SqlStatement,
 ) -> Result<Planned> {
     let (place, name) = target::new_table(&planner.resolver, &table).await?;
-    let plan = planner.plan(query).await?;
+    let properties = properties(&place, &options)?;
+    let mut plan = planner.plan(query).await?;
     let columns = new_columns(&plan.schema)?;
-    Ok(Planned { plan, place, goal: Goal::New(NewTable { name, columns, on_existing }) })
+    let table = NewTable { name, columns, on_existing, properties };
+    let order = place.writable()?.order_of_new(&table).map_err(|error| error.in_table(&table.name))?;
+    plan.physical = sorted(plan.physical, &order)?;
+    Ok(Planned { plan, place, goal: Goal::New(table) })
 }
 
 async fn write_rows(
@@ -230,10 +252,11 @@ async fn define(planner: Planner, change: Change, context: WriteContext) -> Resu
             }
             Ok("DROP SCHEMA")
         }
-        Change::CreateTable(CreateTable { table, on_existing, content: Content::Columns(columns) }) => {
+        Change::CreateTable(CreateTable { table, on_existing, options, content: Content::Columns(columns) }) => {
             let (place, name) = target::new_table(&planner.resolver, &table).await?;
+            let properties = properties(&place, &options)?;
             let columns = declared(planner, &columns).await?;
-            create_empty(&place, NewTable { name, columns, on_existing }, context).await?;
+            create_empty(&place, NewTable { name, columns, on_existing, properties }, context).await?;
             Ok("CREATE TABLE")
         }
         Change::DropTable { table, if_exists } => {

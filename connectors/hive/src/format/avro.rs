@@ -21,8 +21,9 @@ use super::fault::Fault;
 use super::project;
 use super::source::{Batches, OpenFile, RowFormat};
 use crate::adapter::{LakeAdapterFactory, find_column};
+use crate::factory::ColumnRules;
 use crate::schema::{FileColumn, FileSchema, engine_type};
-use crate::store::Store;
+use crate::store::{Files, Pinned};
 use crate::types::sql_name;
 
 /// How much of a local file is read at once, in bytes.
@@ -47,7 +48,8 @@ impl RowFormat for AvroFormat {
             // A file on the disk is read as it is decoded. What comes over the network is fetched first: the reader
             // does not wait.
             file.scanned.add(usize::try_from(file.file.size).unwrap_or(usize::MAX));
-            let found = file.store.get_opts(&file.file.location, GetOptions::default()).await?;
+            let store = Pinned::over(Arc::clone(&file.store), file.file.clone());
+            let found = store.get_opts(&file.file.location, GetOptions::default()).await?;
             match found.payload {
                 GetResultPayload::File(local, _) => decode(&file, BufReader::with_capacity(READ_BYTES, local)),
                 GetResultPayload::Stream(chunks) => {
@@ -110,7 +112,7 @@ struct Adapter {
 impl Adapter {
     fn new(wanted: &SchemaRef, file: &SchemaRef) -> Result<Self> {
         let factory = BatchAdapterFactory::new(Arc::clone(wanted))
-            .with_adapter_factory(Arc::new(LakeAdapterFactory { instants: false }));
+            .with_adapter_factory(Arc::new(LakeAdapterFactory { instants: false, rules: ColumnRules::default() }));
         Ok(Self { inner: factory.make_adapter(file)?, wanted: Arc::clone(wanted) })
     }
 
@@ -141,7 +143,7 @@ fn fault(error: &ArrowError) -> Fault {
 
 /// Reads the schemas of the samples, the newest first, and unites their columns.
 pub(super) async fn read_schema(
-    store: &Store,
+    store: &Files,
     samples: &[ObjectMeta],
     concurrency: usize,
 ) -> portolan_connector::Result<FileSchema> {
@@ -161,13 +163,14 @@ pub(super) async fn read_schema(
     Ok(united)
 }
 
-async fn file_schema(store: &Store, file: &ObjectMeta) -> portolan_connector::Result<SchemaRef> {
+async fn file_schema(store: &Files, file: &ObjectMeta) -> portolan_connector::Result<SchemaRef> {
     let unreadable = |said: String| {
         ConnectorError::source(format!("cannot read the schema of {}", store.display(&file.location)))
             .said(store.redact(&said))
             .hint("check that the file is a whole Avro file; names that begin with _ or . are passed over")
     };
-    let opened = store.open()?;
+    let opened = Pinned::over(store.open()?, file.clone());
+    let opened = &opened;
     let read = |bytes: u64| async move {
         let options = GetOptions { range: Some((0..bytes).into()), ..GetOptions::default() };
         opened.get_opts(&file.location, options).and_then(|found| found.bytes()).await

@@ -12,6 +12,7 @@ use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore};
 
 use super::codec::{Codec, Decompressor};
 use super::fault::Fault;
+use crate::store::Pinned;
 
 /// How much of a local file is read at once, in bytes.
 const READ_BYTES: usize = 256 * 1024;
@@ -44,6 +45,7 @@ impl Input {
                     .hint("files may be compressed by gzip, zstd or deflate")
             })?,
         };
+        let store = Pinned::over(Arc::clone(store), file.clone());
         let found = store.get_opts(&file.location, GetOptions::default()).await?;
         let chunks = match found.payload {
             GetResultPayload::File(file, _) => stream::iter(chunks_of(file)).boxed(),

@@ -32,7 +32,7 @@ use portolan_connector::{ConnectorError, Domain, Result};
 
 use crate::rules::{AVRO, CSV, JSON};
 use crate::schema::{FileColumn, FileSchema, read_schema};
-use crate::store::Store;
+use crate::store::Files;
 use crate::types::sql_name;
 
 pub(crate) use codec::{CODECS, Codec};
@@ -87,7 +87,7 @@ impl Format {
     /// Reads the columns from the samples, the newest first, `concurrency` of them at the same time.
     pub(crate) async fn read_schema(
         &self,
-        store: &Store,
+        store: &Files,
         samples: &[ObjectMeta],
         concurrency: usize,
     ) -> Result<FileSchema> {
@@ -125,11 +125,11 @@ impl Format {
     pub(crate) fn source(
         &self,
         schema: &TableSchema,
-        store: &Store,
+        files: &Files,
         session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>> {
         let format: Arc<dyn RowFormat> = match self {
-            Self::Parquet => return parquet::source(schema, store, session),
+            Self::Parquet => return parquet::source(schema, files, session),
             Self::Csv(format) => Arc::new(format.clone()),
             Self::Json(format) => Arc::new(format.clone()),
             Self::Avro => Arc::new(avro::AvroFormat),

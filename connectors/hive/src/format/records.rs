@@ -10,7 +10,7 @@ use portolan_connector::ConnectorError;
 use super::fault::Fault;
 use super::input::Input;
 use super::{Codec, fault_of};
-use crate::store::Store;
+use crate::store::{Files, Store};
 
 /// The longest record, in bytes: what is longer is most likely a quote that is never closed.
 pub(crate) const LONGEST_RECORD_BYTES: usize = 64 * 1024 * 1024;
@@ -82,13 +82,13 @@ pub(crate) struct Sample {
 
 /// Reads the beginning of a file.
 pub(crate) async fn sample(
-    store: &Store,
+    store: &Files,
     file: &ObjectMeta,
     codec: Option<Codec>,
 ) -> portolan_connector::Result<Sample> {
     let read = async {
         let consumed = Count::new();
-        let mut input = Input::open(store.open()?, file, codec, consumed.clone()).await?;
+        let mut input = Input::open(&store.open()?, file, codec, consumed.clone()).await?;
         let mut bytes = Vec::new();
         let mut whole = false;
         while bytes.len() < SAMPLE_BYTES {

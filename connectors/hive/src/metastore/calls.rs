@@ -130,7 +130,7 @@ impl Client {
         Ok(result.structure(0).map(|result| result.structures(1).cloned().collect()).unwrap_or_default())
     }
 
-    fn refused(&self, wanted: &str, exception: Exception) -> ConnectorError {
+    pub(super) fn refused(&self, wanted: &str, exception: Exception) -> ConnectorError {
         ConnectorError::source(format!("the metastore at {} refused to tell {wanted}", self.place()))
             .said(exception.message)
             .hint("the metastore's log says more")

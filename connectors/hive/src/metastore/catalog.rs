@@ -15,13 +15,16 @@ use crate::metastore::partitions::PartitionSource;
 use crate::metastore::statistics::{Basic, Remembered, asked, basic, of_metastore, of_spark};
 use crate::store::Store;
 
+/// The parameter of a table that has a log of our writes: its readers need not look for one otherwise.
+pub(crate) const HAS_LOG: &str = "portolan.log";
+
 /// How many partitions are asked for to estimate the rows of all.
 const SAMPLED_PARTITIONS: usize = 50;
 
 /// A metastore as a catalog's list of tables.
 #[derive(Debug)]
 pub(crate) struct Metastore {
-    client: Arc<Client>,
+    pub(crate) client: Arc<Client>,
     remembered: Arc<Remembered>,
 }
 
@@ -39,6 +42,10 @@ pub(crate) struct MetastoreTable {
     /// By column name, of columns that Hive itself describes.
     pub(crate) hive_types: BTreeMap<String, String>,
     parameters: BTreeMap<String, String>,
+    /// Where the table is, as the metastore writes it.
+    pub(crate) location: String,
+    /// Whether its files outlive it.
+    pub(crate) is_external: bool,
 }
 
 impl Metastore {
@@ -62,6 +69,16 @@ impl Metastore {
         let mut schemas = self.client.databases().await?;
         schemas.sort();
         Ok(schemas)
+    }
+
+    /// Forgets what was asked before. Returns of how many tables.
+    pub(crate) fn forget(&self) -> usize {
+        self.remembered.forget()
+    }
+
+    /// Forgets what was asked of one table before.
+    pub(crate) fn forget_table(&self, schema: &str, table: &str) {
+        self.remembered.forget_table(schema, table);
     }
 
     /// The tables and views of a database, sorted by name.
@@ -101,6 +118,8 @@ impl Metastore {
             unsupported: described.unsupported.clone(),
             comments: described.comments.clone(),
             hive_types: described.hive_types.clone(),
+            location: described.location.clone(),
+            is_external: description.kind != "MANAGED_TABLE",
             parameters: description.parameters,
         };
         Ok(Some((described, table)))
@@ -108,11 +127,16 @@ impl Metastore {
 }
 
 /// Whether the metastore can have something of this name.
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.contains(['*', '|', '/', '#', '@']) && !name.chars().any(char::is_uppercase)
 }
 
 impl MetastoreTable {
+    /// Whether the table has a log of our writes.
+    pub(crate) fn has_log(&self) -> bool {
+        self.parameters.get(HAS_LOG).is_some_and(|value| value == "true")
+    }
+
     /// Rows and bytes of the whole table, where its parameters say.
     pub(crate) fn basic(&self) -> Basic {
         basic(&self.parameters)

@@ -1,6 +1,6 @@
 //! Calls to a metastore that may be down, slow, or starting again.
 //!
-//! All that is asked here only reads, so a call whose connection fails is made again: at another server of the metastore
+//! All that is asked here only reads or may be done twice, so a call whose connection fails is made again: at another server of the metastore
 //! where there are several, after a pause that doubles, until `metastore_timeout_seconds` are over.
 
 use std::sync::{Mutex, PoisonError};
@@ -77,7 +77,7 @@ impl Client {
         self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 
-    /// Calls a method that only reads. `wanted` says in errors what was asked for, such as `the table s.t`.
+    /// Calls a method that only reads, or may be called again. `wanted` says in errors what was asked for, such as `the table s.t`.
     pub(crate) async fn call(&self, method: &str, arguments: &Struct, wanted: &str) -> Result<Outcome> {
         let deadline = Instant::now() + self.timeout;
         let failed = |said: String, hint: &str| {

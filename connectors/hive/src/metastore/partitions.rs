@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::datatypes::DataType;
+use chrono::{DateTime, Utc};
 use datafusion::common::ScalarValue;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -20,6 +22,9 @@ use crate::types::{parse_value, sql_name};
 
 /// How many calls for partitions a scan makes at the same time.
 const CALLS_AT_ONCE: usize = 4;
+
+/// About how many bytes the place of a partition takes besides its name.
+const LOCATION_BYTES: usize = 100;
 
 /// How the partitions of one table are asked for.
 #[derive(Clone, Debug)]
@@ -53,19 +58,46 @@ pub(crate) struct Located {
 /// The partitions of a table as one query sees them.
 #[derive(Debug)]
 pub(crate) struct Partitions {
+    /// When the metastore was asked.
+    pub(crate) at: DateTime<Utc>,
     /// All of them, sorted by name.
     pub(crate) names: Vec<Named>,
+    /// The partition columns and the format for which they were asked.
+    columns: Vec<(String, DataType)>,
+    format: Option<Format>,
     /// Those that were asked for, by their place among the names.
     located: Mutex<HashMap<usize, Arc<Located>>>,
 }
 
+impl Partitions {
+    /// Whether they are what this source would ask for: the table may have been defined anew.
+    pub(crate) fn fit(&self, source: &PartitionSource) -> bool {
+        self.columns == source.typed_columns() && self.format == source.format
+    }
+
+    /// About how many bytes of memory they take, with the places of all.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |named: &Named| {
+            let values: usize = named.values.iter().map(ScalarValue::size).sum();
+            size_of::<Named>() + size_of::<Located>() + 2 * named.name.len() + values + LOCATION_BYTES
+        };
+        size_of::<Self>() + self.names.iter().map(of).sum::<usize>()
+    }
+}
+
 impl PartitionSource {
+    fn typed_columns(&self) -> Vec<(String, DataType)> {
+        self.columns.iter().map(|column| (column.name.clone(), column.data_type.clone())).collect()
+    }
+
     /// Asks for the names of all partitions.
     pub(crate) async fn names(&self) -> Result<Partitions> {
+        let at = Utc::now();
         let mut names = self.client.partition_names(&self.schema, &self.table).await?;
         names.sort();
         let names = names.into_iter().map(|name| self.named(name)).collect::<Result<_>>()?;
-        Ok(Partitions { names, located: Mutex::default() })
+        let columns = self.typed_columns();
+        Ok(Partitions { at, names, columns, format: self.format.clone(), located: Mutex::default() })
     }
 
     /// The places of some of the partitions, in the same order. Each partition is asked for once per query.
@@ -129,7 +161,7 @@ impl PartitionSource {
     }
 
     /// The values that a partition's name gives.
-    fn named(&self, name: String) -> Result<Named> {
+    pub(crate) fn named(&self, name: String) -> Result<Named> {
         let wrong = |what: String| {
             ConnectorError::source(format!("cannot understand the partition {name}: {what}"))
                 .hint("drop the partition in the metastore and add it again, or correct the table's partition columns")
@@ -167,8 +199,6 @@ fn values_of(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use arrow::datatypes::DataType;
 
     use super::*;
 

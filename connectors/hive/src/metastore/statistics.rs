@@ -46,6 +46,17 @@ impl Remembered {
             tables.insert((schema.to_owned(), table.to_owned()), (Instant::now(), Arc::new(statistics)));
         }
     }
+
+    /// Forgets one table.
+    pub(crate) fn forget_table(&self, schema: &str, table: &str) {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.remove(&(schema.to_owned(), table.to_owned()));
+    }
+
+    /// Forgets all. Returns how many there were.
+    pub(crate) fn forget(&self) -> usize {
+        std::mem::take(&mut *self.tables.lock().unwrap_or_else(PoisonError::into_inner)).len()
+    }
 }
 
 /// Rows and bytes of a table or of a partition.

@@ -77,7 +77,24 @@ fn parse(hive: &str, depth: usize) -> Result<DataType, String> {
         // Without parameters Hive means whole numbers.
         "decimal" => Ok(DataType::Decimal128(10, 0)),
         "timestamp with local time zone" => Ok(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
-        _ => parse_type(&lower).map_or_else(unknown, Ok),
+        _ => parse_type(&lower).or_else(|| timestamp(&lower)).map_or_else(unknown, Ok),
+    }
+}
+
+/// SQL's name of a timestamp that Hive has no name for: `timestamp(9)`, `timestamp(6) with time zone`.
+fn timestamp(lower: &str) -> Option<DataType> {
+    let (digits, rest) = lower.strip_prefix("timestamp(")?.split_once(')')?;
+    let unit = match digits {
+        "0" => TimeUnit::Second,
+        "3" => TimeUnit::Millisecond,
+        "6" => TimeUnit::Microsecond,
+        "9" => TimeUnit::Nanosecond,
+        _ => return None,
+    };
+    match rest {
+        "" => Some(DataType::Timestamp(unit, None)),
+        " with time zone" => Some(DataType::Timestamp(unit, Some("UTC".into()))),
+        _ => None,
     }
 }
 

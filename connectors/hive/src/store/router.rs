@@ -14,7 +14,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
@@ -26,10 +26,11 @@ pub(super) const LOCAL: &str = "file";
 pub(super) const S3_BUCKET: &str = "s3";
 
 /// The stores of a catalog, each made when it is first needed.
+#[derive(Clone)]
 pub(super) struct Router {
     local: Arc<dyn ObjectStore>,
     s3: S3,
-    buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    buckets: Arc<Mutex<HashMap<String, Arc<dyn ObjectStore>>>>,
 }
 
 /// Where a path leads: a store, the path within it, and what stands before that.
@@ -53,7 +54,7 @@ fn outer(prefix: &str, inner: &Path) -> Path {
 
 impl Router {
     pub(super) fn new(local: Arc<dyn ObjectStore>, s3: S3) -> Self {
-        Self { local, s3, buckets: Mutex::default() }
+        Self { local, s3, buckets: Arc::default() }
     }
 
     fn route(&self, path: &Path) -> Result<Route> {
@@ -80,10 +81,6 @@ impl Router {
         let made: Arc<dyn ObjectStore> = Arc::new(made);
         buckets.insert(bucket.to_owned(), Arc::clone(&made));
         Ok(made)
-    }
-
-    fn read_only() -> Error {
-        Error::NotImplemented { operation: "write".to_owned(), implementer: "the router of a lake".to_owned() }
     }
 }
 
@@ -137,23 +134,36 @@ impl ObjectStore for Router {
         Ok(result)
     }
 
-    async fn put_opts(&self, _path: &Path, _payload: PutPayload, _options: PutOptions) -> Result<PutResult> {
-        Err(Self::read_only())
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let route = self.route(path)?;
+        route.store.put_opts(&route.inner, payload, options).await
     }
 
-    async fn put_multipart_opts(
-        &self,
-        _path: &Path,
-        _options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        Err(Self::read_only())
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let route = self.route(path)?;
+        route.store.put_multipart_opts(&route.inner, options).await
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        paths.map(|_| Err(Self::read_only())).boxed()
+        let router = self.clone();
+        paths
+            .then(move |path| {
+                let router = router.clone();
+                async move {
+                    let path = path?;
+                    let route = router.route(&path)?;
+                    route.store.delete(&route.inner).await?;
+                    Ok(path)
+                }
+            })
+            .boxed()
     }
 
-    async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> Result<()> {
-        Err(Self::read_only())
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let (from, to) = (self.route(from)?, self.route(to)?);
+        if from.prefix != to.prefix {
+            return Err(Error::NotSupported { source: "a copy from one store into another".into() });
+        }
+        from.store.copy_opts(&from.inner, &to.inner, options).await
     }
 }

@@ -7,11 +7,6 @@ use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use portolan_connector::{ConnectorError, Properties, Result};
 use secrecy::{ExposeSecret, SecretString};
 
-/// How often a failed request to S3 is tried again.
-const S3_RETRIES: usize = 3;
-/// How long a request to S3 is tried again.
-const S3_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The settings that all buckets of a catalog have in common.
 #[derive(Clone, Debug)]
 pub(super) struct S3 {
@@ -25,6 +20,10 @@ pub(super) struct S3 {
     path_style: bool,
     connect_timeout: Duration,
     request_timeout: Duration,
+    max_retries: usize,
+    /// Before the first new try.
+    retry_backoff: Duration,
+    retry_timeout: Duration,
 }
 
 impl S3 {
@@ -43,9 +42,8 @@ impl S3 {
         }
         let path_style =
             if properties.contains("path_style") { properties.boolean("path_style") } else { endpoint.is_some() };
-        let seconds = |name: &str| {
-            Duration::from_secs(properties.integer(name).and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(30))
-        };
+        let number = |name: &str| properties.integer(name).and_then(|number| u64::try_from(number).ok());
+        let seconds = |name: &str| Duration::from_secs(number(name).unwrap_or(30));
         Ok(Self {
             endpoint,
             region: properties.text("region").unwrap_or("us-east-1").to_owned(),
@@ -57,6 +55,9 @@ impl S3 {
             path_style,
             connect_timeout: seconds("connect_timeout_seconds"),
             request_timeout: seconds("request_timeout_seconds"),
+            max_retries: number("max_retries").and_then(|retries| usize::try_from(retries).ok()).unwrap_or(3),
+            retry_backoff: Duration::from_millis(number("retry_backoff_ms").unwrap_or(100)),
+            retry_timeout: seconds("retry_timeout_seconds"),
         })
     }
 
@@ -74,9 +75,9 @@ impl S3 {
             .with_virtual_hosted_style_request(!self.path_style)
             .with_skip_signature(self.anonymous)
             .with_retry(RetryConfig {
-                backoff: BackoffConfig::default(),
-                max_retries: S3_RETRIES,
-                retry_timeout: S3_RETRY_TIMEOUT,
+                backoff: BackoffConfig { init_backoff: self.retry_backoff, ..BackoffConfig::default() },
+                max_retries: self.max_retries,
+                retry_timeout: self.retry_timeout,
             })
             .with_client_options(
                 ClientOptions::new()

@@ -46,6 +46,13 @@ impl Struct {
         self
     }
 
+    /// The struct with a field that takes the place of the one it has of this number.
+    #[must_use]
+    pub fn replaced(mut self, id: i16, value: impl Into<Value>) -> Self {
+        self.fields.retain(|(known, _)| *known != id);
+        self.with(id, value)
+    }
+
     /// The fields that are set, with their numbers.
     pub fn fields(&self) -> impl Iterator<Item = (i16, &Value)> {
         self.fields.iter().map(|(id, value)| (*id, value))

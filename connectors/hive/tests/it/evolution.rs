@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int32Type};
 use crate::support::{Engine, Lake, S3Server, floats, integers, longs, texts};
 
 /// The visible columns, which hidden ones follow.
-const VISIBLE: &str = "* EXCEPT (\"$path\", \"$file_size\", \"$file_modified_time\", \"$partition\")";
+const VISIBLE: &str = "* EXCEPT (\"$path\", \"$file_size\", \"$file_modified_time\", \"$partition\", \"$row_group\")";
 
 fn changing_columns() -> Lake {
     let lake = Lake::new();
@@ -163,4 +163,62 @@ async fn old_timestamps_reach_beyond_nanoseconds() {
     let engine = Engine::new(lake.connector("").unwrap());
     assert_eq!(engine.rows("t", "SELECT at FROM t").await, ["1970-01-01T00:00:00.000001", "4000-01-01T00:00:00"]);
     assert_eq!(engine.rows("t", "SELECT at FROM t WHERE date_part('year', at) = 4000").await, ["4000-01-01T00:00:00"]);
+}
+
+#[tokio::test]
+async fn columns_are_found_by_their_place_where_that_is_declared() {
+    let lake = Lake::new();
+    // The first file is from before the columns were renamed.
+    lake.write("s/t/y=1/f", vec![("old_id", integers([1])), ("name", texts(["one"]))]);
+    lake.write("s/t/y=2/f", vec![("name", integers([2])), ("id", texts(["two"])), ("more", longs([20]))]);
+    let columns = "columns = { id = 'integer', name = 'varchar', more = 'bigint', later = 'date' }";
+    let by = |place: &str| lake.connector(&format!("[tables.'s.t']\n{columns}\ncolumns_by = '{place}'")).unwrap();
+    let engine = Engine::new(by("index"));
+    let all = "SELECT id, name, more, later, y FROM t";
+    assert_eq!(engine.rows("t", all).await, ["1|one|NULL|NULL|1", "2|two|20|NULL|2"]);
+    assert_eq!(engine.rows("t", "SELECT y FROM t WHERE name = 'two' AND id = 2").await, ["2"]);
+    assert_eq!(engine.rows("t", "SELECT y FROM t WHERE more IS NULL").await, ["1"]);
+    let error = Engine::new(by("name")).error("t", "SELECT id FROM t").await;
+    assert!(error.contains("the column `id` is of type varchar in the file"), "{error}");
+    let undeclared = Engine::new(lake.connector("columns_by = 'index'").unwrap());
+    let error = undeclared.connector.table("s", "t").await.unwrap_err().to_string();
+    assert!(error.contains("columns_by = \"index\" needs columns whose places are known"), "{error}");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_null_where_the_table_says_so() {
+    let lake = Lake::new();
+    let lists = arrow::array::ListArray::from_iter_primitive::<Int32Type, _, _>([
+        Some(vec![Some(1)]),
+        Some(vec![]),
+        None,
+        Some(vec![None]),
+    ]);
+    lake.write(
+        "s/t/f",
+        vec![
+            ("a", longs([Some(6_000_000_000), Some(7), None, Some(-1)])),
+            ("b", texts([Some("12"), Some("twelve"), None, Some("007")])),
+            ("c", floats([1.0, 1.5, -3.0, 1e300])),
+            ("d", Arc::new(lists)),
+        ],
+    );
+    let columns = "columns = { a = 'integer', b = 'integer', c = 'bigint', d = 'bigint' }";
+    let on = |what: &str| lake.connector(&format!("[tables.'s.t']\n{columns}\non_mismatch = '{what}'")).unwrap();
+    let engine = Engine::new(on("null"));
+    assert_eq!(
+        engine.rows("t", "SELECT a, b, c, d FROM t").await,
+        ["-1|7|NULL|NULL", "7|NULL|NULL|NULL", "NULL|12|1|NULL", "NULL|NULL|-3|NULL"]
+    );
+    // What was no NULL in the file's statistics is one now.
+    assert_eq!(engine.value("t", "SELECT count(*) FROM t WHERE a IS NULL").await, "2");
+    assert_eq!(engine.value("t", "SELECT count(*) FROM t WHERE a IS NOT NULL").await, "2");
+    assert_eq!(engine.value("t", "SELECT count(*) FROM t WHERE a < 5").await, "1");
+    assert_eq!(engine.value("t", "SELECT count(*) FROM t WHERE b = 7").await, "1");
+    assert_eq!(engine.value("t", "SELECT count(*) FROM t WHERE c > 0").await, "1");
+    let engine = Engine::new(on("error"));
+    for column in ["a", "b", "c", "d"] {
+        let error = engine.error("t", &format!("SELECT {column} FROM t")).await;
+        assert!(error.contains(&format!("the column `{column}` is of type")), "{error}");
+    }
 }

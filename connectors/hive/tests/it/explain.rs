@@ -126,6 +126,7 @@ async fn columns_and_the_definition() {
             ("$file_size", "bigint"),
             ("$file_modified_time", "timestamp with time zone"),
             ("$partition", "varchar"),
+            ("$row_group", "bigint"),
         ]
     );
     assert!(table.columns().iter().all(|column| column.field.is_nullable()));

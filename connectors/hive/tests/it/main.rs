@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod caches;
+mod counts;
 mod errors;
 mod evolution;
 mod explain;
+mod faults;
 mod formats_avro;
 mod formats_csv;
 mod formats_json;
@@ -15,8 +18,10 @@ mod late;
 mod layout;
 mod listing;
 mod metastore;
+mod partitions_table;
 mod s3;
 mod statistics;
 mod support;
 mod values;
 mod walk;
+mod writes;

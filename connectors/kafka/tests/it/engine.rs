@@ -241,6 +241,7 @@ impl TableProvider for Table {
             snapshot: snapshot.describe().unwrap(),
         });
         let report = SourceReport {
+            requests: plan.requests.clone(),
             connector: self.query.connector.kind(),
             tables: vec![self.table.name().clone()],
             filters: Vec::new(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use portolan_connector::testkit::{Subject, check_contract, check_writes};
 use portolan_connector::{
-    Begun, Connector, ConnectorTable, NewTable, OnExisting, QueryContext, TableName, WriteContext,
+    Begun, Connector, ConnectorTable, InsertMode, NewTable, OnExisting, QueryContext, TableName, WriteContext,
 };
 use portolan_memory::MemoryConnector;
 
@@ -29,6 +29,7 @@ async fn table(connector: &Arc<dyn Connector>, batches: &[RecordBatch]) -> Arc<d
         name: TableName::new("mem", "default", "t"),
         columns: rows(1).schema(),
         on_existing: OnExisting::Replace,
+        properties: Default::default(),
     };
     let Begun::Writer(mut writer) = connector.writable().unwrap().create_table(new, context()).await.unwrap() else {
         unreachable!("the table is replaced");
@@ -62,7 +63,8 @@ async fn rows_written_one_by_one_are_kept_together() {
     // Each alone would have buffers of its own; so many of them would not fit.
     for _ in 0..2_000 {
         let writable = connector.writable().unwrap();
-        let Begun::Writer(mut writer) = writable.insert(&table, &[0, 1], context()).await.unwrap() else {
+        let Begun::Writer(mut writer) = writable.insert(&table, &[0, 1], InsertMode::Append, context()).await.unwrap()
+        else {
             unreachable!("there is no token");
         };
         writer.write(rows(1)).await.unwrap();

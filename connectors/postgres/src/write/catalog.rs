@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use portolan_connector::{
-    Begun, ConnectorError, ConnectorTable, NewTable, OnExisting, Reason, Result, RowChange, TableName, WritableCatalog,
-    WriteContext,
+    Begun, ConnectorError, ConnectorTable, InsertMode, NewTable, OnExisting, Reason, Result, RowChange, TableName,
+    WritableCatalog, WriteContext,
 };
 
 use super::change::change_rows;
@@ -44,7 +44,14 @@ impl WritableCatalog for PostgresConnector {
         self.begin_table(table, context).await.map_err(|error| error.in_table(&name))
     }
 
-    async fn insert(&self, table: &Arc<dyn ConnectorTable>, columns: &[usize], context: WriteContext) -> Result<Begun> {
+    async fn insert(
+        &self,
+        table: &Arc<dyn ConnectorTable>,
+        columns: &[usize],
+        mode: InsertMode,
+        context: WriteContext,
+    ) -> Result<Begun> {
+        mode.only_append().map_err(|error| error.in_table(table.name()))?;
         let begun = self.begin_rows(table.as_ref(), columns, context).await;
         begun.map_err(|error| error.in_table(table.name()))
     }

@@ -87,6 +87,7 @@ fn default_of(spec: &PropertySpec, default: &str, span: Range<usize>) -> Result<
         }
         PropertyKind::Boolean => PropertyValue::Boolean(default == "true"),
         PropertyKind::Integer { .. } => PropertyValue::Integer(default.parse().map_err(|_| invalid())?),
+        PropertyKind::Number => PropertyValue::Number(default.parse().map_err(|_| invalid())?),
         PropertyKind::Secret
         | PropertyKind::List
         | PropertyKind::Map
@@ -128,6 +129,16 @@ fn value_of(
                 });
             }
             PropertyValue::Integer(number)
+        }
+        PropertyKind::Number => {
+            let found = match value.get_ref() {
+                DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
+                DeValue::Integer(integer) => integer.as_str().parse::<f64>().ok(),
+                _ => None,
+            };
+            PropertyValue::Number(
+                found.filter(|number| number.is_finite() && !number.is_sign_negative()).ok_or_else(wrong)?,
+            )
         }
         PropertyKind::OneOf(words) => {
             let word = text(value)?;

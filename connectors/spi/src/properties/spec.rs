@@ -52,6 +52,8 @@ pub enum PropertyKind {
         /// The largest value allowed.
         max: i64,
     },
+    /// A number that is not negative, with or without a fraction.
+    Number,
     /// A time with its unit, read by [`super::parse_duration`].
     Duration,
     /// An amount of memory with its unit, read by [`super::parse_bytes`].
@@ -75,6 +77,7 @@ impl PropertyKind {
             Self::Text | Self::Secret => "a text".to_owned(),
             Self::Boolean => "true or false".to_owned(),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Number => "a number such as 0.005".to_owned(),
             Self::Duration => "a time such as 30s or 5m".to_owned(),
             Self::Bytes => "an amount of memory such as 512MB or 2GiB".to_owned(),
             Self::OneOf(words) => {

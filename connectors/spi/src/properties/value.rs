@@ -24,6 +24,8 @@ pub enum PropertyValue {
     Boolean(bool),
     /// Of a whole number.
     Integer(i64),
+    /// Of a number.
+    Number(f64),
     /// Of a list.
     List(Vec<String>),
     /// Of a map, in the file's order.
@@ -41,6 +43,7 @@ impl PartialEq for PropertyValue {
             (Self::Secret(left), Self::Secret(right)) => left.expose_secret() == right.expose_secret(),
             (Self::Boolean(left), Self::Boolean(right)) => left == right,
             (Self::Integer(left), Self::Integer(right)) => left == right,
+            (Self::Number(left), Self::Number(right)) => left == right,
             (Self::List(left), Self::List(right)) => left == right,
             (Self::Map(left), Self::Map(right)) => left == right,
             (Self::Section(left), Self::Section(right)) => left == right,
@@ -91,6 +94,14 @@ impl Properties {
     pub fn integer(&self, name: &str) -> Option<i64> {
         match self.values.get(name)? {
             PropertyValue::Integer(integer) => Some(*integer),
+            _ => None,
+        }
+    }
+
+    /// A number.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        match self.values.get(name)? {
+            PropertyValue::Number(number) => Some(*number),
             _ => None,
         }
     }

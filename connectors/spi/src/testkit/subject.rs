@@ -80,6 +80,7 @@ impl Subject {
         session: &SessionContext,
     ) -> Result<Reading> {
         let report = SourceReport {
+            requests: plan.requests.clone(),
             connector: self.connector.kind(),
             tables: vec![self.table.name().clone()],
             filters: Vec::new(),

@@ -1,5 +1,6 @@
 //! What every connector promises whose source can be changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -8,8 +9,8 @@ use arrow::error::ArrowError;
 
 use super::{ContractReport, Subject};
 use crate::{
-    Begun, Connector, ConnectorError, ConnectorTable, ErrorKind, NewTable, OnExisting, QueryContext, Result, RowAction,
-    RowChange, TableName, TableWriter, WritableCatalog, WriteContext, WriteToken,
+    Begun, Connector, ConnectorError, ConnectorTable, ErrorKind, InsertMode, NewTable, OnExisting, QueryContext,
+    Result, RowAction, RowChange, TableName, TableWriter, WritableCatalog, WriteContext, WriteToken,
 };
 
 /// Checks the writes of a connector in a schema that it makes and removes:
@@ -79,7 +80,7 @@ impl Checks<'_> {
     }
 
     fn new_table(&self, table: &str, on_existing: OnExisting) -> NewTable {
-        NewTable { name: self.name(table), columns: columns(), on_existing }
+        NewTable { name: self.name(table), columns: columns(), on_existing, properties: BTreeMap::new() }
     }
 
     async fn table(&self, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
@@ -149,7 +150,7 @@ impl Checks<'_> {
 
     async fn insertion(&mut self) -> Result<()> {
         let table = self.existing("made").await?;
-        let mut adding = writer(self.writable.insert(&table, &[0, 1], context(None)).await?)?;
+        let mut adding = writer(self.writable.insert(&table, &[0, 1], InsertMode::Append, context(None)).await?)?;
         adding.write(rows(3, 4)?).await?;
         let early = self.count("made").await?;
         self.check(early == 3, "rows are there before they are committed");
@@ -165,14 +166,14 @@ impl Checks<'_> {
         self.check(late == 7, "committed rows are not there");
         drop(snapshot);
 
-        let mut dropped = writer(self.writable.insert(&table, &[0, 1], context(None)).await?)?;
+        let mut dropped = writer(self.writable.insert(&table, &[0, 1], InsertMode::Append, context(None)).await?)?;
         dropped.write(rows(7, 4)?).await?;
         drop(dropped);
         let without = self.count("made").await?;
         self.check(without == 7, "rows are there whose writer was dropped");
 
         // One column alone; the other is NULL.
-        let mut partial = writer(self.writable.insert(&table, &[1], context(None)).await?)?;
+        let mut partial = writer(self.writable.insert(&table, &[1], InsertMode::Append, context(None)).await?)?;
         partial.write(rows(7, 1)?.project(&[1]).map_err(cannot_make)?).await?;
         partial.commit().await?;
         let subject = Subject::new(Arc::clone(self.connector), self.existing("made").await?);
@@ -187,18 +188,21 @@ impl Checks<'_> {
     async fn tokens(&mut self) -> Result<()> {
         let table = self.existing("made").await?;
         let token = Some(("testkit", "INSERT 1"));
-        let mut first = writer(self.writable.insert(&table, &[0, 1], context(token)).await?)?;
+        let mut first = writer(self.writable.insert(&table, &[0, 1], InsertMode::Append, context(token)).await?)?;
         first.write(rows(100, 2)?).await?;
         first.commit().await?;
-        let again = self.writable.insert(&table, &[0, 1], context(token)).await?;
+        let again = self.writable.insert(&table, &[0, 1], InsertMode::Append, context(token)).await?;
         self.check(matches!(again, Begun::Already(2)), "a write with a token that was committed began again");
-        let other = self.writable.insert(&table, &[0, 1], context(Some(("testkit", "INSERT 2")))).await;
+        let other =
+            self.writable.insert(&table, &[0, 1], InsertMode::Append, context(Some(("testkit", "INSERT 2")))).await;
         self.check(other.is_err(), "a token served for another statement");
         // Two tries that overlap: the second to commit writes nothing.
         let token = Some(("testkit, both", "INSERT 3"));
-        let mut one = writer(self.writable.insert(&table, &[0, 1], context(token)).await?)?;
+        let mut one = writer(self.writable.insert(&table, &[0, 1], InsertMode::Append, context(token)).await?)?;
         one.write(rows(200, 1)?).await?;
-        if let Begun::Writer(mut two) = self.writable.insert(&table, &[0, 1], context(token)).await? {
+        if let Begun::Writer(mut two) =
+            self.writable.insert(&table, &[0, 1], InsertMode::Append, context(token)).await?
+        {
             two.write(rows(200, 1)?).await?;
             let (one, two) = (one.commit().await?, two.commit().await?);
             self.check(one == 1 && two == 1, "overlapping tries of one write do not tell the same");

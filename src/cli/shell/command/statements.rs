@@ -60,11 +60,21 @@ pub(crate) const STATEMENTS: &[StatementSpec] = &[
     spec("DESCRIBE", "DESCRIBE table | query", "The columns of a table or of a query, with their types."),
     spec("SHOW CREATE TABLE", "SHOW CREATE TABLE table", "The source's own definition of a table."),
     spec(
+        "SHOW STATS",
+        "SHOW STATS FOR table",
+        "What the planner knows of a table's columns and, on the last line, of the table, and where from.",
+    ),
+    spec(
         "SHOW CAPABILITIES",
         "SHOW CAPABILITIES [FROM catalog] [LIKE 'pattern']",
         "The rules by which a source is given work.",
     ),
     spec("SHOW FUNCTIONS", "SHOW FUNCTIONS [LIKE 'pattern']", "The engine's functions."),
+    spec(
+        "SHOW PROCEDURES",
+        "SHOW PROCEDURES [FROM catalog] [LIKE 'pattern']",
+        "What CALL runs: procedures of the engine and of the catalogs.",
+    ),
     spec(
         "SHOW SESSION",
         "SHOW SESSION [LIKE 'pattern'] | SHOW setting",
@@ -74,8 +84,10 @@ pub(crate) const STATEMENTS: &[StatementSpec] = &[
     spec("RESET SESSION", "RESET SESSION [name] | RESET ALL", "Gives a setting, or all of them, the default again."),
     spec(
         "CALL",
-        "CALL system.kill_query('query_id' [, 'message'])\nCALL system.reload_catalogs()",
-        "Ends a query, which system.runtime.queries and \\queries list; reads the catalog file again.",
+        "CALL system.kill_query('query_id' [, 'message'])\nCALL system.reload_catalogs()\n\
+         CALL catalog.system.procedure([[name =>] value, ...])\nCALL system.procedure('catalog' [, [name =>] value ...])",
+        "Runs a procedure: ends a query, which system.runtime.queries and \\queries list; reads the catalog file again; or does \
+         what a catalog declares. SHOW PROCEDURES lists them.",
     ),
     spec("USE", "USE catalog[.schema]", "Chooses where names without catalog or schema are looked up."),
 ];

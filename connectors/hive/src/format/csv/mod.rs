@@ -20,7 +20,7 @@ use super::records::{Sample, batches, sample, sample_error};
 use super::source::{Batches, OpenFile, RowFormat};
 use super::{Codec, inferred_columns};
 use crate::schema::{FileColumn, FileSchema};
-use crate::store::Store;
+use crate::store::Files;
 
 use decode::{CsvDecoder, text_of};
 use split::Splitter;
@@ -200,7 +200,7 @@ impl RowFormat for CsvFormat {
 /// Infers the columns from the beginnings of the samples.
 pub(super) async fn read_schema(
     format: &CsvFormat,
-    store: &Store,
+    store: &Files,
     samples: &[ObjectMeta],
     concurrency: usize,
 ) -> portolan_connector::Result<FileSchema> {

@@ -21,7 +21,7 @@ use super::records::{Sample, batches, sample, sample_error};
 use super::source::{Batches, OpenFile, RowFormat};
 use super::{Codec, inferred_columns};
 use crate::schema::FileSchema;
-use crate::store::Store;
+use crate::store::Files;
 
 use decode::JsonDecoder;
 use object::{infer_object, located};
@@ -55,7 +55,7 @@ impl RowFormat for JsonFormat {
 /// Infers the columns from the beginnings of the samples.
 pub(super) async fn read_schema(
     format: &JsonFormat,
-    store: &Store,
+    store: &Files,
     samples: &[ObjectMeta],
     concurrency: usize,
 ) -> portolan_connector::Result<FileSchema> {

@@ -4,3 +4,4 @@ mod failures;
 mod partitions;
 mod statistics;
 mod tables;
+mod writes;

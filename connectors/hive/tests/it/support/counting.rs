@@ -36,6 +36,13 @@ impl Counting {
         (lists, reads)
     }
 
+    /// How many directories were listed and how many parts of files were read since the last call.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let lists = std::mem::take(&mut *self.lists.lock().unwrap());
+        let reads = std::mem::take(&mut *self.reads.lock().unwrap());
+        (lists.len(), reads.len())
+    }
+
     fn note(record: &Mutex<Vec<String>>, path: &Path) {
         let text = path.to_string();
         let tail = text.split_once("bucket/lake/").map_or(text.as_str(), |(_, tail)| tail).to_owned();

@@ -185,6 +185,7 @@ impl TableProvider for Provider {
         let context = PlanContext { session, snapshot: Arc::clone(&snapshot) };
         let plan = self.table.plan(&request, &context).await?;
         let report = SourceReport {
+            requests: plan.requests.clone(),
             connector: self.connector.kind(),
             tables: vec![self.table.name().clone()],
             filters: request

@@ -166,7 +166,11 @@ impl Warehouse {
 
     /// The same, with the local files behind another store, and a proxy before the metastore.
     pub(crate) fn watched(&self, proxy: &Proxy, store: Arc<dyn ObjectStore>) -> Engine {
-        self.engine_over(Arc::new(HiveConnector::over(entry(proxy.port, ""), store).unwrap()))
+        self.watched_with(proxy, store, "")
+    }
+
+    pub(crate) fn watched_with(&self, proxy: &Proxy, store: Arc<dyn ObjectStore>, settings: &str) -> Engine {
+        self.engine_over(Arc::new(HiveConnector::over(entry(proxy.port, settings), store).unwrap()))
     }
 }
 
@@ -196,6 +200,11 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) async fn start(warehouse: &Warehouse) -> Self {
+        Self::start_until(warehouse, usize::MAX).await
+    }
+
+    /// A proxy that lets so many requests through, of which the last one is done and not answered.
+    pub(crate) async fn start_until(warehouse: &Warehouse, last: usize) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -207,10 +216,22 @@ impl Proxy {
                     let server = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
                     let (mut from_client, mut to_client) = client.into_split();
                     let (mut from_server, mut to_server) = server.into_split();
-                    tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+                    let count = Arc::clone(&known);
+                    tokio::spawn(async move {
+                        let mut buffer = vec![0; 64 * 1024];
+                        while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
+                            let is_told = count.lock().unwrap().len() < last;
+                            if !is_told || to_client.write_all(&buffer[..read]).await.is_err() {
+                                return;
+                            }
+                        }
+                    });
                     let mut buffer = vec![0; 64 * 1024];
                     while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
                         note(&known, &buffer[..count]);
+                        if known.lock().unwrap().len() > last {
+                            return;
+                        }
                         if to_server.write_all(&buffer[..count]).await.is_err() {
                             return;
                         }
@@ -224,6 +245,11 @@ impl Proxy {
     /// Where it listens, at 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many requests there were.
+    pub(crate) fn count(&self) -> usize {
+        self.requests.lock().unwrap().len()
     }
 
     /// What was asked since the last call: the methods, and all that was sent with them.

@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use portolan_connector::{Connector, ConnectorFactory};
@@ -16,14 +18,38 @@ use super::lake::catalog;
 pub(crate) const ACCESS_KEY: &str = "PORTOLANTESTKEY";
 pub(crate) const SECRET_KEY: &str = "portolan-test-secret";
 
+/// What is wrong with a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It answers some requests with a status.
+    Status(u16),
+    /// It ends the connection of some requests without an answer.
+    Cut,
+}
+
+/// Of how many requests one has a fault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Faults {
+    pub(crate) fault: Fault,
+    pub(crate) one_of: usize,
+}
+
 /// An S3 server of this process that checks signatures. A bucket is a directory. It ends when it is dropped.
 pub(crate) struct S3Server {
     port: u16,
+    requests: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 impl S3Server {
     pub(crate) async fn start(buckets: PathBuf) -> Self {
+        Self::with(buckets, None).await
+    }
+
+    /// A server with faults.
+    pub(crate) async fn with(buckets: PathBuf, faults: Option<Faults>) -> Self {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
         let mut service = S3ServiceBuilder::new(FileSystem::new(buckets).unwrap());
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = service.build();
@@ -31,7 +57,23 @@ impl S3Server {
         let port = listener.local_addr().unwrap().port();
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
+                let (service, counted) = (service.clone(), Arc::clone(&counted));
+                let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                    let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
+                    let fault = faults.filter(|faults| number.is_multiple_of(faults.one_of)).map(|faults| faults.fault);
+                    let answered = Service::call(&service, request);
+                    async move {
+                        match fault {
+                            None => answered.await.map_err(|error| std::io::Error::other(format!("{error:?}"))),
+                            Some(Fault::Cut) => Err(std::io::Error::other("cut")),
+                            Some(Fault::Status(status)) => {
+                                let mut answer = hyper::Response::new(s3s::Body::empty());
+                                *answer.status_mut() = hyper::StatusCode::from_u16(status).unwrap();
+                                Ok(answer)
+                            }
+                        }
+                    }
+                });
                 tokio::spawn(async move {
                     let server = Builder::new(TokioExecutor::new());
                     // A client that goes away is no failure of the server.
@@ -39,7 +81,12 @@ impl S3Server {
                 });
             }
         });
-        Self { port, task }
+        Self { port, requests, task }
+    }
+
+    /// How many requests there were.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// A connector over a location of this server, with the right credentials.

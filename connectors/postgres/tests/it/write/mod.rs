@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use portolan_connector::{
-    Begun, Connector, NewTable, OnExisting, QueryContext, TableName, TableWriter, WriteContext, WriteToken,
+    Begun, Connector, InsertMode, NewTable, OnExisting, QueryContext, TableName, TableWriter, WriteContext, WriteToken,
 };
 
 use crate::harness::{Database, table};
@@ -51,7 +51,7 @@ pub(crate) async fn begin_insert(
     let of = table(connector, "public", name).await;
     let indexes: Vec<usize> = columns.iter().map(|column| of.column(column).unwrap().0).collect();
     let writable = connector.writable().unwrap();
-    writable.insert(&of, &indexes, context).await.map_err(|error| error.to_string())
+    writable.insert(&of, &indexes, InsertMode::Append, context).await.map_err(|error| error.to_string())
 }
 
 /// The writer of a write that is new.
@@ -94,7 +94,8 @@ pub(crate) async fn begin_create(
     on_existing: OnExisting,
     context: WriteContext,
 ) -> Result<Begun, String> {
-    let new = NewTable { name: TableName::new("pg", "public", name), columns, on_existing };
+    let new =
+        NewTable { name: TableName::new("pg", "public", name), columns, on_existing, properties: Default::default() };
     connector.writable().unwrap().create_table(new, context).await.map_err(|error| error.to_string())
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
-use portolan_connector::Begun;
 use portolan_connector::testkit::check_writes;
+use portolan_connector::{Begun, InsertMode};
 
 use super::{batch, begin_insert, context, has, insert, writable, writer};
 use crate::harness::{Database, table};
@@ -96,7 +96,7 @@ async fn a_table_that_changes_under_a_statement_is_noticed() {
     let database = Database::with("CREATE TABLE t (a int, b int)");
     let connector = writable(&database);
     let of = table(&connector, "public", "t").await;
-    let begin = || connector.writable().unwrap().insert(&of, &[0, 1], context(None));
+    let begin = || connector.writable().unwrap().insert(&of, &[0, 1], InsertMode::Append, context(None));
     for change in ["ALTER TABLE t ALTER a TYPE bigint", "ALTER TABLE t DROP b", "DROP TABLE t"] {
         database.psql(change);
         has(&begin().await.unwrap_err().to_string(), &["table public.t", "changed", "run the statement again"]);

@@ -111,6 +111,7 @@ async fn columns_that_may_not_be_null_and_names_that_are_hostile() {
         name: TableName::new("pg", "public", name),
         columns: Arc::clone(&columns),
         on_existing,
+        properties: Default::default(),
     };
     let writable = connector.writable().unwrap();
     let made = writable.create_table(new(name, OnExisting::Fail), context(None)).await.unwrap();

@@ -293,6 +293,7 @@ impl ConnectorTable for Fake {
         });
         let sent: Vec<_> = remote_filters.iter().flatten().cloned().collect();
         Ok(SourcePlan {
+            requests: Vec::new(),
             filterable: Vec::new(),
             pauses: true,
             schema: Arc::new((self as &dyn ConnectorTable).schema().project(&request.projection).unwrap()),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::Answer;
-use super::answer::TextRows;
 use crate::catalog::Change;
 use crate::error::Result;
+use crate::session::Answer;
+use crate::session::answer::TextRows;
 
 const COLUMNS: [&str; 3] = ["catalog", "change", "reason"];
 

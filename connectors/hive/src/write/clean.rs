@@ -1,0 +1,142 @@
+//! `clean_staging`: what dead writes have left, and commits that nobody has finished.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::TryStreamExt;
+use object_store::ObjectMeta;
+use object_store::path::Path;
+use portolan_connector::{ConnectorError, Result};
+
+use super::log::{Entries, Log};
+use super::publish::{delete, publish, trim};
+use super::record::began_ms;
+use super::registry::Registry;
+use crate::connector::HiveConnector;
+use crate::listing::list_uncounted;
+use crate::procedures::counted;
+use crate::table::human_bytes;
+
+/// How old staged files are that no write is taken to need any more: longer than a statement runs.
+pub(crate) const STAGED_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long it is remembered what a write with a token wrote.
+const TOKENS_KEPT: TimeDelta = TimeDelta::days(30);
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cleaned {
+    writes_finished: u64,
+    dead_writes: usize,
+    files: usize,
+    bytes: u64,
+    tokens: usize,
+}
+
+impl Cleaned {
+    fn add(&mut self, other: Self) {
+        self.writes_finished += other.writes_finished;
+        self.dead_writes += other.dead_writes;
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.tokens += other.tokens;
+    }
+
+    /// A sentence without a final stop.
+    pub(crate) fn describe(&self) -> String {
+        let finished = counted(usize::try_from(self.writes_finished).unwrap_or(usize::MAX), "committed write");
+        let (dead, files) = (counted(self.dead_writes, "dead write"), counted(self.files, "file"));
+        let (bytes, tokens) = (human_bytes(self.bytes), counted(self.tokens, "write token"));
+        format!("finished {finished}, removed {files} ({bytes}) of {dead}, forgot {tokens}")
+    }
+}
+
+impl HiveConnector {
+    /// Cleans all tables of the catalog. Staged files that are younger than this may belong to a write that is under way.
+    pub(crate) async fn clean_staging(&self, older_than: Duration) -> Result<Cleaned> {
+        let older_than = TimeDelta::from_std(older_than)
+            .map_err(|error| ConnectorError::user("the time is too long").said(error).in_catalog(&self.catalog))?;
+        let mut cleaned = Cleaned::default();
+        for (log, registry) in self.logs().await? {
+            cleaned.add(clean(&log, registry.as_ref(), Utc::now() - older_than).await?);
+        }
+        Ok(cleaned)
+    }
+
+    /// The logs of all tables, and of those that were never made.
+    async fn logs(&self) -> Result<Vec<(Log, Option<Registry>)>> {
+        if self.metastore.is_some() {
+            return self.registered_logs().await;
+        }
+        let mut logs = Vec::new();
+        let found = |directory: &Path| (Log::new(&self.store, directory), None);
+        for directory in list_uncounted(&self.store, self.store.root()).await?.directories {
+            let listing = list_uncounted(&self.store, &directory).await?;
+            if listing.has_log {
+                logs.push(found(&directory));
+            }
+            if listing.is_table() {
+                continue;
+            }
+            for table in listing.directories {
+                if list_uncounted(&self.store, &table).await?.has_log {
+                    logs.push(found(&table));
+                }
+            }
+        }
+        for location in self.settings.tables.iter().filter_map(|settings| settings.location.as_deref()) {
+            let directory = self.store.resolve(location)?;
+            if list_uncounted(&self.store, &directory).await?.has_log {
+                logs.push(found(&directory));
+            }
+        }
+        Ok(logs)
+    }
+}
+
+/// Cleans one table.
+async fn clean(log: &Log, registry: Option<&Registry>, before: DateTime<Utc>) -> Result<Cleaned> {
+    let mut cleaned = Cleaned { writes_finished: publish(log, registry).await?, ..Cleaned::default() };
+    let entries = log.list().await?;
+    trim(log, &entries).await?;
+    unstage(log, &entries, before, &mut cleaned).await?;
+    let old = Utc::now() - TOKENS_KEPT;
+    let tokens = files(log, &log.tokens_directory()?).await?;
+    let tokens: Vec<Path> =
+        tokens.into_iter().filter(|file| file.last_modified < old).map(|file| file.location).collect();
+    cleaned.tokens = tokens.len();
+    delete(log, tokens).await?;
+    log.tidy().await;
+    Ok(cleaned)
+}
+
+/// Removes the staged files of dead writes.
+async fn unstage(log: &Log, entries: &Entries, before: DateTime<Utc>, cleaned: &mut Cleaned) -> Result<()> {
+    if !entries.has_staged {
+        return Ok(());
+    }
+    let mut writes: BTreeMap<Path, Vec<ObjectMeta>> = BTreeMap::new();
+    for directory in list_uncounted(&log.store, &log.all_staged()?).await?.directories {
+        writes.insert(directory.clone(), files(log, &directory).await?);
+    }
+    for (directory, files) in writes {
+        let began = directory.filename().and_then(began_ms).and_then(DateTime::from_timestamp_millis);
+        // A write that still goes on has written not long ago, or has just begun.
+        let last = files.iter().map(|file| file.last_modified).max().or(began);
+        if last.is_none_or(|last| last >= before) {
+            continue;
+        }
+        cleaned.dead_writes += 1;
+        cleaned.files += files.len();
+        cleaned.bytes += files.iter().map(|file| file.size).sum::<u64>();
+        delete(log, files.into_iter().map(|file| file.location).collect()).await?;
+        log.store.remove_local_directory(&directory).await;
+    }
+    Ok(())
+}
+
+async fn files(log: &Log, directory: &Path) -> Result<Vec<ObjectMeta>> {
+    let listed = log.store.open()?.list(Some(directory)).try_collect().await;
+    listed.map_err(|error| log.store.error("list", directory, &error))
+}

@@ -1,0 +1,297 @@
+//! What a metastore is told of a table that is written. Each call may be made again: what is done already is left as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use portolan_connector::{ConnectorError, Result};
+use serde::{Deserialize, Serialize};
+
+use super::commit::Goal;
+use super::definition::Definition;
+use super::record::{Change, Record};
+use crate::metastore::{Client, Counted, HAS_LOG, Made};
+use crate::names::{NULL_PARTITION, parse_partition, partition_directory};
+use crate::thrift::{Struct, Value};
+
+/// The parameter of a table that names the write that made it.
+const MADE_BY: &str = "portolan.made-by";
+
+/// The parameter of a table or partition with the number of the last write whose rows it has counted.
+const COUNTED: &str = "portolan.counted";
+
+const EXTERNAL: &str = "EXTERNAL_TABLE";
+const MANAGED: &str = "MANAGED_TABLE";
+
+/// Fields of Thrift's structs, as `hive_metastore.thrift` numbers them.
+const TABLE_STORAGE: i16 = 7;
+const TABLE_PARAMETERS: i16 = 9;
+const PARTITION_VALUES: i16 = 1;
+const PARTITION_STORAGE: i16 = 6;
+const PARTITION_PARAMETERS: i16 = 7;
+const STORAGE_LOCATION: i16 = 2;
+
+/// How a new table is to be registered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Registration {
+    /// Where it is, as the metastore writes it.
+    pub(super) location: String,
+    /// Whether its files outlive it.
+    pub(super) external: bool,
+}
+
+/// A table of a metastore.
+#[derive(Clone, Debug)]
+pub(super) struct Registry {
+    pub(super) client: Arc<Client>,
+    pub(super) schema: String,
+    pub(super) table: String,
+    /// Where it is, as the metastore writes it.
+    pub(super) location: String,
+    pub(super) external: bool,
+}
+
+/// Rows and bytes of a table or partition.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    files: u64,
+    rows: u64,
+    bytes: u64,
+    raw_bytes: u64,
+}
+
+const NUM_FILES: &str = "numFiles";
+const NUM_ROWS: &str = "numRows";
+const TOTAL_SIZE: &str = "totalSize";
+const RAW_DATA_SIZE: &str = "rawDataSize";
+
+impl Registry {
+    pub(super) fn registration(&self) -> Registration {
+        Registration { location: self.location.clone(), external: self.external }
+    }
+
+    /// Whether the metastore has the table.
+    pub(super) async fn exists(&self) -> Result<bool> {
+        Ok(self.client.raw_table(&self.schema, &self.table).await?.is_some())
+    }
+
+    /// Before the first write to a table: tells readers that it has a log.
+    pub(super) async fn announce(&self, goal: Goal) -> Result<()> {
+        if matches!(goal, Goal::New(_)) {
+            return Ok(());
+        }
+        let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Ok(()) };
+        if parameter(&table, TABLE_PARAMETERS, HAS_LOG).as_deref() == Some("true") {
+            return Ok(());
+        }
+        let table = with_parameters(table, TABLE_PARAMETERS, &[(HAS_LOG, "true".to_owned())]);
+        self.client.alter_table(&self.schema, &self.table, table, Counted::AsBefore).await
+    }
+
+    /// Makes the table, or puts it into the place of another.
+    pub(super) async fn define(&self, record: &Record) -> Result<()> {
+        let (Some(definition), Some(registration)) = (&record.definition, &record.registration) else { return Ok(()) };
+        if !matches!(record.change, Change::Create | Change::Replace) {
+            return Ok(());
+        }
+        let known = self.client.raw_table(&self.schema, &self.table).await?;
+        let is_made = |table: &Struct| parameter(table, TABLE_PARAMETERS, MADE_BY).as_deref() == Some(&record.write);
+        if known.as_ref().is_some_and(is_made) {
+            return Ok(());
+        }
+        if known.is_some() && record.change == Change::Replace {
+            self.client.drop_table(&self.schema, &self.table).await?;
+        }
+        let table = self.new_table(definition, registration, &record.write);
+        match self.client.create_table(&self.schema, &self.table, table).await? {
+            Made::Yes => Ok(()),
+            Made::ThereAlready => match self.client.raw_table(&self.schema, &self.table).await? {
+                Some(known) if is_made(&known) => Ok(()),
+                _ => Err(ConnectorError::source(
+                    "somebody else has made a table of this name in the metastore while this one was made",
+                )
+                .hint("drop that table, and call clean_staging to go on with this one")),
+            },
+        }
+    }
+
+    fn new_table(&self, definition: &Definition, registration: &Registration, write: &str) -> Struct {
+        let columns = definition.hive_columns();
+        let kind = if registration.external { EXTERNAL } else { MANAGED };
+        let mut parameters = vec![(HAS_LOG, "true".to_owned()), (MADE_BY, write.to_owned())];
+        parameters.extend(Counts::default().parameters().into_iter().chain([(COUNTED, "0".to_owned())]));
+        if registration.external {
+            parameters.push(("EXTERNAL", "TRUE".to_owned()));
+        }
+        let serde = Struct::new()
+            .with(1, self.table.as_str())
+            .with(2, "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe")
+            .with(3, map(&[("serialization.format", "1".to_owned())]));
+        let storage = Struct::new()
+            .with(1, fields(&columns.files))
+            .with(STORAGE_LOCATION, registration.location.as_str())
+            .with(3, "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat")
+            .with(4, "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat")
+            .with(5, false)
+            .with(6, -1_i32)
+            .with(7, serde)
+            .with(8, Value::List(Vec::new()))
+            .with(9, Value::List(Vec::new()))
+            .with(10, map(&[]));
+        let now = i32::try_from(chrono::Utc::now().timestamp()).unwrap_or_default();
+        Struct::new()
+            .with(1, self.table.as_str())
+            .with(2, self.schema.as_str())
+            .with(3, "portolan")
+            .with(4, now)
+            .with(5, 0_i32)
+            .with(6, 0_i32)
+            .with(TABLE_STORAGE, storage)
+            .with(8, fields(&columns.partitions))
+            .with(TABLE_PARAMETERS, map(&parameters))
+            .with(12, kind)
+    }
+
+    /// Adds the partitions of the write that the metastore does not know.
+    pub(super) async fn add_partitions(&self, record: &Record) -> Result<()> {
+        let directories = directories(record);
+        if directories.is_empty() {
+            return Ok(());
+        }
+        let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Err(self.gone()) };
+        if table.structures(8).next().is_none() {
+            // The directories of a table of Spark's may be its partitions, and the metastore know none.
+            return Ok(());
+        }
+        let location = self.location.trim_end_matches('/');
+        let mut parameters = Counts::default().parameters();
+        parameters.push((COUNTED, "0".to_owned()));
+        let partition = |directory: &&str| {
+            let storage = table.structure(TABLE_STORAGE).cloned().unwrap_or_default();
+            let storage = storage.replaced(STORAGE_LOCATION, format!("{location}/{directory}"));
+            Struct::new()
+                .with(PARTITION_VALUES, values(directory))
+                .with(2, self.schema.as_str())
+                .with(3, self.table.as_str())
+                .with(4, i32::try_from(chrono::Utc::now().timestamp()).unwrap_or_default())
+                .with(5, 0_i32)
+                .with(PARTITION_STORAGE, storage)
+                .with(PARTITION_PARAMETERS, map(&parameters))
+        };
+        let partitions = directories.iter().map(partition).collect();
+        self.client.add_partitions(&self.schema, &self.table, partitions).await
+    }
+
+    /// Adds what the write wrote to what the metastore has counted of the table or of its partitions.
+    pub(super) async fn count(&self, record: &Record, number: u64) -> Result<()> {
+        let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Err(self.gone()) };
+        if table.structures(8).next().is_none() {
+            if let Some(counted) = counted(table, TABLE_PARAMETERS, record, "", number) {
+                self.client.alter_table(&self.schema, &self.table, counted, Counted::ByUs).await?;
+            }
+            return Ok(());
+        }
+        let by_values: BTreeMap<Vec<String>, &str> =
+            directories(record).into_iter().map(|directory| (values(directory), directory)).collect();
+        // The metastore's names of the partition columns are in lower case, which those of directories need not be.
+        let keys: Vec<String> = table.structures(8).filter_map(|key| key.text(1)).collect();
+        let name = |values: &Vec<String>| {
+            let value = |text: &String| (text != NULL_PARTITION).then(|| text.clone());
+            let parts = keys.iter().zip(values).map(|(key, text)| partition_directory(key, value(text).as_deref()));
+            parts.collect::<Vec<_>>().join("/")
+        };
+        let names: Vec<String> = by_values.keys().map(name).collect();
+        let known = self.client.raw_partitions(&self.schema, &self.table, &names).await?;
+        let changed = known.into_iter().filter_map(|partition| {
+            let directory = by_values.get(&partition.texts(PARTITION_VALUES).collect::<Vec<_>>())?;
+            counted(partition, PARTITION_PARAMETERS, record, directory, number)
+        });
+        self.client.alter_partitions(&self.schema, &self.table, changed.collect()).await
+    }
+
+    /// Removes the table from the metastore. Its files stay. False where it is not there.
+    pub(super) async fn forget_table(&self) -> Result<bool> {
+        self.client.drop_table(&self.schema, &self.table).await
+    }
+
+    fn gone(&self) -> ConnectorError {
+        ConnectorError::source(format!("the metastore no longer has the table {}.{}", self.schema, self.table))
+    }
+}
+
+/// The table or partition with what the write has added to a directory; `None` where that is counted already.
+fn counted(of: Struct, parameters: i16, record: &Record, directory: &str, number: u64) -> Option<Struct> {
+    let number_of = |name: &str| parameter(&of, parameters, name)?.parse::<u64>().ok();
+    if number_of(COUNTED).is_some_and(|counted| counted >= number) {
+        return None;
+    }
+    let mut written = Counts::default();
+    for added in record.added.iter().filter(|added| added.directory == directory) {
+        written.files += 1;
+        written.rows += added.rows;
+        written.bytes += added.bytes;
+        written.raw_bytes += added.raw_bytes;
+    }
+    // What is overwritten is overwritten whole.
+    let in_directory = |path: &String| path.rsplit_once('/').map_or("", |(outer, _)| outer) == directory;
+    let before = match record.removed.iter().any(in_directory) {
+        true => Some(Counts::default()),
+        false => Some(Counts {
+            files: number_of(NUM_FILES).unwrap_or_default(),
+            rows: number_of(NUM_ROWS)?,
+            bytes: number_of(TOTAL_SIZE).unwrap_or_default(),
+            raw_bytes: number_of(RAW_DATA_SIZE).unwrap_or_default(),
+        }),
+    }?;
+    let now = Counts {
+        files: before.files + written.files,
+        rows: before.rows + written.rows,
+        bytes: before.bytes + written.bytes,
+        raw_bytes: before.raw_bytes + written.raw_bytes,
+    };
+    let mut changed = now.parameters();
+    changed.push((COUNTED, number.to_string()));
+    Some(with_parameters(of, parameters, &changed))
+}
+
+impl Counts {
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        vec![
+            (NUM_FILES, self.files.to_string()),
+            (NUM_ROWS, self.rows.to_string()),
+            (TOTAL_SIZE, self.bytes.to_string()),
+            (RAW_DATA_SIZE, self.raw_bytes.to_string()),
+        ]
+    }
+}
+
+/// The directories of partitions that the write adds files to.
+fn directories(record: &Record) -> BTreeSet<&str> {
+    record.added.iter().map(|added| added.directory.as_str()).filter(|directory| !directory.is_empty()).collect()
+}
+
+/// The values in a partition's directory, as the metastore keeps them.
+fn values(directory: &str) -> Vec<String> {
+    let values = directory.split('/').filter_map(parse_partition).map(|(_, value)| value);
+    values.map(|value| value.unwrap_or_else(|| NULL_PARTITION.to_owned())).collect()
+}
+
+fn parameter(of: &Struct, parameters: i16, name: &str) -> Option<String> {
+    of.text_map(parameters).find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+fn with_parameters(of: Struct, id: i16, changed: &[(&str, String)]) -> Struct {
+    let mut parameters: BTreeMap<String, String> = of.text_map(id).collect();
+    parameters.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let entries = parameters.into_iter().map(|(name, value)| (name.into(), value.into()));
+    of.replaced(id, Value::Map(entries.collect()))
+}
+
+fn map(entries: &[(&str, String)]) -> Value {
+    Value::Map(entries.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect())
+}
+
+fn fields(columns: &[(String, String)]) -> Value {
+    let field =
+        |(name, kind): &(String, String)| Struct::new().with(1, name.as_str()).with(2, kind.as_str()).with(3, "");
+    Value::List(columns.iter().map(|column| Value::Struct(field(column))).collect())
+}

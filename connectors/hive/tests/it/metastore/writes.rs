@@ -1,0 +1,152 @@
+//! Tables of a metastore that are written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portolan_connector::testkit::check_writes;
+use portolan_connector::{InsertMode, OnExisting};
+use portolan_hive::thrift::Struct;
+
+use crate::support::{Create, Table, WRITABLE, Warehouse, batch, dates, insert, integers, texts};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contract() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    check_writes(&connector, "lake", &format!("new_{}", warehouse.database)).await.unwrap().assert_clean();
+}
+
+async fn table(warehouse: &Warehouse, table: &str) -> Struct {
+    let arguments = Struct::new().with(1, warehouse.database.as_str()).with(2, table);
+    warehouse.call("get_table", arguments).await.structure(0).unwrap().clone()
+}
+
+async fn partition(warehouse: &Warehouse, values: &[&str]) -> Struct {
+    let arguments = Struct::new().with(1, warehouse.database.as_str()).with(2, "t").with(3, values.to_vec());
+    warehouse.call("get_partition", arguments).await.structure(0).unwrap().clone()
+}
+
+/// The counts among the parameters of a table (9) or partition (7).
+fn counts(of: &Struct, parameters: i16) -> Vec<String> {
+    let known: BTreeMap<String, String> = of.text_map(parameters).collect();
+    assert!(known["totalSize"].parse::<u64>().unwrap() > 0, "{known:?}");
+    assert!(known["rawDataSize"].parse::<u64>().unwrap() > 0, "{known:?}");
+    ["numFiles", "numRows"].map(|name| known[name].clone()).to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_and_partitions_are_registered_and_counted() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    let rows = batch(vec![
+        ("N", integers([1, 2, 3])),
+        ("day", dates([0, 0, 1])),
+        ("region", texts([Some("a/b ü"), Some("a/b ü"), None])),
+    ]);
+    let schema = warehouse.database.as_str();
+    let create = Create { schema, partitioned_by: &["day", "region"], ..Create::default() };
+    assert_eq!(create.run(connector.as_ref(), &rows).await.unwrap(), 3);
+    let engine = warehouse.engine_over(Arc::clone(&connector));
+    let all = engine.rows("t", "SELECT n, day, region FROM t").await;
+    assert_eq!(all, ["1|1970-01-01|a/b ü", "2|1970-01-01|a/b ü", "3|1970-01-02|NULL"]);
+
+    let made = table(&warehouse, "t").await;
+    assert_eq!(made.text(12).unwrap(), "MANAGED_TABLE");
+    let location = made.structure(7).unwrap().text(2).unwrap();
+    assert_eq!(location, warehouse.location("t"));
+    let first = partition(&warehouse, &["1970-01-01", "a/b ü"]).await;
+    assert_eq!(first.structure(6).unwrap().text(2).unwrap(), format!("{location}/day=1970-01-01/region=a%2Fb ü"));
+    assert_eq!(counts(&first, 7), ["1", "2"]);
+    assert_eq!(counts(&partition(&warehouse, &["1970-01-02", "__HIVE_DEFAULT_PARTITION__"]).await, 7), ["1", "1"]);
+
+    let more = batch(vec![("n", integers([4])), ("day", dates([0])), ("region", texts(["a/b ü"]))]);
+    insert(&connector, (schema, "t"), &more, InsertMode::Append, None).await.unwrap();
+    assert_eq!(counts(&partition(&warehouse, &["1970-01-01", "a/b ü"]).await, 7), ["2", "3"]);
+    insert(&connector, (schema, "t"), &more, InsertMode::Overwrite, None).await.unwrap();
+    assert_eq!(counts(&partition(&warehouse, &["1970-01-01", "a/b ü"]).await, 7), ["1", "1"]);
+    assert_eq!(engine.rows("t", "SELECT n FROM t").await, ["3", "4"]);
+    assert!(connector.writable().unwrap().drop_table(&name(&warehouse, "t")).await.unwrap());
+    assert!(!warehouse.lake.path("t").exists(), "its files go with a managed table");
+}
+
+fn name(warehouse: &Warehouse, table: &str) -> portolan_connector::TableName {
+    portolan_connector::TableName::new("lake", &warehouse.database, table)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_partitions_is_counted() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    let schema = warehouse.database.as_str();
+    let rows = batch(vec![("n", integers([1, 2]))]);
+    Create { schema, ..Create::default() }.run(connector.as_ref(), &rows).await.unwrap();
+    assert_eq!(counts(&table(&warehouse, "t").await, 9), ["1", "2"]);
+    insert(&connector, (schema, "t"), &rows, InsertMode::Append, None).await.unwrap();
+    assert_eq!(counts(&table(&warehouse, "t").await, 9), ["2", "4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_others_made() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    let schema = warehouse.database.as_str();
+    let made = Table { keys: &[("month", "int")], parameters: &[("EXTERNAL", "TRUE")], ..Table::default() };
+    warehouse.create(made.clone()).await;
+    warehouse.lake.write(&format!("{schema}/t/month=01/part-0"), vec![("n", integers([1]))]);
+    let location = warehouse.location(&format!("{schema}/t/month=01"));
+    let known = warehouse.partition(&made, &["01"], &location);
+    warehouse.call("add_partition", Struct::new().with(1, known)).await;
+    let rows = batch(vec![("n", integers([10, 20])), ("month", integers([1, 2]))]);
+    insert(&connector, (schema, "t"), &rows, InsertMode::Append, None).await.unwrap();
+    let engine = warehouse.engine_over(Arc::clone(&connector));
+    assert_eq!(engine.rows("t", "SELECT n, month FROM t").await, ["10|1", "1|1", "20|2"]);
+    let names = Struct::new().with(1, schema).with(2, "t").with(3, -1_i16);
+    let names: Vec<String> = warehouse.call("get_partition_names", names).await.texts(0).collect();
+    assert_eq!(names, ["month=01", "month=2"], "the partition of 1 is there already");
+    insert(&connector, (schema, "t"), &rows, InsertMode::Overwrite, None).await.unwrap();
+    assert_eq!(engine.rows("t", "SELECT n, month FROM t").await, ["10|1", "20|2"]);
+
+    // Its files outlive an external table.
+    assert!(connector.writable().unwrap().drop_table(&name(&warehouse, "t")).await.unwrap());
+    assert!(connector.table(schema, "t").await.unwrap().is_none());
+    assert!(warehouse.lake.path(&format!("{schema}/t/month=2")).exists());
+    let external_location = Some(warehouse.location(&format!("{schema}/t")));
+    let again = Create { schema, external_location, ..Create::default() };
+    let error = again.run(connector.as_ref(), &rows).await.unwrap_err().to_string();
+    assert!(error.contains("directory") && error.contains("is not empty"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_elsewhere_are_not_written() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    let schema = warehouse.database.as_str();
+    let made = Table { keys: &[("month", "int")], ..Table::default() };
+    warehouse.create(made.clone()).await;
+    warehouse.lake.write("elsewhere/part-0", vec![("n", integers([1]))]);
+    let known = warehouse.partition(&made, &["1"], &warehouse.location("elsewhere"));
+    warehouse.call("add_partition", Struct::new().with(1, known)).await;
+    let rows = batch(vec![("n", integers([10])), ("month", integers([1]))]);
+    let error = insert(&connector, (schema, "t"), &rows, InsertMode::Append, None).await.unwrap_err().to_string();
+    assert!(error.contains("is not in the table's directory"), "{error}");
+    let engine = warehouse.engine_over(connector);
+    assert_eq!(engine.rows("t", "SELECT n FROM t").await, ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_in_a_place_of_its_own() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    let schema = warehouse.database.as_str();
+    let rows = batch(vec![("n", integers([1, 2]))]);
+    let external_location = Some(warehouse.location("own/place"));
+    let create = Create { schema, external_location, ..Create::default() };
+    create.run(connector.as_ref(), &rows).await.unwrap();
+    let made = table(&warehouse, "t").await;
+    assert_eq!(made.text(12).unwrap(), "EXTERNAL_TABLE");
+    let replace = Create { on_existing: OnExisting::Replace, external_location: None, ..create };
+    replace.run(connector.as_ref(), &rows.slice(0, 1)).await.unwrap();
+    assert_eq!(warehouse.engine_over(Arc::clone(&connector)).rows("t", "SELECT n FROM t").await, ["1"]);
+    assert!(connector.writable().unwrap().drop_table(&name(&warehouse, "t")).await.unwrap());
+    assert!(warehouse.lake.path("own/place").exists());
+}

@@ -1,0 +1,4 @@
+mod cleaning;
+mod contract;
+mod faults;
+mod rows;
