@@ -157,6 +157,15 @@ impl HiveSnapshot {
         }
     }
 
+    /// Asks the metastore for the partitions of a table that has a log, unless this query has asked already: those that an
+    /// earlier one was told may lack what a write has made of others that are listed now.
+    pub(crate) fn ask_anew(&self, source: &PartitionSource) {
+        let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        if !partitions.contains_key(&(source.schema.clone(), source.table.clone())) {
+            self.files.caches().forget_partitions(&source.schema, &source.table);
+        }
+    }
+
     fn unlist(&self, root: &Path) {
         self.listings.lock().unwrap_or_else(PoisonError::into_inner).retain(|path, _| !path.prefix_matches(root));
         self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|path, _| !path.prefix_matches(root));

@@ -361,6 +361,9 @@ impl HiveTable {
         };
         for _ in 0..LISTINGS_MAX {
             let view = snapshot.view(&log, said).await?;
+            if let Some(partitions) = known.filter(|_| view.has_log()) {
+                snapshot.ask_anew(partitions);
+            }
             let walk = Walk {
                 store: &self.store,
                 settings: &self.settings,

@@ -137,6 +137,11 @@ impl View {
         }
     }
 
+    /// Whether the table has a log.
+    pub(crate) fn has_log(&self) -> bool {
+        self.log.is_some()
+    }
+
     /// What a directory of the table holds.
     pub(crate) fn apply(&self, directory: &Path, listing: &Arc<Listing>) -> Arc<Listing> {
         let (added, inner) = (self.added.get(directory), self.inner.get(directory));
