@@ -36,7 +36,7 @@ const AWAITED_BYTES: u64 = 1 << 20;
 
 /// Files are not read ahead where the keys of a join are expected to be one of so many values of their column: most row
 /// groups, or the rows while they are decoded, are left out then.
-const FEW_KEYS_DIVISOR: u64 = 50;
+const FEW_KEYS_DIVISOR: u64 = 200;
 
 /// The plan in which scans that gain nothing by waiting are read ahead. `keys_max` is the number of keys that a join tells
 /// one by one, `memory` what all queries have, in bytes.
@@ -101,7 +101,11 @@ impl Reader<'_> {
             let Some(keys) = self.builds.by_filter.get(&filter.id) else { return false };
             let known = || filter.keys.iter().zip(keys).filter_map(|(column, keys)| Some((column.as_ref()?, *keys)));
             if leaf.native().is_none() {
-                return known().all(|(_, keys)| keys > self.keys_max);
+                // A list of the keys comes, and leaves rows out.
+                let narrows = |column: &str, keys: u64| {
+                    keys <= self.keys_max && leaf.distinct(column).is_none_or(|values| keys.saturating_mul(2) <= values)
+                };
+                return known().all(|(column, keys)| !narrows(column, keys));
             }
             known().all(|(column, keys)| {
                 let few = leaf.distinct(column).is_none_or(|values| keys <= values / FEW_KEYS_DIVISOR);

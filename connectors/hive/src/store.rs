@@ -16,9 +16,9 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::{OBJECT_STORE_COALESCE_DEFAULT, ObjectStore};
 use portolan_connector::{ConnectorError, Properties, Result};
 
 use crate::cache::Caches;
@@ -57,6 +57,33 @@ pub(crate) struct Store {
     registered: Mutex<Vec<Weak<RuntimeEnv>>>,
     /// Whether a store that the caller brought takes the place of the local files.
     borrowed: bool,
+}
+
+/// Where files are, as far as it matters for how they are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Locality {
+    /// In this machine's file system.
+    Here,
+    /// Behind a network.
+    Elsewhere,
+    /// As each path says.
+    ByPath,
+}
+
+impl Locality {
+    fn is_local(self, path: &Path) -> bool {
+        match self {
+            Self::Here => true,
+            Self::Elsewhere => false,
+            Self::ByPath => path.parts().next().is_some_and(|part| part.as_ref() == LOCAL),
+        }
+    }
+
+    /// How many bytes between two ranges of a file are read along, so that they are one request. On a disk they would only
+    /// be read for nothing.
+    pub(crate) fn gap(self, path: &Path) -> u64 {
+        if self.is_local(path) { 0 } else { OBJECT_STORE_COALESCE_DEFAULT }
+    }
 }
 
 impl std::fmt::Debug for Store {
@@ -219,10 +246,15 @@ impl Store {
 
     /// Whether a path is one of this machine's file system.
     fn is_local(&self, path: &Path) -> bool {
+        self.locality().is_local(path)
+    }
+
+    /// Which paths are of this machine's file system.
+    pub(crate) fn locality(&self) -> Locality {
         match &self.place {
-            Place::Local => true,
-            Place::S3 { .. } => false,
-            Place::Anywhere(_) => path.parts().next().is_some_and(|part| part.as_ref() == LOCAL),
+            Place::Local => Locality::Here,
+            Place::S3 { .. } => Locality::Elsewhere,
+            Place::Anywhere(_) => Locality::ByPath,
         }
     }
 

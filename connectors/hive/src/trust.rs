@@ -31,7 +31,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
 use crate::footers::FootersOf;
-use crate::store::{Pinned, Tail};
+use crate::store::{Locality, Pinned, Tail};
 
 /// Makes readers that correct the footers which the engine's readers read, each of a file as it was listed.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(crate) struct TrustedReaderFactory {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) footers: Arc<FileMetadataCache>,
     pub(crate) tails: Tails,
+    pub(crate) locality: Locality,
 }
 
 /// How many files' ends a scan keeps, each of half a megabyte at most.
@@ -74,7 +75,8 @@ impl ParquetFileReaderFactory for TrustedReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let tail = self.tails.of(&file.object_meta.location);
-        let store = Pinned::sharing(Arc::clone(&self.store), file.object_meta.clone(), tail);
+        let gap = self.locality.gap(&file.object_meta.location);
+        let store = Pinned::sharing(Arc::clone(&self.store), file.object_meta.clone(), tail, gap);
         let footers = FootersOf::of(Arc::clone(&self.footers), file.object_meta.clone());
         let readers = CachedParquetFileReaderFactory::new(store, footers);
         Ok(Box::new(TrustedReader { inner: readers.create_reader(partition, file, footer_bytes, metrics)? }))

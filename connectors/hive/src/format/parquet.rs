@@ -16,8 +16,12 @@ pub(super) fn source(schema: &TableSchema, files: &Files, session: &dyn Session)
     let mut options = session.default_table_options().parquet;
     options.global.coerce_int96 = Some(INT96_UNIT.to_owned());
     let footer_bytes = options.global.metadata_size_hint.unwrap_or(FOOTER_BYTES);
-    let readers =
-        TrustedReaderFactory { store: files.open()?, footers: Arc::clone(files.footers()), tails: Tails::default() };
+    let readers = TrustedReaderFactory {
+        store: files.open()?,
+        footers: Arc::clone(files.footers()),
+        tails: Tails::default(),
+        locality: files.locality(),
+    };
     let source = ParquetSource::new(schema.clone())
         .with_table_parquet_options(options)
         .with_metadata_size_hint(footer_bytes)

@@ -26,6 +26,8 @@ pub(crate) struct Pinned {
     file: ObjectMeta,
     /// The end of the file, once it was read for the footer: of a small file, all that the rows need.
     tail: Tail,
+    /// How many bytes between two ranges are read along.
+    gap: u64,
 }
 
 /// The end of a file, which all of a scan's readers of the file share.
@@ -36,12 +38,13 @@ const TAIL_BYTES_MAX: u64 = 512 * 1024;
 
 impl Pinned {
     pub(crate) fn over(inner: Arc<dyn ObjectStore>, file: ObjectMeta) -> Arc<dyn ObjectStore> {
-        Self::sharing(inner, file, Tail::default())
+        Self::sharing(inner, file, Tail::default(), OBJECT_STORE_COALESCE_DEFAULT)
     }
 
-    /// The same, with what another reader of the file keeps of its end.
-    pub(crate) fn sharing(inner: Arc<dyn ObjectStore>, file: ObjectMeta, tail: Tail) -> Arc<dyn ObjectStore> {
-        Arc::new(Self { inner, file, tail })
+    /// The same, with what another reader of the file keeps of its end, and with how many bytes between two ranges are read
+    /// along.
+    pub(crate) fn sharing(inner: Arc<dyn ObjectStore>, file: ObjectMeta, tail: Tail, gap: u64) -> Arc<dyn ObjectStore> {
+        Arc::new(Self { inner, file, tail, gap })
     }
 
     /// A range of the file from its end, if that was read and reaches so far.
@@ -113,7 +116,7 @@ impl ObjectStore for Pinned {
     }
 
     async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        coalesce_ranges(ranges, |range| self.get_range(path, range), OBJECT_STORE_COALESCE_DEFAULT).await
+        coalesce_ranges(ranges, |range| self.get_range(path, range), self.gap).await
     }
 
     fn list(&self, _prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
