@@ -134,7 +134,8 @@ fn is_awaited(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let awaited = |leaf: &SourceExec| {
         let report = leaf.report();
         let sends = report.estimate.bytes.is_none_or(|bytes| bytes >= AWAITED_BYTES);
-        leaf.native().is_none() && (sends || !report.folded.is_empty())
+        let computes = report.folded.iter().any(|fold| matches!(*fold, "aggregate" | "join"));
+        leaf.native().is_none() && (sends || computes)
     };
     plan.downcast_ref::<SourceExec>().is_some_and(awaited) || plan.children().into_iter().any(is_awaited)
 }
