@@ -216,12 +216,13 @@ impl Graph {
 
     /// What joins two sets; `None` where they may not be joined.
     pub(super) fn between(&self, left: Set, right: Set) -> Option<Between> {
+        // Two of them would be a set that no longer looks like one: rows, in place of a condition on rows.
+        if self.semi(left).is_some() {
+            return None;
+        }
         if let Some(at) = self.semi(right) {
             let Role::Semi { requires, .. } = &self.members.get(at)?.role else { return None };
             return within(*requires, left).then(Between::default);
-        }
-        if self.semi(left).is_some() {
-            return None;
         }
         let mut between = Between::default();
         for class in &self.classes {
