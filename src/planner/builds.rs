@@ -3,7 +3,7 @@
 //! The physical plan has statistics too, but they know neither what sources leave out nor what a condition leaves of
 //! groups. The joins of the logical plan and those of the physical one come in the same order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -17,10 +17,12 @@ use super::estimate::estimate;
 use super::fold::whole;
 
 /// How many values each key of a hash join has in its first input.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Builds {
     /// By the id of the filter that the join makes of its keys.
     pub(super) by_filter: HashMap<u64, Vec<u64>>,
+    /// The ids of all such filters: others, of a minimum or of the first rows, are known only at the end.
+    pub(super) filters: HashSet<u64>,
     /// For all hash joins, in the order in which a walk from the top meets them; `None` where it is not known.
     pub(super) in_order: Vec<Option<Vec<u64>>>,
 }
@@ -36,14 +38,16 @@ pub(super) fn builds(logical: &LogicalPlan, physical: &Arc<dyn ExecutionPlan>) -
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
+    let filters = operators.iter().filter_map(|operator| filter_id(operator.downcast_ref::<HashJoinExec>()?)).collect();
+    let unknown = Builds { filters, ..Builds::default() };
     if joins.len() != operators.len() {
-        return Ok(Builds::default());
+        return Ok(unknown);
     }
-    let mut builds = Builds::default();
+    let mut builds = unknown.clone();
     for (join, operator) in joins.iter().zip(&operators) {
         let Some(operator) = operator.downcast_ref::<HashJoinExec>() else { continue };
         if !is_of(operator, join) {
-            return Ok(Builds::default());
+            return Ok(unknown);
         }
         let values = estimate(&join.left)
             .map(|left| join.on.iter().map(|(key, _)| whole(left.distinct(key))).collect::<Vec<u64>>());

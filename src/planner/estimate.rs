@@ -101,9 +101,10 @@ impl Estimated {
 
     /// The relation with a share of its rows, whichever they are.
     pub(super) fn share(mut self, share: f64) -> Self {
-        let rows = self.rows * share.clamp(0.0, 1.0);
+        let share = share.clamp(0.0, 1.0);
+        let rows = self.rows * share;
         for values in &mut self.columns {
-            values.distinct = values.distinct.map(|distinct| drawn(distinct, rows));
+            values.distinct = values.distinct.map(|distinct| drawn(distinct, self.rows, share));
         }
         self.rows = rows;
         self
@@ -149,17 +150,26 @@ impl Estimated {
     }
 }
 
-/// How many of `distinct` values are among so many rows, drawn at random with replacement (Cardenas, 1975).
-fn drawn(distinct: f64, rows: f64) -> f64 {
+/// How many of the `distinct` values of so many rows are left in a share of them, taken at random (Yao, 1977): a value is
+/// gone when none of its rows is taken.
+fn drawn(distinct: f64, rows: f64, share: f64) -> f64 {
     let distinct = distinct.max(1.0);
-    (distinct * (1.0 - (-rows / distinct).exp())).clamp(1.0_f64.min(rows), distinct)
+    let rows_of_each = (rows / distinct).max(1.0);
+    let left = -(rows_of_each * (-share).ln_1p()).exp_m1();
+    (distinct * left).clamp(1.0_f64.min(rows * share), distinct)
 }
 
 /// What is expected of a plan's result; `None` where a source knows nothing of its table.
 pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
     match plan {
-        LogicalPlan::TableScan(table) => scan(table),
-        LogicalPlan::Filter(filter) => Some(estimate(&filter.input)?.filtered(split_conjunction(&filter.predicate))),
+        LogicalPlan::TableScan(table) => scan(table, &[]),
+        LogicalPlan::Filter(filter) => {
+            let conjuncts = split_conjunction(&filter.predicate);
+            match filter.input.as_ref() {
+                LogicalPlan::TableScan(table) => scan(table, &conjuncts),
+                input => Some(estimate(input)?.filtered(conjuncts)),
+            }
+        }
         LogicalPlan::Projection(projection) => {
             let input = estimate(&projection.input)?;
             let columns = projection.expr.iter().zip(plan.schema().columns());
@@ -218,7 +228,9 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
     }
 }
 
-fn scan(scan: &TableScan) -> Option<Estimated> {
+/// The rows of a table for which its scan's conditions hold, and those directly above it. A condition that only prunes is
+/// among both.
+fn scan(scan: &TableScan, above: &[&Expr]) -> Option<Estimated> {
     let provider = source_as_provider(&scan.source).ok()?;
     let table = provider.downcast_ref::<FederatedTable>()?;
     let known = table.known()?;
@@ -243,7 +255,8 @@ fn scan(scan: &TableScan) -> Option<Estimated> {
         }
     });
     let all = Estimated { rows, columns: columns.collect() };
-    let mut scanned = all.filtered(&scan.filters);
+    let above = above.iter().copied().filter(|conjunct| !scan.filters.contains(conjunct));
+    let mut scanned = all.filtered(scan.filters.iter().chain(above));
     if let Some(projection) = &scan.projection {
         scanned.columns = projection.iter().filter_map(|index| scanned.columns.get(*index).cloned()).collect();
     }
