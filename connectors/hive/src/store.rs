@@ -2,6 +2,8 @@
 
 mod durable;
 mod limited;
+#[cfg(target_os = "linux")]
+mod local;
 mod pinned;
 mod requests;
 mod router;
@@ -16,7 +18,8 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use object_store::local::LocalFileSystem;
+#[cfg(not(target_os = "linux"))]
+use object_store::local::LocalFileSystem as Local;
 use object_store::path::Path;
 use object_store::{OBJECT_STORE_COALESCE_DEFAULT, ObjectStore};
 use portolan_connector::{ConnectorError, Properties, Result};
@@ -25,6 +28,8 @@ use crate::cache::Caches;
 use crate::error::store_error;
 
 use self::limited::Limited;
+#[cfg(target_os = "linux")]
+use self::local::Local;
 pub(crate) use self::pinned::{CHANGED, Pinned, Tail};
 pub(crate) use self::requests::{Counted, Requests};
 use self::router::{LOCAL, Router, S3_BUCKET};
@@ -150,9 +155,9 @@ impl Store {
             return Ok(store);
         }
         let store: Arc<dyn ObjectStore> = match &self.place {
-            Place::Local => Arc::new(LocalFileSystem::new()),
+            Place::Local => Arc::new(Local::new()),
             Place::S3 { bucket, settings } => Arc::new(settings.build(bucket)?),
-            Place::Anywhere(s3) => Arc::new(Router::new(Arc::new(LocalFileSystem::new()), s3.as_ref().clone())),
+            Place::Anywhere(s3) => Arc::new(Router::new(Arc::new(Local::new()), s3.as_ref().clone())),
         };
         Ok(self.opened.get_or_init(|| Arc::new(Limited::new(Arc::new(Staged::new(store)), self.requests_max))))
     }
