@@ -1,14 +1,16 @@
 //! How much one scan may get from its source.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use datafusion::physical_plan::metrics::Count;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 
 use crate::ConnectorError;
 
@@ -69,21 +71,97 @@ pub(super) fn limited(
     if limits.rows.is_none() && limits.bytes.is_none() {
         return rows;
     }
-    let (limits, got, schema, of) = (limits.clone(), Arc::clone(got), rows.schema(), of());
-    let mut seen: u64 = 0;
-    let mut failed = false;
-    let checked = rows.map(move |batch: Result<RecordBatch>| {
-        let batch = batch?;
-        let sent = bytes.as_ref().map_or(0, |bytes| bytes.value() as u64);
-        limits.check(&got, batch.num_rows() as u64, sent.saturating_sub(seen), &of)?;
-        seen = sent;
-        Ok(batch)
-    });
-    // After an error nothing more comes: the source is let go of.
-    let ended = checked.take_while(move |batch| {
-        let goes_on = !failed;
-        failed = batch.is_err();
-        futures::future::ready(goes_on)
-    });
-    Box::pin(RecordBatchStreamAdapter::new(schema, ended))
+    let (limits, got) = (limits.clone(), Arc::clone(got));
+    Box::pin(Limited { rows, limits, got, received: bytes, of: of(), own: (0, 0), ended: false })
+}
+
+/// See [`limited`].
+struct Limited {
+    rows: SendableRecordBatchStream,
+    limits: ScanLimits,
+    got: Arc<Got>,
+    received: Option<Count>,
+    of: String,
+    /// The rows and bytes that came here.
+    own: (u64, u64),
+    /// Nothing more comes: all was read, or an error was.
+    ended: bool,
+}
+
+impl Limited {
+    fn note(&mut self, batch: &RecordBatch) -> Result<()> {
+        let received = self.received.as_ref().map_or(0, |bytes| bytes.value() as u64);
+        let (rows, bytes) = (batch.num_rows() as u64, received.saturating_sub(self.own.1));
+        self.own = (self.own.0 + rows, self.own.1 + bytes);
+        self.limits.check(&self.got, rows, bytes, &self.of)
+    }
+}
+
+impl Stream for Limited {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let batch = match ready!(self.rows.poll_next_unpin(context)) {
+            Some(Ok(batch)) => Some(self.note(&batch).map(|()| batch)),
+            other => other,
+        };
+        self.ended = !matches!(batch, Some(Ok(_)));
+        Poll::Ready(batch)
+    }
+}
+
+impl RecordBatchStream for Limited {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+}
+
+impl Drop for Limited {
+    /// Who stops half-way may begin again, and gets the same rows another time.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.got.rows.fetch_sub(self.own.0, Ordering::Relaxed);
+            self.got.bytes.fetch_sub(self.own.1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use datafusion::execution::SendableRecordBatchStream;
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+    use futures::{StreamExt, stream};
+
+    use super::*;
+
+    /// Three batches of ten rows.
+    fn rows() -> SendableRecordBatchStream {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        Box::pin(RecordBatchStreamAdapter::new(batch.schema(), stream::iter(vec![batch; 3]).map(Ok)))
+    }
+
+    #[tokio::test]
+    async fn rows_that_are_read_again_count_once() {
+        let limit = ScanLimit { max: 60, set_by: "max_rows_from_source of the session".into() };
+        let (limits, got) = (ScanLimits { rows: Some(limit), bytes: None }, Arc::default());
+        let partition = || limited(rows(), &limits, &got, None, || "pg.public.sale".to_owned());
+        let mut given_up = partition();
+        assert!(given_up.next().await.unwrap().is_ok());
+        drop(given_up);
+        // Two partitions to their end are all that is allowed, and stay counted when they are gone.
+        for _ in 0..2 {
+            assert_eq!(partition().filter(|batch| std::future::ready(batch.is_ok())).count().await, 3);
+        }
+        let mut third = partition();
+        let error = third.next().await.unwrap().unwrap_err().to_string();
+        assert!(error.contains("pg.public.sale sent more than 60 rows"), "{error}");
+        assert!(third.next().await.is_none());
+    }
 }
