@@ -19,7 +19,7 @@ use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, ExecutionPlanP
 
 use super::origin;
 use super::physical::{Printer, windows};
-use crate::planner::{AheadExec, KeyCollectorExec, KeyFilterExec};
+use crate::planner::{AheadExec, BuiltOnceExec, KeyCollectorExec, KeyFilterExec};
 
 /// An operator under its name, with what it works on.
 pub(super) struct Shown {
@@ -34,6 +34,7 @@ pub(super) fn is_exchange(plan: &Arc<dyn ExecutionPlan>) -> bool {
         || (plan.is::<CoalescePartitionsExec>() && plan.fetch().is_none())
         || plan.is::<CooperativeExec>()
         || plan.is::<AheadExec>()
+        || plan.is::<BuiltOnceExec>()
         || plan.is::<KeyCollectorExec>()
         || merges_nothing_new
 }

@@ -10,8 +10,8 @@ mod tests;
 
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
@@ -19,6 +19,7 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use portolan_connector::SourceExec;
 
 use super::builds::Builds;
@@ -30,6 +31,9 @@ const AHEAD_MAX_BYTES: usize = 32 << 20;
 
 /// The part of all queries' memory that one thread reads ahead at most: a join's table cannot be spilled and goes first.
 const AHEAD_MEMORY_DIVISOR: usize = 32;
+
+/// The part of all queries' memory that one query reads ahead at most.
+const ALL_AHEAD_MEMORY_DIVISOR: usize = 8;
 
 /// What a source sends in some milliseconds, in bytes.
 const AWAITED_BYTES: u64 = 1 << 20;
@@ -48,7 +52,27 @@ pub(super) fn read_ahead(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let capacity = memory.map_or(AHEAD_MAX_BYTES, |memory| (memory / AHEAD_MEMORY_DIVISOR).min(AHEAD_MAX_BYTES));
     let reader = Reader { builds, keys_max: u64::try_from(keys_max).unwrap_or(u64::MAX), capacity };
-    reader.place(plan, Turn { first: true, idle: false, to_the_end: true })
+    let placed = reader.place(plan, Turn { first: true, idle: false, to_the_end: true })?;
+    match memory {
+        Some(memory) => share(placed, memory / ALL_AHEAD_MEMORY_DIVISOR),
+        None => Ok(placed),
+    }
+}
+
+/// The plan in which all that is read ahead takes at most so many bytes.
+fn share(plan: Arc<dyn ExecutionPlan>, bytes: usize) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut threads = 0;
+    plan.apply(|node| {
+        if node.is::<AheadExec>() {
+            threads += node.output_partitioning().partition_count();
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let shared = plan.transform_up(|node| match node.downcast_ref::<AheadExec>() {
+        Some(ahead) => Ok(Transformed::yes(Arc::new(ahead.at_most(bytes / threads.max(1))) as _)),
+        None => Ok(Transformed::no(node)),
+    })?;
+    Ok(shared.data)
 }
 
 /// When an operator's rows are asked for.
@@ -97,7 +121,8 @@ impl Reader<'_> {
         if !leaf.pauses() && (leaf.native().is_some() || !fits) {
             return false;
         }
-        leaf.dynamic_filters().iter().all(|filter| {
+        let filters = leaf.dynamic_filters();
+        filters.iter().filter(|filter| self.builds.filters.contains(&filter.id)).all(|filter| {
             let Some(keys) = self.builds.by_filter.get(&filter.id) else { return false };
             let known = || filter.keys.iter().zip(keys).filter_map(|(column, keys)| Some((column.as_ref()?, *keys)));
             if leaf.native().is_none() {

@@ -115,6 +115,7 @@ fn is_selective(plan: &Arc<dyn ExecutionPlan>, leaf: &SourceExec, known: &Known)
     // A source that waits for the keys leaves these rows out itself.
     let source_filters = leaf.native().is_none() && !leaf.is_at_once() && leaf.filters_on(field.name());
     !source_filters
+        && known.values <= set::KEYS_MAX as u64
         && set::comparable(field.data_type(), &known.data_type)
         && leaf.distinct(field.name()).is_some_and(|values| known.values.saturating_mul(VALUES_PER_KEY_MIN) <= values)
 }

@@ -7,6 +7,7 @@
 mod ahead;
 mod assign;
 mod builds;
+mod built_once;
 mod conjunction;
 mod estimate;
 mod fold;
@@ -18,6 +19,7 @@ mod native;
 #[cfg(test)]
 mod numbers;
 mod once;
+mod one_input;
 mod parameters;
 mod patience;
 mod plan;
@@ -31,6 +33,7 @@ mod table;
 
 pub(crate) use ahead::AheadExec;
 pub(crate) use assign::{Assignment, assignable, new_columns};
+pub(crate) use built_once::BuiltOnceExec;
 pub(crate) use conjunction::AllOf;
 pub use fold::Folding;
 pub(crate) use guard::guard;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, displayable};
 
 use super::estimate::estimate;
 pub(crate) use exec::OnceExec;
@@ -40,11 +40,12 @@ pub(super) fn once(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// The plan in which only parts share their rows that are still the same after the optimizer has seen them.
 pub(super) fn only_equal(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let mut texts: HashMap<usize, Vec<String>> = HashMap::new();
+    let mut texts: HashMap<usize, Vec<(String, usize)>> = HashMap::new();
     plan.apply(|node| {
         if let Some(once) = node.downcast_ref::<OnceExec>() {
             let text = displayable(once.input().as_ref()).indent(true).to_string();
-            texts.entry(once.part()).or_default().push(text);
+            let partitions = once.input().output_partitioning().partition_count();
+            texts.entry(once.part()).or_default().push((text, partitions));
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
@@ -115,6 +116,16 @@ fn is_same_each_time(plan: &LogicalPlan) -> bool {
     matches!(found, Ok(false))
 }
 
+/// Whether the rows of a part are known to be few enough to keep. Of a computed key nobody knows how many values it has.
+/// Tables of which nothing is known have no estimate: so functions are never shared, which look alike whatever their
+/// arguments are.
 fn is_small(plan: &LogicalPlan) -> bool {
-    estimate(plan).is_some_and(|result| result.rows * result.width() <= KEPT_MAX_BYTES)
+    let LogicalPlan::Aggregate(aggregate) = plan else { return false };
+    let Some(input) = estimate(&aggregate.input) else { return false };
+    let known = |key: &Expr| match key {
+        Expr::Column(column) => input.values(column).is_some_and(|values| values.distinct.is_some()),
+        _ => false,
+    };
+    aggregate.group_expr.iter().all(known)
+        && estimate(plan).is_some_and(|result| result.rows * result.width() <= KEPT_MAX_BYTES)
 }

@@ -25,6 +25,7 @@ use portolan_connector::ConnectorTable;
 use super::ahead::read_ahead;
 use super::assign::Assignment;
 use super::builds::builds;
+use super::built_once::build_once;
 use super::conjunction::one_by_one;
 use super::fold::{Folding, fold_judged, physical_planner};
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
@@ -129,6 +130,7 @@ impl Planner {
         let physical = one_by_one(await_joins(only_equal(physical)?, patience)?)?;
         let keys_max = keys_max(&physical)?;
         let physical = if pushdown { by_keys(&logical, physical, keys_max, &runtime)? } else { physical };
+        let physical = build_once(physical)?;
         // Operators have their functions with them: nobody looks one up by its name.
         let mut config = state.config().clone();
         config.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = keys_max;

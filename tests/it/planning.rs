@@ -38,13 +38,17 @@ static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
 
 /// A session over a catalog with these lines more.
 fn session(more: &str) -> Session {
+    session_within(more, EngineOptions::default())
+}
+
+fn session_within(more: &str, options: EngineOptions) -> Session {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("catalogs.toml");
     let (url, password) = (SERVER.url("planning"), SERVER.password());
     std::fs::write(&file, format!("[pg]\nconnector = 'postgres'\nurl = '{url}'\npassword = '{password}'\n{more}\n"))
         .unwrap();
     let catalogs = CatalogSet::open(CatalogFile::read(&file).unwrap());
-    Engine::start(EngineOptions { catalogs, ..EngineOptions::default() }).unwrap().session()
+    Engine::start(EngineOptions { catalogs, ..options }).unwrap().session()
 }
 
 async fn set(session: &Session, settings: &[&str]) {
@@ -110,6 +114,33 @@ fn a_partner_that_only_has_to_be_there_is_looked_for_where_it_helps() {
         // Four sales are left before any of the joins.
         assert!(ordered.contains("(sale place)") || ordered.contains("(place sale)"), "{ordered}");
         assert_eq!(table::rows(&session, sql).await.unwrap(), [["2"]]);
+    });
+}
+
+#[test]
+fn two_conditions_on_other_tables_are_both_kept() {
+    block_on(async {
+        let session = session("");
+        // The second says nothing of any row, so it could be looked at together with the first, and be mistaken for a table.
+        let places = "sale.sale_id IN (SELECT place_id FROM place)";
+        let from = "SELECT count(*) FROM sale JOIN item ON sale.item_id = item.item_id WHERE";
+        let cases = [
+            (format!("{from} {places} AND EXISTS (SELECT 1 FROM maker)"), "4"),
+            (format!("{from} {places} AND NOT EXISTS (SELECT 1 FROM maker)"), "0"),
+            (
+                format!(
+                    "{from} NOT EXISTS (SELECT 1 FROM place WHERE place_id = sale_id) AND EXISTS (SELECT 1 FROM maker)"
+                ),
+                "39996",
+            ),
+            (format!("{from} EXISTS (SELECT 1 FROM place) AND EXISTS (SELECT 1 FROM maker)"), "40000"),
+        ];
+        for fold in ["never", "always"] {
+            set(&session, &[&format!("fold = '{fold}'")]).await;
+            for (sql, expected) in &cases {
+                assert_eq!(table::rows(&session, sql).await.unwrap(), [[*expected]], "fold = {fold}: {sql}");
+            }
+        }
     });
 }
 
@@ -287,11 +318,64 @@ fn a_scan_that_gains_nothing_by_waiting_starts_at_once() {
 }
 
 #[test]
+fn a_condition_that_only_prunes_leaves_rows_out_once() {
+    block_on(async {
+        let lake = tempfile::tempdir().unwrap();
+        let session = session(&format!(
+            "[lake]\nconnector = 'hive'\nlocation = '{}'\naccess = 'read_write'",
+            lake.path().display()
+        ));
+        let wanted = "CREATE TABLE lake.default.wanted AS SELECT sale_id AS n, sale_id AS m FROM pg.public.sale WHERE sale_id <= 20000";
+        table::rows(&session, "CREATE SCHEMA lake.default").await.unwrap();
+        table::rows(&session, wanted).await.unwrap();
+        set(&session, &["fold = 'never'"]).await;
+        // The lake leaves row groups out by the condition, and the filter above it rows: 12,000 keys are left, not 7,200.
+        let chart = async |up_to: u32| {
+            let sql =
+                format!("EXPLAIN SELECT count(*) FROM lake.default.wanted JOIN sale ON n = sale_id WHERE m <= {up_to}");
+            table::rows(&session, &sql).await.unwrap().concat().join("\n")
+        };
+        let (many, few) = (chart(12_000).await, chart(3_000).await);
+        assert!(many.contains("starts before it is known"), "{many}");
+        assert!(!few.contains("starts before it is known"), "{few}");
+    });
+}
+
+#[test]
 fn a_catalog_with_one_connection_reads_ahead_without_waiting_for_itself() {
     block_on(async {
         let session = session("connections_max = 1");
         set(&session, &["fold = 'never'"]).await;
         let sql = "SELECT count(*), sum(s.sale_id) FROM part p JOIN sale s ON p.part_id = s.sale_id JOIN delivery d ON d.delivery_id = s.sale_id";
         assert_eq!(table::rows(&session, sql).await.unwrap(), [["20000", "200010000"]]);
+    });
+}
+
+#[test]
+fn a_join_whose_first_input_does_not_fit_into_memory_is_an_error_and_never_other_rows() {
+    block_on(async {
+        let lake = tempfile::tempdir().unwrap();
+        let catalog =
+            format!("[lake]\nconnector = 'hive'\nlocation = '{}'\naccess = 'read_write'", lake.path().display());
+        let roomy = session(&catalog);
+        table::rows(&roomy, "CREATE SCHEMA lake.default").await.unwrap();
+        // 36 MB in six files, which several threads read.
+        for file in 0..6 {
+            let into = if file == 0 { "CREATE TABLE lake.default.long AS" } else { "INSERT INTO lake.default.long" };
+            let (from, to) = (file * 100 + 1, file * 100 + 100);
+            let sql = format!(
+                "{into} SELECT sale_id AS id, repeat('abc', 20000) || sale_id AS t FROM pg.public.sale WHERE sale_id BETWEEN {from} AND {to}"
+            );
+            table::rows(&roomy, &sql).await.unwrap();
+        }
+        let sql = "SELECT count(*) FROM lake.default.long JOIN pg.public.item ON id % 100 < maker_id AND t < item";
+        set(&roomy, &["fold = 'never'"]).await;
+        // Of a hundred ids, as many are less than a maker's number as it says: 1 + 2 + ... + 40, for fifty items of each maker, six times.
+        assert_eq!(table::rows(&roomy, sql).await.unwrap(), [["246000"]]);
+        let tight =
+            session_within(&catalog, EngineOptions { memory_limit_bytes: Some(20 << 20), ..EngineOptions::default() });
+        set(&tight, &["fold = 'never'", "join_reordering = 'none'", "batch_rows = 256"]).await;
+        let text = message(&tight, sql).await;
+        assert!(text.contains("not enough memory") && text.contains("--memory-limit"), "{text}");
     });
 }

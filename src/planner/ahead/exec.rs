@@ -7,18 +7,15 @@ use arrow::array::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
-use datafusion::common::{Statistics, internal_datafusion_err, internal_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::oneshot;
+
+use crate::planner::one_input::over_one_input;
 
 /// Its input's rows. Reading starts when the operator does, in a task of its own, and goes on until it has read so many
 /// bytes or until somebody asks for rows; from then on it is as if there was no operator.
@@ -37,6 +34,15 @@ impl AheadExec {
     pub(super) fn new(input: Arc<dyn ExecutionPlan>, capacity: usize, pauses: bool) -> Self {
         Self { input, capacity, pauses }
     }
+
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self { input, ..self.clone() }
+    }
+
+    /// The same, keeping no more than so many bytes in each partition.
+    pub(super) fn at_most(&self, capacity: usize) -> Self {
+        Self { capacity: self.capacity.min(capacity), ..self.clone() }
+    }
 }
 
 impl DisplayAs for AheadExec {
@@ -46,9 +52,7 @@ impl DisplayAs for AheadExec {
 }
 
 impl ExecutionPlan for AheadExec {
-    fn name(&self) -> &'static str {
-        "AheadExec"
-    }
+    over_one_input!("AheadExec", Arc::clone);
 
     fn properties(&self) -> &Arc<PlanProperties> {
         self.input.properties()
@@ -58,34 +62,11 @@ impl ExecutionPlan for AheadExec {
         vec![true]
     }
 
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
     fn apply_expressions(
         &self,
         _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self { input, ..self.as_ref().clone() })),
-            _ => internal_err!("rows are read ahead of one input"),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -104,14 +85,6 @@ impl ExecutionPlan for AheadExec {
             }
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows.try_flatten())))
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        inputs.first().map(Arc::clone).ok_or_else(|| internal_datafusion_err!("rows are read ahead of one input"))
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
     }
 }
 

@@ -10,19 +10,16 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::Statistics;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Statistics, internal_datafusion_err, internal_err};
 use datafusion::error::Result;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties};
 use futures::{Stream, StreamExt};
 
 use super::set::Keys;
+use crate::planner::one_input::over_one_input;
 
 /// A filter is given up that keeps more than three of four rows: it costs more than it saves.
 const KEPT_MAX: f64 = 0.75;
@@ -45,6 +42,10 @@ impl KeyFilterExec {
         Self { input, asked, metrics: ExecutionPlanMetricsSet::new() }
     }
 
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self::new(input, self.asked.clone())
+    }
+
     /// The columns of which keys are known, by name.
     pub(crate) fn columns(&self) -> Vec<String> {
         let schema = self.input.schema();
@@ -60,9 +61,7 @@ impl DisplayAs for KeyFilterExec {
 }
 
 impl ExecutionPlan for KeyFilterExec {
-    fn name(&self) -> &'static str {
-        "KeyFilterExec"
-    }
+    over_one_input!("KeyFilterExec", |input: &Arc<Statistics>| Arc::new(input.as_ref().clone().to_inexact()));
 
     fn properties(&self) -> &Arc<PlanProperties> {
         self.input.properties()
@@ -72,36 +71,11 @@ impl ExecutionPlan for KeyFilterExec {
         vec![true]
     }
 
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
     fn apply_expressions(
         &self,
         _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => {
-                Ok(Arc::new(Self { input, asked: self.asked.clone(), metrics: ExecutionPlanMetricsSet::new() }))
-            }
-            _ => internal_err!("rows of one input are filtered"),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -124,15 +98,6 @@ impl ExecutionPlan for KeyFilterExec {
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        let input = inputs.first().ok_or_else(|| internal_datafusion_err!("rows of one input are filtered"))?;
-        Ok(Arc::new(input.as_ref().clone().to_inexact()))
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
     }
 }
 

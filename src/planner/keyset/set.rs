@@ -1,13 +1,14 @@
 //! A set of whole numbers, with a bit for each between the least and the greatest.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use datafusion::execution::memory_pool::MemoryReservation;
 
-/// The most keys that are collected. More than that leave less out, and take longer to collect.
-const KEYS_MAX: usize = 4 << 20;
+/// The most keys that are collected for a join. More than that leave less out, and take longer to collect.
+pub(super) const KEYS_MAX: usize = 4 << 20;
 
 /// The largest set, in bits: 8 MB, as much as a processor's cache has room for.
 const SET_MAX_BITS: usize = 64 << 20;
@@ -37,21 +38,36 @@ macro_rules! numbers {
 }
 
 /// The keys of one partition.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Collected {
     keys: Vec<i64>,
-    /// There are too many, or some are no whole numbers.
+    keys_max: usize,
+    /// There are too many, some are no whole numbers, or there is no memory for them.
     spoilt: bool,
+    memory: MemoryReservation,
 }
 
 impl Collected {
+    /// No keys yet, of one of so many partitions.
+    pub(super) fn new(partitions: usize, memory: MemoryReservation) -> Self {
+        Self { keys: Vec::new(), keys_max: KEYS_MAX / partitions.max(1), spoilt: false, memory }
+    }
+
     /// Adds the values of an array that are not NULL.
     pub(super) fn add(&mut self, array: &ArrayRef) {
-        if self.spoilt || self.keys.len() + array.len() > KEYS_MAX {
-            (self.keys, self.spoilt) = (Vec::new(), true);
-            return;
+        let added = !self.spoilt
+            && self.keys.len() + array.len() <= self.keys_max
+            && self.memory.try_grow(array.len() * size_of::<i64>()).is_ok()
+            && numbers!(array, |values| extend(&mut self.keys, values)).is_some();
+        if !added {
+            self.spoil();
         }
-        self.spoilt = numbers!(array, |values| extend(&mut self.keys, values)).is_none();
+    }
+
+    /// Forgets the keys: they are no use.
+    pub(super) fn spoil(&mut self) {
+        (self.keys, self.spoilt) = (Vec::new(), true);
+        self.memory.free();
     }
 }
 
@@ -67,17 +83,20 @@ fn extend<T: ArrowPrimitiveType<Native: Into<i64>>>(keys: &mut Vec<i64>, values:
 pub(super) struct KeySet {
     least: i64,
     bits: BooleanBuffer,
+    /// What the bits take, until the query ends.
+    _memory: Option<MemoryReservation>,
 }
 
 impl KeySet {
-    /// The set of some keys; `None` where they lie too far apart.
-    pub(super) fn of(keys: &[Vec<i64>]) -> Option<Self> {
-        let all = || keys.iter().flatten().copied();
+    /// The set of all keys; `None` where they lie too far apart, or there is no memory for it.
+    fn of(parts: Vec<Collected>) -> Option<Self> {
+        let all = || parts.iter().flat_map(|part| &part.keys).copied();
         let (Some(least), Some(greatest)) = (all().min(), all().max()) else {
-            return Some(Self { least: 0, bits: BooleanBuffer::new_unset(0) });
+            return Some(Self { least: 0, bits: BooleanBuffer::new_unset(0), _memory: None });
         };
         let length = usize::try_from(greatest.checked_sub(least)?).ok()?.checked_add(1)?;
-        if length > SET_MAX_BITS {
+        let memory = parts.first()?.memory.new_empty();
+        if length > SET_MAX_BITS || memory.try_grow(length / 8).is_err() {
             return None;
         }
         let mut bits = arrow::array::BooleanBufferBuilder::new(length);
@@ -85,7 +104,7 @@ impl KeySet {
         for key in all() {
             bits.set_bit(usize::try_from(key - least).ok()?, true);
         }
-        Some(Self { least, bits: bits.finish() })
+        Some(Self { least, bits: bits.finish(), _memory: Some(memory) })
     }
 
     /// Which values of an array are in the set, none of them NULL; `None` for an array that is not of whole numbers.
@@ -117,8 +136,8 @@ impl KeySet {
 /// The keys of a join, from the one who collects them to those who ask.
 #[derive(Debug, Default)]
 pub(super) struct SharedKeys {
-    /// The keys of the partitions that were read to the end, and how many are missing.
-    parts: Mutex<(Vec<Collected>, usize)>,
+    /// The keys of each partition, once it was read to the end.
+    parts: Mutex<Vec<Option<Collected>>>,
     /// Once all partitions were read; `None` inside where the keys are no use.
     set: OnceLock<Option<KeySet>>,
 }
@@ -126,28 +145,37 @@ pub(super) struct SharedKeys {
 impl SharedKeys {
     /// How many partitions there are.
     pub(super) fn expect(&self, partitions: usize) {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).1 = partitions;
+        self.parts().resize_with(partitions, || None);
+    }
+
+    /// No keys of a partition yet.
+    pub(super) fn collect(&self, memory: MemoryReservation) -> Collected {
+        Collected::new(self.parts().len(), memory)
     }
 
     /// Takes the keys of a partition that was read to its end.
-    pub(super) fn add(&self, keys: Collected) {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.0.push(keys);
-        parts.1 = parts.1.saturating_sub(1);
-        if parts.1 > 0 {
+    pub(super) fn add(&self, partition: usize, keys: Collected) {
+        let mut parts = self.parts();
+        if let Some(part) = parts.get_mut(partition) {
+            *part = Some(keys);
+        }
+        if self.set.get().is_some() || parts.iter().any(Option::is_none) {
             return;
         }
-        let all = std::mem::take(&mut parts.0);
+        let all: Vec<Collected> = parts.iter_mut().filter_map(Option::take).collect();
         drop(parts);
         let spoilt = all.iter().any(|part| part.spoilt);
-        let keys: Vec<Vec<i64>> = all.into_iter().map(|part| part.keys).collect();
         // Nobody else has all partitions.
-        let _ = self.set.set(if spoilt { None } else { KeySet::of(&keys) });
+        let _ = self.set.set(if spoilt { None } else { KeySet::of(all) });
     }
 
     /// The set, once all keys are known and if they are of use.
     pub(super) fn known(&self) -> Option<&KeySet> {
         self.set.get().and_then(Option::as_ref)
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Vec<Option<Collected>>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,22 +5,58 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Date32Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use futures::StreamExt;
 
-use super::set::{Collected, KeySet, SharedKeys};
+use super::set::{KeySet, SharedKeys};
 use super::{KeyCollectorExec, KeyFilterExec};
 
 fn shared(parts: Vec<Vec<ArrayRef>>) -> SharedKeys {
     let keys = SharedKeys::default();
     keys.expect(parts.len());
-    for part in parts {
-        let mut collected = Collected::default();
+    for (at, part) in parts.into_iter().enumerate() {
+        let mut collected = keys.collect(memory(1 << 20));
         part.iter().for_each(|array| collected.add(array));
-        keys.add(collected);
+        keys.add(at, collected);
     }
     keys
+}
+
+/// A reservation of so many bytes at most.
+fn memory(bytes: usize) -> MemoryReservation {
+    let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(bytes));
+    MemoryConsumer::new("test").register(&pool)
+}
+
+#[test]
+fn keys_for_which_there_is_no_memory_are_not_kept() {
+    let keys = SharedKeys::default();
+    keys.expect(1);
+    // Room for ten keys, and for a set of 640 numbers.
+    let mut collected = keys.collect(memory(80));
+    let ten: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+    collected.add(&ten);
+    collected.add(&ten);
+    keys.add(0, collected);
+    assert!(keys.known().is_none());
+}
+
+#[test]
+fn keys_are_known_when_every_partition_was_read() {
+    let keys = SharedKeys::default();
+    keys.expect(2);
+    let part = |number: i64| {
+        let mut part = keys.collect(memory(1000));
+        part.add(&(Arc::new(Int64Array::from(vec![number])) as ArrayRef));
+        part
+    };
+    keys.add(1, part(1));
+    keys.add(1, part(1));
+    assert!(keys.known().is_none(), "partition 0 is missing");
+    keys.add(0, part(0));
+    assert_eq!(members(keys.known().unwrap(), Arc::new(Int64Array::from(vec![0, 1, 2]))), [true, true, false]);
 }
 
 fn members(keys: &KeySet, array: ArrayRef) -> Vec<bool> {
@@ -73,16 +109,6 @@ fn keys_far_apart_and_keys_that_are_no_numbers_are_no_set() {
     assert!(shared(vec![vec![far]]).known().is_none());
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["1"]));
     assert!(shared(vec![vec![texts]]).known().is_none());
-}
-
-#[test]
-fn a_set_is_known_when_all_partitions_are() {
-    let keys = SharedKeys::default();
-    keys.expect(2);
-    keys.add(Collected::default());
-    assert!(keys.known().is_none());
-    keys.add(Collected::default());
-    assert!(keys.known().is_some());
 }
 
 /// Rows `(k, n)`, each batch of its own.

@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arrow::array::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
-use datafusion::common::{Statistics, internal_datafusion_err, internal_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::EmissionType;
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr,
-    PlanProperties, ReplaceChildrenOptions,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr, PlanProperties,
 };
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+
+use crate::planner::one_input::over_one_input;
 
 /// The rows of a partition, or why there are none.
 type Partition = Shared<BoxFuture<'static, Result<Arc<Kept>, Arc<DataFusionError>>>>;
@@ -28,7 +28,7 @@ type Partition = Shared<BoxFuture<'static, Result<Arc<Kept>, Arc<DataFusionError
 /// Rows in memory.
 struct Kept {
     batches: Vec<RecordBatch>,
-    /// The memory that they take, until the last reader is gone.
+    /// The memory that they take, until the query ends.
     _memory: MemoryReservation,
 }
 
@@ -78,6 +78,7 @@ pub(crate) struct OnceExec {
     input: Arc<dyn ExecutionPlan>,
     results: Arc<Results>,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
 }
 
 impl OnceExec {
@@ -89,7 +90,11 @@ impl OnceExec {
             EmissionType::Final,
             input.boundedness(),
         );
-        Self { input, results, properties: Arc::new(properties) }
+        Self { input, results, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self::new(input, Arc::clone(&self.results))
     }
 
     /// What it reads.
@@ -115,9 +120,7 @@ impl DisplayAs for OnceExec {
 }
 
 impl ExecutionPlan for OnceExec {
-    fn name(&self) -> &'static str {
-        "OnceExec"
-    }
+    over_one_input!("OnceExec", Arc::clone);
 
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
@@ -127,14 +130,6 @@ impl ExecutionPlan for OnceExec {
         vec![false]
     }
 
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
     fn apply_expressions(
         &self,
         _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
@@ -142,36 +137,19 @@ impl ExecutionPlan for OnceExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self::new(input, Arc::clone(&self.results)))),
-            _ => internal_err!("rows of one input are shared"),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let computed = self.results.partition(partition, &self.input, &context)?;
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
         let rows = stream::once(async move {
             let kept = computed.await.map_err(DataFusionError::Shared)?;
             let batches = (0..kept.batches.len()).map(move |at| kept.batches.get(at).cloned());
-            Ok::<_, DataFusionError>(stream::iter(batches.flatten().map(Ok)))
+            let counted = batches.flatten().map(move |batch| Ok(batch.record_output(&metrics)));
+            Ok::<_, DataFusionError>(stream::iter(counted))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows.try_flatten())))
     }
 
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        inputs.first().map(Arc::clone).ok_or_else(|| internal_datafusion_err!("rows of one input are shared"))
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
     }
 }
