@@ -220,12 +220,15 @@ impl Random {
                 }
             }
         }
-        if self.one_in(2) {
+        for _ in 0..self.below(3) {
             let of = self.below(count);
-            let (not, z) =
-                (self.pick(&["", "NOT "]).to_owned(), self.pick(&["z.i4 = x.i4", "z.id = x.id", "z.id = x.i8"]));
-            let on = z.replace("x.", &format!("x{of}."));
-            conditions.push(format!("{not}EXISTS (SELECT 1 FROM b AS z WHERE {on} AND z.id > 10)"));
+            let not = self.pick(&["", "NOT "]).to_owned();
+            let on =
+                self.pick(&["z.i4 = x.i4", "z.id = x.id", "z.id = x.i8", "true"]).replace("x.", &format!("x{of}."));
+            conditions.push(match self.one_in(3) {
+                true => format!("x{of}.id {not}IN (SELECT z.id FROM b AS z WHERE z.id > 10)"),
+                false => format!("{not}EXISTS (SELECT 1 FROM b AS z WHERE {on} AND z.id > 10)"),
+            });
         }
         let (one, other) = (self.below(count), self.below(count));
         let columns = match self.one_in(2) {
