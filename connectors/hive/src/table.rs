@@ -262,7 +262,8 @@ impl HiveTable {
         }
 
         let url = self.store.register(context.session.runtime_env())?;
-        let source = self.format.source(&table_schema, files, context.session)?;
+        let adapter = LakeAdapterFactory { instants: self.metastore.is_some(), rules: self.column_rules };
+        let source = self.format.source(&table_schema, files, context.session, adapter)?;
         let scan = ScanContext {
             store: Arc::clone(&self.store),
             files: files.open()?,
@@ -302,10 +303,7 @@ impl HiveTable {
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_limit(request.limit)
-            .with_expr_adapter(Some(Arc::new(LakeAdapterFactory {
-                instants: self.metastore.is_some(),
-                rules: self.column_rules,
-            })))
+            .with_expr_adapter(Some(Arc::new(adapter)))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
