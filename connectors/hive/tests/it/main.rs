@@ -19,6 +19,7 @@ mod keys;
 mod late;
 mod layout;
 mod listing;
+mod messy;
 mod metastore;
 mod partitions_table;
 mod s3;
