@@ -64,6 +64,19 @@ def allowed(expression, allow):
     return met and not tokens
 
 
+def skipped(name, version, skip):
+    """Whether bans.skip leaves this version out of the count, as `name@version`, of which the last parts may be missing.
+
+    >>> skip = [{"crate": "prost@0.13", "reason": "..."}]
+    >>> skipped("prost", "0.13.5", skip), skipped("prost", "0.14.4", skip), skipped("prost", "0.130.0", skip)
+    (True, False, False)
+    >>> skipped("prost-derive", "0.13.5", skip)
+    False
+    """
+    wanted = (entry["crate"].partition("@") for entry in skip)
+    return any(name == crate and f"{version}.".startswith(f"{prefix}.") for crate, _, prefix in wanted)
+
+
 def used_packages():
     """The packages of the workspace's dependency graph with default features, tests included."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1"]
@@ -86,7 +99,8 @@ def problems(packages, policy):
             yield f"{name} {version}: comes from {source}, not from the registry"
     for rule in policy["bans"]["deny"]:
         name = rule["crate"]
-        found = sorted(versions.get(name, ()))
+        skip = policy["bans"].get("skip", [])
+        found = sorted(version for version in versions.get(name, ()) if not skipped(name, version, skip))
         if rule.get("deny-multiple-versions"):
             if len(found) != 1:
                 yield f"{name}: there must be exactly one version, there are {found}; see `cargo tree -i {name}`"

@@ -334,7 +334,7 @@ def metadata(uri):
 
         objects = connection.adbc_get_objects(depth="all").read_all().to_pylist()
         names = sorted(catalog["catalog_name"] for catalog in objects)
-        assert names == ["events", "lake", "mem", "pg", "system"], names
+        assert names == ["events", "lake", "mem", "own", "pg", "system"], names
 
         objects = connection.adbc_get_objects(
             depth="all", catalog_filter="pg", db_schema_filter="pub%", table_name_filter="c%"

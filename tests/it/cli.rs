@@ -116,10 +116,10 @@ fn check_prints_a_line_for_each_catalog() {
     let output = portolan(&["check", catalogs.to_str().unwrap()]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
     let text = stdout(&output);
-    for (line, catalog) in text.lines().zip(["lake", "pg", "events", "mem"]) {
+    for (line, catalog) in text.lines().zip(["lake", "pg", "events", "mem", "own"]) {
         assert!(line.starts_with(catalog) && line.contains("ok"), "{text}");
     }
-    assert_eq!(text.lines().count(), 4);
+    assert_eq!(text.lines().count(), 5);
 
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("c.toml");

@@ -54,7 +54,11 @@ fn procedures() -> String {
         }
     }
     let engine = shop::session();
+    let mut seen = std::collections::HashSet::new();
     for catalog in engine.engine().catalogs().configured() {
+        if !seen.insert(catalog.connector_name.clone()) {
+            continue;
+        }
         for procedure in catalog.connector().unwrap().procedures() {
             let of = format!("{} catalogs", catalog.connector_name);
             let _ = writeln!(text, "| `catalog.system.{procedure}` | {of} | {} |", procedure.help);

@@ -53,7 +53,7 @@ fn names_are_found_where_the_session_stands() {
         assert_eq!(
             error.to_string(),
             "table \"customers\" does not exist\nHint: write catalog.schema.table, or choose with USE catalog.schema; \
-             catalogs are lake, pg, events, mem"
+             catalogs are lake, pg, events, mem, own"
         );
         session.execute("USE pg.public").await.unwrap();
         assert_eq!(table::rows(&session, "SELECT count(*) FROM customers").await.unwrap(), [["3000"]]);

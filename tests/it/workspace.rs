@@ -33,6 +33,10 @@ fn the_lock_file_has_one_version_of_what_must_be_one() {
         };
         versions.entry(value("name")).or_default().push(value("version"));
     }
+    // The reader of ORC files has a prost of its own, as deny.toml says, and shows none of its types.
+    if let Some(prost) = versions.get_mut("prost") {
+        prost.retain(|version| !version.starts_with("0.13."));
+    }
     for name in
         ["arrow", "arrow-schema", "datafusion", "object_store", "parquet", "prost", "rustls", "sqlparser", "tonic"]
     {

@@ -38,7 +38,7 @@ pub(crate) fn find_column<'a>(name: &str, fields: impl Iterator<Item = &'a Field
 
 /// Makes adapters that find columns by name whatever its case, read missing columns as NULL, and widen types only
 /// where nothing is lost.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct LakeAdapterFactory {
     /// Whether instants are read as timestamps without a zone where the table has such: as the time in UTC. Hive knows no
     /// other timestamps, and Spark writes them as instants.
@@ -138,11 +138,14 @@ impl LakeAdapter {
             if self.null_on_mismatch {
                 return convert(column_of_file, file.data_type(), wanted.data_type()).map(Some);
             }
+            // SQL has one name for timestamps in microseconds and in nanoseconds.
+            let is_same_name = sql_name(file.data_type()) == sql_name(wanted.data_type());
+            let name = |kind: &DataType| if is_same_name { kind.to_string() } else { sql_name(kind) };
             return Err(DataFusionError::Execution(format!(
                 "the column `{}` is of type {} in the file and of type {} in the table",
                 column.name(),
-                sql_name(file.data_type()),
-                sql_name(wanted.data_type())
+                name(file.data_type()),
+                name(wanted.data_type())
             )));
         }
         Ok(Some(column_of_file))

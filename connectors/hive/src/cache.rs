@@ -12,6 +12,11 @@ use portolan_connector::{Properties, TableName};
 
 use crate::listing::Listed;
 use crate::metastore::Partitions;
+use crate::write::LogState;
+
+/// How long it is remembered that a table has a log, and what that said. Each query looks whether it still says so.
+const LOGS_KEPT: Duration = Duration::from_secs(24 * 3600);
+const LOGS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How many bytes an entry takes besides what it holds: its place in the maps.
 const ENTRY_BYTES: usize = 128;
@@ -24,6 +29,8 @@ type TableKey = (String, String);
 pub(crate) struct Caches {
     listings: Timed<Path, Arc<Listed>>,
     partitions: Timed<TableKey, Arc<Partitions>>,
+    /// What the logs of tables said before the listings below their directories were made.
+    logs: Timed<Path, Arc<LogState>>,
     /// How often something was forgotten on purpose. What was asked for before that may no longer be remembered after.
     forgotten: AtomicU64,
 }
@@ -38,7 +45,12 @@ impl Caches {
         let number = |name: &str| properties.integer(name).and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
         let ttl = Duration::from_secs(number("listing_ttl_seconds"));
         let bytes = usize::try_from(number("listing_cache_mb")).unwrap_or(0).saturating_mul(1024 * 1024);
-        Self { listings: Timed::new(ttl, bytes), partitions: Timed::new(ttl, bytes), forgotten: AtomicU64::new(0) }
+        Self {
+            listings: Timed::new(ttl, bytes),
+            partitions: Timed::new(ttl, bytes),
+            logs: Timed::new(LOGS_KEPT, LOGS_BYTES_MAX),
+            forgotten: AtomicU64::new(0),
+        }
     }
 
     /// Called before the store or the metastore is asked for something that is to be remembered.
@@ -63,6 +75,18 @@ impl Caches {
     pub(crate) fn keep_partitions(&self, asked: Asked, schema: &str, table: &str, partitions: &Arc<Partitions>) {
         let key = (schema.to_owned(), table.to_owned());
         self.partitions.keep(key, Arc::clone(partitions), partitions.bytes(), || self.is_current(asked));
+    }
+
+    /// What the log of the table in a directory said, if it had one. What is remembered of the directories below it was
+    /// listed after that.
+    pub(crate) fn log(&self, root: &Path) -> Option<Arc<LogState>> {
+        self.logs.get(root)
+    }
+
+    /// Called once the listings below the directory are forgotten.
+    pub(crate) fn keep_log(&self, root: &Path, state: LogState) {
+        let bytes = root.as_ref().len() + state.bytes();
+        self.logs.keep(root.clone(), Arc::new(state), bytes, || true);
     }
 
     /// Forgets what is known of a table whose files or partitions have changed: its partitions, and all listings at and
@@ -93,6 +117,7 @@ impl Caches {
     /// Forgets all. Returns how many directories and how many tables of the metastore were known.
     pub(crate) fn forget(&self) -> (usize, usize) {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.logs.retain(|_| false);
         (self.listings.retain(|_| false), self.partitions.retain(|_| false))
     }
 

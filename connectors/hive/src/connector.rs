@@ -69,20 +69,26 @@ impl HiveConnector {
         Files::new(Arc::clone(&self.store), Arc::default())
     }
 
-    /// The subdirectories of a directory, with whether each is a table.
+    /// The subdirectories of a directory, with whether each is a table. Those that only tell of a table that was dropped
+    /// are left out.
     async fn classify(&self, directory: &Path) -> Result<Vec<(String, bool)>> {
         let files = &self.files();
         let listing = list(files, directory).await?;
-        stream::iter(listing.directories)
+        let found: Vec<Option<(String, bool)>> = stream::iter(listing.directories)
             .map(|path| async move {
                 let name = path.filename().unwrap_or_default().to_owned();
                 let listing = list(files, &path).await?;
-                let is_table = listing.is_table() || (listing.has_log && is_made(&self.store, &path).await?);
-                Ok((name, is_table))
+                if listing.is_table() || !listing.has_log {
+                    return Ok::<_, ConnectorError>(Some((name, listing.is_table())));
+                }
+                let view = View::read(&Log::new(&self.store, &path), None).await?;
+                let is_table = view.is_made && !view.is_dropped;
+                Ok((is_table || view.is_schema || !listing.is_empty()).then_some((name, is_table)))
             })
             .buffered(self.settings.list_concurrency)
             .try_collect()
-            .await
+            .await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Refuses what changes the lake, unless the catalog file lets statements do so.
@@ -298,12 +304,6 @@ impl HiveConnector {
         })?;
         Ok(Some(table))
     }
-}
-
-/// Whether the log in a directory says that there is a table, of which no file is in its place.
-async fn is_made(store: &Arc<Store>, directory: &Path) -> Result<bool> {
-    let view = View::read(&Log::new(store, directory)).await?;
-    Ok(view.is_made && !view.is_dropped)
 }
 
 /// The directory of this name, if it can be one: hidden names, partitions and paths are no schemas or tables.

@@ -7,18 +7,23 @@ use portolan_connector::{ConnectorError, TableName};
 use crate::format::{Fault, fault_of};
 use crate::store::CHANGED;
 
-/// The error of a request to the store. `said` is its text without secrets.
-pub(crate) fn store_error(tried: String, error: &object_store::Error, said: String) -> ConnectorError {
+/// The error of a request to the store. `said` is its text without secrets, `credentials` names the settings that it goes by.
+pub(crate) fn store_error(
+    tried: String,
+    error: &object_store::Error,
+    said: String,
+    credentials: &str,
+) -> ConnectorError {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
     // Listings report the status of the answer only in their text.
     let status = |code: &str| said.contains(&format!("status code: {code} "));
     let denied = matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) || status("401") || status("403");
     let hint = if denied {
-        "check access_key_id and secret_access_key of the catalog, and what they may read"
+        format!("check {credentials} of the catalog, and what they may read")
     } else if matches!(error, NotFound { .. }) || status("404") {
-        "check that the bucket or directory in location exists"
+        "check that the bucket or directory in location exists".to_owned()
     } else {
-        "check location, endpoint and region of the catalog, and that the store is reachable"
+        "check location, endpoint and region of the catalog, and that the store is reachable".to_owned()
     };
     ConnectorError::source(tried).said(said).hint(hint)
 }

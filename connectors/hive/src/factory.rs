@@ -36,14 +36,14 @@ const ON_MISMATCH: &[&str] = &["error", "null"];
 const COLUMNS_BY_PROPERTY: PropertySpec = PropertySpec::new(
     "columns_by",
     PropertyKind::OneOf(COLUMNS_BY),
-    "how the columns of Parquet files are found: by their names, whatever their case and order, or by their place, whatever they are called; by \
+    "how the columns of Parquet and ORC files are found: by their names, whatever their case and order, or by their place, whatever they are called; by \
      place only with columns that the catalog file or a metastore declares",
 );
 
 const ON_MISMATCH_PROPERTY: PropertySpec = PropertySpec::new(
     "on_mismatch",
     PropertyKind::OneOf(ON_MISMATCH),
-    "what becomes of a value in a Parquet file whose type is not the column's and cannot hold it, such as 6000000000 in an integer column: an error that names \
+    "what becomes of a value of a file that the column's type does not hold, such as 6000000000, or `n/a` in text, in an integer column: an error that names \
      file and column, or NULL; a value that can be converted without loss is",
 );
 
@@ -101,7 +101,7 @@ const TABLE: &[PropertySpec] = &[
     PropertySpec::new(
         "compression",
         PropertyKind::OneOf(CODECS),
-        "how files of csv, text and json are compressed; by default (auto) by the extension of each: .gz, .zst, .deflate",
+        "how files of csv, text and json are compressed; by default (auto) by the extension of each: .gz, .zst, .deflate, .bz2",
     ),
     SUBDIRECTORIES_PROPERTY,
     COLUMNS_BY_PROPERTY,
@@ -112,7 +112,8 @@ const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "location",
         PropertyKind::Text,
-        "where the files are: a local path or s3://bucket/prefix; needed without metastore",
+        "where the files are: a local path, s3://bucket/prefix, abfss://container@account.dfs.core.windows.net/prefix, az://container/prefix or gs://bucket/prefix; \
+         needed without metastore",
     ),
     PropertySpec::new(
         "metastore",
@@ -207,7 +208,7 @@ const PROPERTIES: &[PropertySpec] = &[
         PropertyKind::Section(PRICES),
         "what the store charges, so that EXPLAIN tells what a query is expected to cost, and EXPLAIN ANALYZE what it did",
     ),
-    PropertySpec::new("endpoint", PropertyKind::Text, "URL of an S3-compatible store; without it Amazon's"),
+    PropertySpec::new("endpoint", PropertyKind::Text, "URL of the store: of an S3-compatible one, or of an emulator of Azure or Google Cloud Storage; without it Amazon's, Microsoft's or Google's"),
     PropertySpec::new("region", PropertyKind::Text, "region of the bucket").or("us-east-1"),
     PropertySpec::new(
         "access_key_id",
@@ -216,6 +217,25 @@ const PROPERTIES: &[PropertySpec] = &[
     ),
     PropertySpec::new("secret_access_key", PropertyKind::Secret, "secret of the S3 account"),
     PropertySpec::new("session_token", PropertyKind::Secret, "token that goes with temporary S3 credentials"),
+    PropertySpec::new("azure_account", PropertyKind::Text, "storage account of az:// locations; abfss:// locations name it"),
+    PropertySpec::new(
+        "azure_access_key",
+        PropertyKind::Secret,
+        "key of the Azure storage account; without it and the following the environment's credentials are used",
+    ),
+    PropertySpec::new("azure_sas_token", PropertyKind::Secret, "shared access signature, in place of the key"),
+    PropertySpec::new(
+        "azure_tenant_id",
+        PropertyKind::Text,
+        "directory of the application that azure_client_id names, in place of the key",
+    ),
+    PropertySpec::new("azure_client_id", PropertyKind::Text, "application that Entra ID knows"),
+    PropertySpec::new("azure_client_secret", PropertyKind::Secret, "secret of the application"),
+    PropertySpec::new(
+        "gcs_service_account_key",
+        PropertyKind::Secret,
+        "key of a Google service account, the content of its JSON file: \"${file:/run/secrets/key.json}\"; without it the environment's credentials are used",
+    ),
     PropertySpec::new("anonymous", PropertyKind::Boolean, "read a public bucket without credentials").or("false"),
     PropertySpec::new("allow_http", PropertyKind::Boolean, "allow an endpoint without encryption").or("false"),
     PropertySpec::new(
@@ -226,13 +246,13 @@ const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "connect_timeout_seconds",
         PropertyKind::Integer { min: 1, max: 3600 },
-        "how long to wait for a connection to S3 or to the metastore",
+        "how long to wait for a connection to the store or to the metastore",
     )
     .or("5"),
     PropertySpec::new(
         "request_timeout_seconds",
         PropertyKind::Integer { min: 1, max: 3600 },
-        "how long to wait for an answer of S3",
+        "how long to wait for an answer of the store",
     )
     .or("30"),
     PropertySpec::new(
@@ -244,7 +264,7 @@ const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "max_retries",
         PropertyKind::Integer { min: 0, max: 100 },
-        "how often a request that S3 could not serve (a status of 5xx, 429, a connection that broke) is tried again",
+        "how often a request that the store could not serve (a status of 5xx, 429, a connection that broke) is tried again",
     )
     .or("3"),
     PropertySpec::new(

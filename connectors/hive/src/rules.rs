@@ -6,7 +6,7 @@
 //! evaluated without an error and was not true.
 //!
 //! A conjunct over columns of Parquet files leaves out row groups and pages by their statistics and bloom filters.
-//! Files of the other formats have none.
+//! Files of the other formats have none, or they are not used.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
@@ -32,6 +32,9 @@ pub(crate) const JSON: Domain = Domain("JSON column");
 /// Columns of Avro files.
 pub(crate) const AVRO: Domain = Domain("Avro column");
 
+/// Columns of ORC files.
+pub(crate) const ORC: Domain = Domain("ORC column");
+
 /// The longest `IN` list that statistics are asked about, as in the engine's `max_in_list_size`.
 const LONGEST_LIST: usize = 20;
 
@@ -41,10 +44,11 @@ const FLOATS: &str = "statistics of Parquet files leave out NaN, which the engin
 const NO_NESTED: &str = "statistics of nested columns are not used";
 
 /// Why a filter on columns of files without statistics is left to the engine.
-const WITHOUT_STATISTICS: [(Domain, &str); 3] = [
+const WITHOUT_STATISTICS: [(Domain, &str); 4] = [
     (CSV, "CSV files have no statistics: every row is read"),
     (JSON, "JSON files have no statistics: every row is read"),
     (AVRO, "Avro files have no statistics: every row is read"),
+    (ORC, "the statistics of ORC files are not used: every row is read"),
 ];
 
 /// The rules of this connector.

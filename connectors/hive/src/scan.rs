@@ -1,6 +1,6 @@
 //! Which files a scan reads: the walk from the table's directory through the partitions that its filters keep.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use arrow::datatypes::FieldRef;
 use datafusion::catalog::Session;
@@ -147,15 +147,21 @@ impl Walk<'_> {
             (!parts.is_empty()).then(|| parts.join("/"))
         };
         let added = self.view.added_directories().filter_map(|path| Some((path, relative(path)?)));
-        let unknown = added.filter(|(_, name)| partitions.names.iter().all(|known| known.name != *name));
-        unknown
+        let mut added = added.peekable();
+        if added.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        let names: HashSet<&str> = partitions.names.iter().map(|known| known.name.as_str()).collect();
+        let values: HashSet<&[ScalarValue]> = partitions.names.iter().map(|known| known.values.as_slice()).collect();
+        added
+            .filter(|(_, name)| !names.contains(name.as_str()))
             .map(|(path, name)| {
                 let named = source.named(name).map_err(|error| error.in_table(self.table))?;
                 Ok(Partition { path: path.clone(), values: named.values, name: Some(named.name) })
             })
             // The metastore may write a value in another way than its directory.
             .filter(|partition| match partition {
-                Ok(partition) => partitions.names.iter().all(|known| known.values != partition.values),
+                Ok(partition) => !values.contains(partition.values.as_slice()),
                 Err(_) => true,
             })
             .collect()

@@ -30,10 +30,24 @@ pub(crate) struct HiveSnapshot {
     /// By schema and table.
     partitions: Mutex<HashMap<(String, String), Slot<Partitions>>>,
     /// What the logs of tables say, by the table's directory.
-    views: Mutex<HashMap<Path, Slot<View>>>,
+    views: Mutex<HashMap<Path, Seen>>,
     /// Whether nothing of what earlier queries have listed is believed.
     fresh: bool,
     moments: Mutex<Moments>,
+}
+
+/// What a query sees of a table's log.
+#[derive(Debug, Default)]
+struct Seen {
+    view: Slot<View>,
+    /// Whether a scan reads what it says, so that the query goes on to see it.
+    is_taken: bool,
+}
+
+impl Seen {
+    fn is(&self, view: &Arc<View>) -> bool {
+        self.view.get().is_some_and(|known| Arc::ptr_eq(known, view))
+    }
 }
 
 /// When a query's listings were made.
@@ -70,24 +84,31 @@ impl HiveSnapshot {
         &self.files
     }
 
-    /// Takes over what was listed to open a table, with what its log said then, and the requests that it took.
+    /// Takes over what was listed to open a table, with what its log said then, and the requests that it took. Where the
+    /// query sees another state of the log, what was listed then is of no use to it.
     pub(crate) fn adopt(&self, opening: &Self) {
         self.files.requests().absorb(opening.files.requests());
         let began = opening.moments.lock().unwrap_or_else(PoisonError::into_inner).began;
         let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
         moments.began = moments.began.min(began);
         drop(moments);
-        {
-            let logs = opening.views.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-            for (root, slot) in logs.iter().filter(|(_, slot)| slot.initialized()) {
-                views.entry(root.clone()).or_insert_with(|| Arc::clone(slot));
+        let logs = opening.views.lock().unwrap_or_else(PoisonError::into_inner);
+        // Until the listings are taken over, no other scan may leave this state of the log.
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = Vec::new();
+        for (root, seen) in logs.iter().filter(|(_, seen)| seen.view.initialized()) {
+            let mine =
+                views.entry(root.clone()).or_insert_with(|| Seen { view: Arc::clone(&seen.view), is_taken: false });
+            if !Arc::ptr_eq(&mine.view, &seen.view) {
+                others.push(root);
             }
         }
         let listings = opening.listings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for (directory, slot) in listings.iter() {
-            if let Some(listed) = slot.get() {
+            if let Some(listed) = slot.get()
+                && !others.iter().any(|root| directory.prefix_matches(root))
+            {
                 known.entry(directory.clone()).or_insert_with(|| Arc::clone(listed));
             }
         }
@@ -130,31 +151,60 @@ impl HiveSnapshot {
         let root = log.root();
         let slot = {
             let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(views.entry(root.clone()).or_default())
+            Arc::clone(&views.entry(root.clone()).or_default().view)
         };
         let view = slot.get_or_try_init(|| async {
-            let has_log = match said {
-                Some(said) => said,
-                None => self.list(root).await?.has_log,
+            let remembered = self.files.caches().log(root);
+            let has_log = match (said, &remembered) {
+                (Some(said), _) => said,
+                (None, Some(_)) => true,
+                (None, None) => self.list(root).await?.has_log,
             };
-            let view = if has_log { View::read(log).await? } else { View::none() };
-            if has_log {
+            if !has_log {
+                return Ok::<_, ConnectorError>(Arc::new(View::none()));
+            }
+            let view = View::read(log, remembered.as_deref()).await?;
+            let state = view.remembered();
+            if self.fresh || state.is_none() || state != remembered.as_deref() {
                 // What is listed from here on has at least the files that the log says are in their places.
                 self.unlist(root);
+                if let Some(state) = state {
+                    self.files.caches().keep_log(root, state.clone());
+                }
             }
-            Ok::<_, ConnectorError>(Arc::new(view))
+            Ok(Arc::new(view))
         });
         Ok(Arc::clone(view.await?))
     }
 
-    /// Forgets what is known of the table in a directory, so that it is listed again.
-    pub(crate) fn forget(&self, root: &Path, source: Option<&PartitionSource>) {
-        self.views.lock().unwrap_or_else(PoisonError::into_inner).remove(root);
+    /// Notes that a scan reads what the view says. False where another scan of the query has left it.
+    pub(crate) fn take(&self, root: &Path, view: &Arc<View>) -> bool {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        match views.get_mut(root).filter(|seen| seen.is(view)) {
+            Some(seen) => {
+                seen.is_taken = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Leaves a view that is out of date, with all that was listed under it, so that the table is listed again. False where
+    /// another scan of the query has taken it.
+    pub(crate) fn leave(&self, root: &Path, view: &Arc<View>, source: Option<&PartitionSource>) -> bool {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = views.get_mut(root).filter(|seen| seen.is(view)) else { return true };
+        if seen.is_taken {
+            return false;
+        }
+        // Its place stays, so that what was listed to open the table is not taken over again.
+        *seen = Seen::default();
         self.unlist(root);
         if let Some(source) = source {
             let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
             partitions.remove(&(source.schema.clone(), source.table.clone()));
         }
+        true
     }
 
     /// Asks the metastore for the partitions of a table that has a log, unless this query has asked already: those that an
@@ -227,5 +277,29 @@ impl Snapshot for HiveSnapshot {
 
     fn requests(&self) -> Vec<RequestCount> {
         self.files.requests().counts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+    use portolan_connector::Properties;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_query_sees_a_table_at_one_moment() {
+        let store = Arc::new(Store::over(&Properties::default(), Arc::new(InMemory::new())).unwrap());
+        let (root, snapshot) = (Path::from("file/t"), HiveSnapshot::new(Arc::clone(&store)));
+        let log = Log::new(&store, &root);
+        let first = snapshot.view(&log, Some(false)).await.unwrap();
+        // One scan finds it out of date before any has taken it: the others go with that one.
+        assert!(snapshot.leave(&root, &first, None));
+        assert!(!snapshot.take(&root, &first), "it was left");
+        let second = snapshot.view(&log, Some(false)).await.unwrap();
+        assert!(snapshot.leave(&root, &first, None), "the other one is already another");
+        assert!(Arc::ptr_eq(&second, &snapshot.view(&log, Some(false)).await.unwrap()));
+        assert!(snapshot.take(&root, &second) && snapshot.take(&root, &second));
+        assert!(!snapshot.leave(&root, &second, None), "a scan reads what it says");
     }
 }

@@ -1,10 +1,14 @@
-//! Where a catalog's files are: a local directory, a prefix of an S3 bucket, or wherever a metastore says.
+//! Where a catalog's files are: a local directory, a prefix of a bucket in an object store, or wherever a metastore says.
 
+mod azure;
+mod bucket;
 mod durable;
+mod gcs;
 mod limited;
 #[cfg(target_os = "linux")]
 mod local;
 mod pinned;
+mod remote;
 mod requests;
 mod router;
 mod s3;
@@ -27,24 +31,25 @@ use portolan_connector::{ConnectorError, Properties, Result};
 use crate::cache::Caches;
 use crate::error::store_error;
 
+use self::bucket::{Bucket, SCHEMES};
 use self::limited::Limited;
 #[cfg(target_os = "linux")]
 use self::local::Local;
 pub(crate) use self::pinned::{CHANGED, Pinned, Tail};
+use self::remote::{Remotes, check_settings, credentials};
 pub(crate) use self::requests::{Counted, Requests};
-use self::router::{LOCAL, Router, S3_BUCKET};
-use self::s3::S3;
+use self::router::{LOCAL, Router};
 use self::staged::Staged;
 
 #[derive(Clone, Debug)]
 enum Place {
     Local,
-    S3 {
-        bucket: String,
-        settings: Box<S3>,
+    Remote {
+        bucket: Bucket,
+        settings: Box<Remotes>,
     },
     /// Any local file and any bucket; paths are those of [`Router`].
-    Anywhere(Box<S3>),
+    Anywhere(Box<Remotes>),
 }
 
 /// The files of one catalog. The object store is made when it is first needed, and belongs to this catalog alone:
@@ -98,20 +103,23 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Reads `location` and the S3 settings, without any input or output. Without `location` the files are anywhere.
+    /// Reads `location` and the settings of stores, without any input or output. Without `location` the files are anywhere.
     pub(crate) fn new(properties: &Properties) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let location = properties.text("location").unwrap_or_default();
         let (place, root) = match location.split_once("://") {
-            _ if !properties.contains("location") => (Place::Anywhere(Box::new(S3::read(properties)?)), Path::ROOT),
-            Some(("s3" | "s3a", rest)) => s3(rest, properties)?,
-            Some(("file", path)) => (Place::Local, local_root(path)?),
-            Some((scheme, _)) => {
-                return Err(ConnectorError::user(format!("location has the unknown scheme `{scheme}://`"))
-                    .hint("use a local path or s3://bucket/prefix"));
+            _ if !properties.contains("location") => {
+                (Place::Anywhere(Box::new(Remotes::read(properties)?)), Path::ROOT)
             }
+            Some(("file", path)) => (Place::Local, local_root(path)?),
+            Some((scheme, rest)) => remote(scheme, rest, properties)?,
             None => (Place::Local, local_root(location)?),
         };
+        match &place {
+            Place::Local => check_settings(None, properties)?,
+            Place::Remote { bucket, .. } => check_settings(Some(bucket), properties)?,
+            Place::Anywhere(_) => {}
+        }
         let url = format!("portolan-hive://catalog-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let url = ObjectStoreUrl::parse(url).map_err(|error| ConnectorError::internal("bad store URL").said(error))?;
         let megabytes = properties.integer("footer_cache_mb").and_then(|mb| usize::try_from(mb).ok()).unwrap_or(0);
@@ -135,7 +143,7 @@ impl Store {
         let mut this = Self::new(properties)?;
         this.borrowed = true;
         let store = match &this.place {
-            Place::Anywhere(s3) => Arc::new(Router::new(store, s3.as_ref().clone())),
+            Place::Anywhere(remotes) => Arc::new(Router::new(store, remotes.as_ref().clone())),
             _ => store,
         };
         let store: Arc<dyn ObjectStore> = Arc::new(Staged::new(store));
@@ -156,8 +164,8 @@ impl Store {
         }
         let store: Arc<dyn ObjectStore> = match &self.place {
             Place::Local => Arc::new(Local::new()),
-            Place::S3 { bucket, settings } => Arc::new(settings.build(bucket)?),
-            Place::Anywhere(s3) => Arc::new(Router::new(Arc::new(Local::new()), s3.as_ref().clone())),
+            Place::Remote { bucket, settings } => settings.build(bucket)?,
+            Place::Anywhere(remotes) => Arc::new(Router::new(Arc::new(Local::new()), remotes.as_ref().clone())),
         };
         Ok(self.opened.get_or_init(|| Arc::new(Limited::new(Arc::new(Staged::new(store)), self.requests_max))))
     }
@@ -195,10 +203,10 @@ impl Store {
     pub(crate) fn display(&self, path: &Path) -> String {
         match &self.place {
             Place::Local => format!("/{path}"),
-            Place::S3 { bucket, .. } => format!("s3://{bucket}/{path}"),
-            Place::Anywhere(_) => match path.as_ref().split_once('/') {
-                Some((LOCAL, rest)) => format!("/{rest}"),
-                Some((S3_BUCKET, rest)) => format!("s3://{rest}"),
+            Place::Remote { bucket, .. } => bucket.display(path.as_ref()),
+            Place::Anywhere(_) => match (path.as_ref().split_once('/'), Bucket::of_path(path)) {
+                (Some((LOCAL, rest)), _) => format!("/{rest}"),
+                (_, Some((bucket, inner))) => bucket.display(&inner),
                 _ => path.to_string(),
             },
         }
@@ -211,13 +219,12 @@ impl Store {
             ConnectorError::user(message).hint("a catalog reads one store: give the other place a catalog of its own")
         };
         match (&self.place, location.split_once("://")) {
-            (Place::Anywhere(_), _) => anywhere(location),
-            (Place::S3 { bucket: known, .. }, Some(("s3" | "s3a", rest))) => {
-                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-                if bucket != known {
-                    return Err(elsewhere(format!("{location} is not in the bucket {known}")));
+            (Place::Anywhere(remotes), _) => anywhere(location, remotes.account()),
+            (Place::Remote { bucket: known, settings }, Some((scheme, rest))) => {
+                match Bucket::parse(scheme, rest, settings.account()).transpose()? {
+                    Some((bucket, prefix)) if bucket == *known => parse_path(prefix),
+                    _ => Err(elsewhere(format!("{location} is not in {}", known.display("")))),
                 }
-                parse_path(prefix)
             }
             (Place::Local, Some(("file", path))) => local_root(path),
             (_, Some(_)) => Err(elsewhere(format!("{location} is in another store than the catalog"))),
@@ -258,7 +265,7 @@ impl Store {
     pub(crate) fn locality(&self) -> Locality {
         match &self.place {
             Place::Local => Locality::Here,
-            Place::S3 { .. } => Locality::Elsewhere,
+            Place::Remote { .. } => Locality::Elsewhere,
             Place::Anywhere(_) => Locality::ByPath,
         }
     }
@@ -266,14 +273,25 @@ impl Store {
     /// The error of a request on a path.
     pub(crate) fn error(&self, verb: &str, path: &Path, error: &object_store::Error) -> ConnectorError {
         let said = self.redact(&error.to_string());
-        store_error(format!("cannot {verb} {}", self.display(path)), error, said)
+        store_error(format!("cannot {verb} {}", self.display(path)), error, said, self.credentials(path))
+    }
+
+    /// The settings with which the store of a path is told who asks.
+    fn credentials(&self, path: &Path) -> &'static str {
+        match &self.place {
+            Place::Local => "the rights of this process",
+            Place::Remote { bucket, .. } => credentials(bucket),
+            Place::Anywhere(_) => {
+                Bucket::of_path(path).map_or("the rights of this process", |(bucket, _)| credentials(&bucket))
+            }
+        }
     }
 
     /// A text without the catalog's secrets. Stores repeat the key id in their messages.
     pub(crate) fn redact(&self, text: &str) -> String {
         match &self.place {
             Place::Local => text.to_owned(),
-            Place::S3 { settings, .. } | Place::Anywhere(settings) => settings.redact(text),
+            Place::Remote { settings, .. } | Place::Anywhere(settings) => settings.redact(text),
         }
     }
 }
@@ -336,21 +354,21 @@ fn requests_max(properties: &Properties) -> usize {
     properties.integer("max_concurrent_requests").and_then(|most| usize::try_from(most).ok()).unwrap_or(OTHERWISE)
 }
 
-fn s3(rest: &str, properties: &Properties) -> Result<(Place, Path)> {
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    if bucket.is_empty() {
-        return Err(ConnectorError::user("location names no bucket").hint("write s3://bucket/prefix"));
-    }
-    let settings = Box::new(S3::read(properties)?);
-    Ok((Place::S3 { bucket: bucket.to_owned(), settings }, parse_path(prefix)?))
+fn remote(scheme: &str, rest: &str, properties: &Properties) -> Result<(Place, Path)> {
+    let settings = Box::new(Remotes::read(properties)?);
+    let (bucket, prefix) = Bucket::parse(scheme, rest, settings.account()).transpose()?.ok_or_else(|| {
+        ConnectorError::user(format!("location has the unknown scheme `{scheme}://`"))
+            .hint(format!("use a local path, {SCHEMES}"))
+    })?;
+    Ok((Place::Remote { bucket, settings }, parse_path(prefix)?))
 }
 
 /// Where a location leads that a metastore gives: `file:/lake/orders`, `s3a://bucket/orders`, or a plain path. Such texts
 /// are not escaped: `%2F` in one is in the name of a directory.
-fn anywhere(location: &str) -> Result<Path> {
+fn anywhere(location: &str, account: Option<&str>) -> Result<Path> {
     let unknown = || {
         ConnectorError::user(format!("{location} is in a store that is not read"))
-            .hint("local directories (file:) and S3 (s3:, s3a:, s3n:) are read")
+            .hint("local directories (file:), S3 (s3:, s3a:, s3n:), Azure (abfs:, abfss:) and Google Cloud Storage (gs:) are read")
     };
     // The path of a URL: doubled slashes are of no meaning.
     let place = |prefix: &str, path: &str| {
@@ -367,8 +385,12 @@ fn anywhere(location: &str) -> Result<Path> {
     };
     match (scheme, host) {
         ("file", "" | "localhost") => place(LOCAL, path),
-        ("s3" | "s3a" | "s3n", bucket) if !bucket.is_empty() => place(&format!("{S3_BUCKET}/{bucket}"), path),
-        _ => Err(unknown()),
+        (_, "") => Err(unknown()),
+        _ => {
+            let (bucket, path) =
+                Bucket::parse(scheme, rest.trim_start_matches('/'), account).transpose()?.ok_or_else(unknown)?;
+            place(&bucket.prefix(), path)
+        }
     }
 }
 
@@ -406,11 +428,13 @@ mod tests {
             ("file:/lake/region=a%2Fb c", "file/lake/region=a%2Fb c"),
             ("s3a://bucket/lake/orders", "s3/bucket/lake/orders"),
             ("s3://bucket", "s3/bucket"),
+            ("gs://bucket/lake", "gs/bucket/lake"),
+            ("abfss://c@a.dfs.core.windows.net/lake//t", "abfs/a.dfs.core.windows.net/c/lake/t"),
         ] {
-            assert_eq!(anywhere(location).unwrap().as_ref(), path, "{location}");
+            assert_eq!(anywhere(location, None).unwrap().as_ref(), path, "{location}");
         }
         for wrong in ["hdfs://name:8020/lake", "file://elsewhere/lake", "lake", "s3:/lake", "file:/lake/../etc"] {
-            assert!(anywhere(wrong).is_err(), "{wrong}");
+            assert!(anywhere(wrong, None).is_err(), "{wrong}");
         }
     }
 }

@@ -47,6 +47,23 @@ pub(super) fn write(lake: &Path, shop: &Shop) -> Result<(usize, usize), DemoErro
     Ok((rows, files))
 }
 
+/// What was to be sold in some countries, as somebody has sent it.
+const TARGETS: &str = "\
+country,month,target
+DE,2026-09-01,70000.00
+DE,2026-10-01,75000.00
+FR,2026-09-01,60000.00
+FR,2026-10-01,
+";
+
+/// Writes a table of CSV files below a lake's directory.
+pub(super) fn write_targets(lake: &Path) -> Result<(), DemoError> {
+    let directory = lake.join("inbox/targets");
+    fs::create_dir_all(&directory).map_err(DemoError::io(&directory))?;
+    let path = directory.join("2026.csv");
+    fs::write(&path, TARGETS).map_err(DemoError::io(&path))
+}
+
 /// One row. The day is in the directory's name.
 #[derive(Clone, Debug)]
 struct Order {

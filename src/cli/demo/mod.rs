@@ -100,8 +100,8 @@ pub struct DemoSources {
 }
 
 impl DemoSources {
-    /// Starts the servers, makes the data and writes the catalog file with the catalogs `lake`, `pg`, `events` and
-    /// `mem`.
+    /// Starts the servers, makes the data and writes the catalog file with the catalogs `lake`, `pg`, `events`, `mem` and
+    /// `own`.
     /// Says on `progress`, a line for each source, what was made and how long it took.
     pub fn start(progress: &mut dyn Write) -> Result<Self, DemoError> {
         let start = Instant::now();
@@ -133,7 +133,9 @@ impl DemoSources {
             Ok::<_, DemoError>((postgres, broker))
         })?;
 
-        let catalogs_file = write_catalogs(directory.path(), &lake, &postgres, &broker)?;
+        let own = directory.path().join("own");
+        lake::write_targets(&own)?;
+        let catalogs_file = write_catalogs(directory.path(), (&lake, &own), &postgres, &broker)?;
         Ok(Self { catalogs_file, directory, _postgres: postgres, _broker: broker })
     }
 
@@ -151,7 +153,7 @@ impl DemoSources {
 /// Writes the catalog file, and the file with PostgreSQL's password that it refers to.
 fn write_catalogs(
     directory: &Path,
-    lake: &Path,
+    (lake, own): (&Path, &Path),
     postgres: &PostgresServer,
     broker: &KafkaBroker,
 ) -> Result<PathBuf, DemoError> {
@@ -165,13 +167,14 @@ fn write_catalogs(
         .map_err(DemoError::io(&password))?;
 
     let catalogs = directory.join("catalogs.toml");
-    let text = catalogs_text(lake, &postgres.url(postgres::DATABASE), &password, &broker.bootstrap());
+    let text = catalogs_text((lake, own), &postgres.url(postgres::DATABASE), &password, &broker.bootstrap());
     fs::write(&catalogs, text).map_err(DemoError::io(&catalogs))?;
     Ok(catalogs)
 }
 
-fn catalogs_text(lake: &Path, url: &str, password: &Path, brokers: &str) -> String {
+fn catalogs_text((lake, own): (&Path, &Path), url: &str, password: &Path, brokers: &str) -> String {
     let location = toml::Value::from(lake.to_string_lossy().into_owned());
+    let own = toml::Value::from(own.to_string_lossy().into_owned());
     let password = toml::Value::from(format!("${{file:{}}}", password.display()));
     let topic = clicks::TOPIC;
     format!(
@@ -200,6 +203,16 @@ columns = {{ customer_id = "bigint", product_id = "bigint", action = "varchar", 
 # Tables of your own: CREATE TABLE mem.default.t AS SELECT ... They are gone when the demo ends.
 [mem]
 connector = "memory"
+
+# A lake that statements may write, with a table of CSV files in it.
+[own]
+connector = "hive"
+location  = {own}
+access    = "read_write"
+
+[own.tables."inbox.targets"]
+format  = "csv"
+columns = {{ country = "varchar", month = "date", target = "decimal(12,2)" }}
 "#
     )
 }

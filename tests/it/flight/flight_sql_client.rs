@@ -73,7 +73,10 @@ fn column(table: &str, name: &str) -> Vec<String> {
 #[test]
 fn it_lists_what_is_there() {
     let server = Server::over("cli lists", shop::engine());
-    assert_eq!(column(&printed(&server, &["catalogs"]), "catalog_name"), ["events", "lake", "mem", "pg", "system"]);
+    assert_eq!(
+        column(&printed(&server, &["catalogs"]), "catalog_name"),
+        ["events", "lake", "mem", "own", "pg", "system"]
+    );
     let schemas = printed(&server, &["db-schemas", "lake"]);
     assert!(column(&schemas, "db_schema_name").contains(&"sales".to_owned()), "{schemas}");
     let tables = printed(&server, &["tables", "pg", "--db-schema-filter", "pub%", "--table-filter", "c%"]);

@@ -147,7 +147,7 @@ fn the_shop_is_listed_and_filtered() {
     block_on(async {
         let client = &mut server.client().await;
         let info = client.get_catalogs().await.unwrap();
-        assert_eq!(listed(client, info).await.1, ["events", "lake", "mem", "pg", "system"]);
+        assert_eq!(listed(client, info).await.1, ["events", "lake", "mem", "own", "pg", "system"]);
 
         let info = client.get_db_schemas(schemas(None, Some("s%"))).await.unwrap();
         assert_eq!(listed(client, info).await.1, ["lake|sales"]);

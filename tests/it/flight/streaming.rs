@@ -17,6 +17,9 @@ const ENDLESS: &str = "SELECT value FROM generate_series(1, 100000000000)";
 const WATCHED: Duration = Duration::from_secs(1);
 const IDLE_TIME_MAX: u64 = 15;
 
+/// How often it is watched for work at most.
+const WATCHES_MAX: usize = 20;
+
 /// How long buffers between server and client may take to fill, and a cancelled query to end.
 const SETTLING: Duration = Duration::from_secs(1);
 
@@ -68,8 +71,15 @@ fn a_client_that_leaves_cancels_a_query_that_has_sent_nothing_yet() {
         let mut rows = client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.unwrap();
         let waited = tokio::time::timeout(SETTLING, rows.next()).await;
         assert!(waited.is_err(), "the query has ended");
-        let working = processor_time_used(&server).await;
-        assert!(working > IDLE_TIME_MAX, "{working} hundredths of a second of work: the test sees nothing");
+        let mut working = 0;
+        // Where other programs have the processors, it takes longer to see that the query works.
+        for _ in 0..WATCHES_MAX {
+            working += processor_time_used(&server).await;
+            if working > 2 * IDLE_TIME_MAX {
+                break;
+            }
+        }
+        assert!(working > 2 * IDLE_TIME_MAX, "{working} hundredths of a second of work: the test sees nothing");
         drop(rows);
         tokio::time::sleep(SETTLING).await;
         let left = processor_time_used(&server).await;

@@ -4,27 +4,24 @@
 use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow_avro::codec::Tz;
 use arrow_avro::reader::{Reader, ReaderBuilder};
 use datafusion::error::Result;
-use datafusion::physical_expr_adapter::BatchAdapterFactory;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use futures::{FutureExt, TryFutureExt};
 use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore};
-use portolan_connector::{ConnectorError, UnsupportedColumn};
+use portolan_connector::ConnectorError;
 
+use super::adapt::{Adapter, columns_of};
 use super::fault::Fault;
 use super::project;
 use super::source::{Batches, OpenFile, RowFormat};
 use crate::adapter::{LakeAdapterFactory, find_column};
-use crate::factory::ColumnRules;
-use crate::schema::{FileColumn, FileSchema, engine_type};
+use crate::schema::FileSchema;
 use crate::store::{Files, Pinned};
-use crate::types::sql_name;
 
 /// How much of a local file is read at once, in bytes.
 const READ_BYTES: usize = 256 * 1024;
@@ -36,7 +33,9 @@ const MARKER_BYTES: usize = 16;
 
 /// The format of Avro files.
 #[derive(Debug)]
-pub(super) struct AvroFormat;
+pub(super) struct AvroFormat {
+    pub(super) adapter: LakeAdapterFactory,
+}
 
 impl RowFormat for AvroFormat {
     fn name(&self) -> &'static str {
@@ -44,6 +43,9 @@ impl RowFormat for AvroFormat {
     }
 
     fn open(&self, file: OpenFile) -> BoxFuture<'static, Result<Batches>> {
+        // Columns of Avro files have names, and are found by them alone.
+        let mut adapter = self.adapter;
+        adapter.rules.by_index = false;
         async move {
             // A file on the disk is read as it is decoded. What comes over the network is fetched first: the reader
             // does not wait.
@@ -51,10 +53,10 @@ impl RowFormat for AvroFormat {
             let store = Pinned::over(Arc::clone(&file.store), file.file.clone());
             let found = store.get_opts(&file.file.location, GetOptions::default()).await?;
             match found.payload {
-                GetResultPayload::File(local, _) => decode(&file, BufReader::with_capacity(READ_BYTES, local)),
+                GetResultPayload::File(local, _) => decode(&file, adapter, BufReader::with_capacity(READ_BYTES, local)),
                 GetResultPayload::Stream(chunks) => {
                     let chunks: Vec<bytes::Bytes> = chunks.try_collect().await?;
-                    decode(&file, Cursor::new(bytes::Bytes::from(chunks.concat())))
+                    decode(&file, adapter, Cursor::new(bytes::Bytes::from(chunks.concat())))
                 }
             }
         }
@@ -63,7 +65,11 @@ impl RowFormat for AvroFormat {
 }
 
 /// The batches of a file, which is opened once for its schema and once for its rows.
-fn decode<R: BufRead + Seek + Send + 'static>(file: &OpenFile, mut bytes: R) -> Result<Batches> {
+fn decode<R: BufRead + Seek + Send + 'static>(
+    file: &OpenFile,
+    rules: LakeAdapterFactory,
+    mut bytes: R,
+) -> Result<Batches> {
     let opened = open(&mut bytes, None, file.batch_rows)?;
     let (written, sync) = (opened.schema(), opened.avro_header().sync());
     drop(opened);
@@ -88,7 +94,7 @@ fn decode<R: BufRead + Seek + Send + 'static>(file: &OpenFile, mut bytes: R) -> 
         places.push(0);
     }
     let reader = open(bytes, Some(places), file.batch_rows)?;
-    let adapter = Adapter::new(&wanted, &reader.schema())?;
+    let adapter = Adapter::new(&wanted, &reader.schema(), rules)?;
     let batches = stream::iter(reader).map(move |batch| adapter.adapt(batch.map_err(|error| fault(&error))?));
     Ok(batches.boxed())
 }
@@ -101,31 +107,6 @@ fn check_end<R: Read + Seek>(bytes: &mut R, sync: [u8; MARKER_BYTES]) -> Result<
     bytes.seek(SeekFrom::End(-length))?;
     bytes.read_exact(&mut end)?;
     if end == sync { Ok(()) } else { Err(Fault::new("the file is cut short").into()) }
-}
-
-/// Makes batches of the table's columns from those of the file.
-struct Adapter {
-    inner: datafusion::physical_expr_adapter::BatchAdapter,
-    wanted: SchemaRef,
-}
-
-impl Adapter {
-    fn new(wanted: &SchemaRef, file: &SchemaRef) -> Result<Self> {
-        let factory = BatchAdapterFactory::new(Arc::clone(wanted))
-            .with_adapter_factory(Arc::new(LakeAdapterFactory { instants: false, rules: ColumnRules::default() }));
-        Ok(Self { inner: factory.make_adapter(file)?, wanted: Arc::clone(wanted) })
-    }
-
-    fn adapt(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        if self.wanted.fields().is_empty() {
-            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            return Ok(RecordBatch::try_new_with_options(Arc::clone(&self.wanted), Vec::new(), &options)?);
-        }
-        // A value that does not fit the table's type is a fault of the file, as is one that cannot be decoded.
-        let adapted = self.inner.adapt_batch(&batch).map_err(|error| Fault::new(error.strip_backtrace()))?;
-        let options = RecordBatchOptions::new().with_row_count(Some(adapted.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.wanted), adapted.columns().to_vec(), &options)?)
-    }
 }
 
 fn open<R: BufRead>(reader: R, columns: Option<Vec<usize>>, batch_rows: usize) -> Result<Reader<R>, Fault> {
@@ -185,39 +166,5 @@ async fn file_schema(store: &Files, file: &ObjectMeta) -> portolan_connector::Re
             }
             Err(_) => bytes = file.size,
         }
-    }
-}
-
-/// The columns of a file, with the types that the engine reads them as. Those that it cannot read are set apart.
-fn columns_of(schema: &Schema, unsupported: &mut Vec<UnsupportedColumn>) -> Vec<FileColumn> {
-    let mut columns = Vec::new();
-    for field in schema.fields() {
-        let data_type = engine_type(field.data_type());
-        let source_type = sql_name(&data_type);
-        match unreadable(field.data_type()) {
-            None => {
-                let field = Arc::new(Field::new(field.name(), data_type, true));
-                columns.push(FileColumn { field, source_type });
-            }
-            Some(_) if unsupported.iter().any(|known| known.name == *field.name()) => {}
-            Some(reason) => {
-                unsupported.push(UnsupportedColumn {
-                    name: field.name().clone(),
-                    source_type,
-                    reason: reason.to_owned(),
-                });
-            }
-        }
-    }
-    columns
-}
-
-/// What of a type the engine does not compute with.
-fn unreadable(data_type: &DataType) -> Option<&'static str> {
-    match data_type {
-        DataType::Union(_, _) => Some("its values may be of several types other than null"),
-        DataType::List(item) | DataType::Map(item, _) => unreadable(item.data_type()),
-        DataType::Struct(fields) => fields.iter().find_map(|field| unreadable(field.data_type())),
-        _ => None,
     }
 }

@@ -2,18 +2,19 @@
 
 use std::io::{self, Write};
 
+use bzip2::Decompress as Bzip2;
 use flate2::write::MultiGzDecoder;
 use flate2::{Decompress as Zlib, FlushDecompress};
 use zstd::stream::raw::{Decoder as Zstd, Operation};
 
 /// What `compression` of the catalog file may be.
-pub(crate) const CODECS: &[&str] = &["auto", "none", "gzip", "zstd", "deflate"];
+pub(crate) const CODECS: &[&str] = &["auto", "none", "gzip", "zstd", "deflate", "bzip2"];
 
 /// How much room there is for the output of one step, in bytes.
 const STEP_BYTES: usize = 64 * 1024;
 
 /// Extensions of compressed files that are not read.
-const FOREIGN: &[&str] = &["br", "bz2", "bzip2", "lz", "lz4", "lzma", "lzo", "snappy", "xz", "z", "zip", "7z"];
+const FOREIGN: &[&str] = &["br", "lz", "lz4", "lzma", "lzo", "snappy", "xz", "z", "zip", "7z"];
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,7 @@ pub(crate) enum Codec {
     Zstd,
     /// zlib, which Hive writes by default.
     Deflate,
+    Bzip2,
 }
 
 impl Codec {
@@ -33,6 +35,7 @@ impl Codec {
             "gzip" => Self::Gzip,
             "zstd" => Self::Zstd,
             "deflate" => Self::Deflate,
+            "bzip2" => Self::Bzip2,
             _ => return None,
         })
     }
@@ -44,6 +47,7 @@ impl Codec {
             "gz" | "gzip" => Self::Gzip,
             "zst" | "zstd" => Self::Zstd,
             "deflate" => Self::Deflate,
+            "bz2" | "bzip2" => Self::Bzip2,
             foreign if FOREIGN.contains(&foreign) => return Err(extension),
             _ => Self::None,
         })
@@ -56,6 +60,7 @@ impl Codec {
             Self::Gzip => State::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
             Self::Zstd => State::Zstd(Box::new(Zstd::new()?)),
             Self::Deflate => State::Deflate(Box::new(Zlib::new(true))),
+            Self::Bzip2 => State::Bzip2(Box::new(Bzip2::new(false))),
         };
         Ok(Decompressor { state, within: self != Self::None })
     }
@@ -66,6 +71,7 @@ enum State {
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     Zstd(Box<Zstd<'static>>),
     Deflate(Box<Zlib>),
+    Bzip2(Box<Bzip2>),
 }
 
 /// Decompresses one file, which may consist of several compressed parts, one after the other.
@@ -110,6 +116,17 @@ impl Decompressor {
                     self.within = status != flate2::Status::StreamEnd;
                     progress(decoder.total_in() - taken, out.len() - made, self.within)?
                 }
+                State::Bzip2(decoder) => {
+                    if !self.within {
+                        **decoder = Bzip2::new(false);
+                        self.within = true;
+                    }
+                    out.reserve(STEP_BYTES);
+                    let (taken, made) = (decoder.total_in(), out.len());
+                    let status = decoder.decompress_vec(rest, out).map_err(invalid)?;
+                    self.within = status != bzip2::Status::StreamEnd;
+                    progress(decoder.total_in() - taken, out.len() - made, self.within)?
+                }
             };
             rest = rest.get(used..).unwrap_or_default();
         }
@@ -144,6 +161,17 @@ impl Decompressor {
                     let made = out.len();
                     let status = decoder.decompress_vec(&[], out, FlushDecompress::None).map_err(invalid)?;
                     self.within = status != flate2::Status::StreamEnd;
+                    if out.len() == made {
+                        break;
+                    }
+                }
+            }
+            State::Bzip2(decoder) => {
+                while self.within {
+                    out.reserve(STEP_BYTES);
+                    let made = out.len();
+                    let status = decoder.decompress_vec(&[], out).map_err(invalid)?;
+                    self.within = status != bzip2::Status::StreamEnd;
                     if out.len() == made {
                         break;
                     }
@@ -188,6 +216,11 @@ mod tests {
                 writer.write_all(text).unwrap();
                 writer.finish().unwrap()
             }
+            Codec::Bzip2 => {
+                let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+                writer.write_all(text).unwrap();
+                writer.finish().unwrap()
+            }
         }
     }
 
@@ -201,7 +234,7 @@ mod tests {
         Ok(out)
     }
 
-    const ALL: [Codec; 4] = [Codec::None, Codec::Gzip, Codec::Zstd, Codec::Deflate];
+    const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Zstd, Codec::Deflate, Codec::Bzip2];
 
     #[test]
     fn whatever_the_steps_and_however_many_parts() {

@@ -42,7 +42,7 @@ impl Input {
             Some(codec) => codec,
             None => Codec::of_file(file.location.filename().unwrap_or_default()).map_err(|extension| {
                 Fault::new(format!("files compressed as .{extension} are not read"))
-                    .hint("files may be compressed by gzip, zstd or deflate")
+                    .hint("files may be compressed by gzip, zstd, deflate or bzip2")
             })?,
         };
         let store = Pinned::over(Arc::clone(store), file.clone());

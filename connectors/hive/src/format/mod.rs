@@ -2,11 +2,12 @@
 //! built, and which domain its columns have, which decides by what filters they are pruned ([`crate::rules`]).
 //!
 //! * `options`: what the catalog file says of a format; `detect`: the format by a file's extension.
-//! * `parquet`, `avro`: formats with a schema of their own. `csv`, `json`: text, whose values are read by `values`
+//! * `parquet`, `avro`, `orc`: formats with a schema of their own, of which `adapt` makes the table's. `csv`, `json`: text, whose values are read by `values`
 //!   and whose types are inferred by `infer`.
-//! * `source`: the source of all formats but Parquet; `input` and `codec`: a file's bytes, decompressed; `records`:
+//! * `source`: the source of all formats but Parquet, and `ruled_out` the files that it need not open; `input` and `codec`: a file's bytes, decompressed; `records`:
 //!   from bytes to batches; `fault`: what is wrong with a file, and where.
 
+mod adapt;
 mod avro;
 mod codec;
 mod csv;
@@ -16,8 +17,10 @@ mod infer;
 mod input;
 mod json;
 mod options;
+mod orc;
 mod parquet;
 mod records;
+mod ruled_out;
 mod source;
 mod values;
 
@@ -30,7 +33,8 @@ use datafusion::datasource::table_schema::TableSchema;
 use object_store::ObjectMeta;
 use portolan_connector::{ConnectorError, Domain, Result};
 
-use crate::rules::{AVRO, CSV, JSON};
+use crate::adapter::LakeAdapterFactory;
+use crate::rules::{AVRO, CSV, JSON, ORC};
 use crate::schema::{FileColumn, FileSchema, read_schema};
 use crate::store::Files;
 use crate::types::sql_name;
@@ -41,6 +45,7 @@ pub(crate) use detect::{Kind, check_kinds, data_extension};
 pub(crate) use fault::{Fault, fault_of};
 pub(crate) use json::JsonFormat;
 pub(crate) use options::{FORMATS, FormatSettings, byte_of};
+pub(crate) use orc::READ_BYTES as ORC_READ_BYTES;
 
 use source::{RowFormat, RowSource};
 
@@ -51,6 +56,7 @@ pub(crate) enum Format {
     Csv(CsvFormat),
     Json(JsonFormat),
     Avro,
+    Orc,
 }
 
 impl Format {
@@ -61,6 +67,7 @@ impl Format {
             Self::Csv(_) => "CSV",
             Self::Json(_) => "JSON",
             Self::Avro => "Avro",
+            Self::Orc => "ORC",
         }
     }
 
@@ -71,6 +78,7 @@ impl Format {
             Self::Csv(_) => Some(CSV),
             Self::Json(_) => Some(JSON),
             Self::Avro => Some(AVRO),
+            Self::Orc => Some(ORC),
         }
     }
 
@@ -79,9 +87,9 @@ impl Format {
         matches!(self, Self::Parquet).then_some("row-group and page statistics, bloom filters")
     }
 
-    /// Whether a scan that nobody reads holds no request open: what is read of Parquet is asked for part by part.
+    /// Whether a scan that nobody reads holds no request open: what is read of Parquet and of ORC is asked for part by part.
     pub(crate) fn pauses(&self) -> bool {
-        matches!(self, Self::Parquet)
+        matches!(self, Self::Parquet | Self::Orc)
     }
 
     /// Reads the columns from the samples, the newest first, `concurrency` of them at the same time.
@@ -96,6 +104,7 @@ impl Format {
             Self::Csv(format) => csv::read_schema(format, store, samples, concurrency).await,
             Self::Json(format) => json::read_schema(format, store, samples, concurrency).await,
             Self::Avro => avro::read_schema(store, samples, concurrency).await,
+            Self::Orc => orc::read_schema(store, samples, concurrency).await,
         }
     }
 
@@ -103,7 +112,7 @@ impl Format {
     /// `partitions` the names of the partition columns.
     pub(crate) fn check(&self, declared: &[FileColumn], partitions: &[&str]) -> Result<()> {
         let text = match self {
-            Self::Parquet | Self::Avro => return Ok(()),
+            Self::Parquet | Self::Avro | Self::Orc => return Ok(()),
             Self::Csv(format) => {
                 format.check(declared, partitions)?;
                 "a CSV file"
@@ -121,20 +130,22 @@ impl Format {
         })
     }
 
-    /// The source of a scan over files with the columns of `schema`.
+    /// The source of a scan over files with the columns of `schema`; `adapter` says how those of a file become these.
     pub(crate) fn source(
         &self,
         schema: &TableSchema,
         files: &Files,
         session: &dyn Session,
+        adapter: LakeAdapterFactory,
     ) -> Result<Arc<dyn FileSource>> {
         let format: Arc<dyn RowFormat> = match self {
             Self::Parquet => return parquet::source(schema, files, session),
             Self::Csv(format) => Arc::new(format.clone()),
             Self::Json(format) => Arc::new(format.clone()),
-            Self::Avro => Arc::new(avro::AvroFormat),
+            Self::Avro => Arc::new(avro::AvroFormat { adapter }),
+            Self::Orc => Arc::new(orc::OrcFormat { adapter }),
         };
-        Ok(Arc::new(RowSource::new(schema.clone(), format)))
+        Ok(Arc::new(RowSource::new(schema.clone(), format, adapter.rules.null_on_mismatch)))
     }
 
     /// How Hive's CREATE TABLE says it.
@@ -146,6 +157,7 @@ impl Format {
                 "ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.JsonSerDe'\nSTORED AS TEXTFILE".to_owned()
             }
             Self::Avro => "STORED AS AVRO".to_owned(),
+            Self::Orc => "STORED AS ORC".to_owned(),
         }
     }
 

@@ -82,11 +82,7 @@ impl FormatSettings {
             Kind::Parquet => return Ok(Format::Parquet),
             Kind::Json => return Ok(Format::Json(JsonFormat { compression: self.compression })),
             Kind::Avro => return Ok(Format::Avro),
-            Kind::Orc => {
-                return Err(ConnectorError::user("ORC files are not read").hint(
-                    "rewrite the table as Parquet; docs/lake-formats.md says which formats are read, and why not ORC",
-                ));
-            }
+            Kind::Orc => return Ok(Format::Orc),
             Kind::Csv => CsvFormat::default(),
             Kind::Tsv => CsvFormat { delimiter: b'\t', ..CsvFormat::default() },
             Kind::Text => CsvFormat::hive_text(),
@@ -98,6 +94,7 @@ impl FormatSettings {
             header: self.header.unwrap_or(csv.header),
             null_marker: self.null_marker.clone().unwrap_or(csv.null_marker),
             row_length: self.row_length.unwrap_or(csv.row_length),
+            open_csv: csv.open_csv,
             compression: self.compression,
         };
         csv.check_bytes()?;
@@ -156,6 +153,5 @@ mod tests {
         assert!(text.contains("`delimiter` is no option of JSON files"), "{text}");
         let settings = FormatSettings { compression: Some(Codec::Gzip), ..FormatSettings::default() };
         assert!(settings.format(Kind::Avro).is_err() && settings.format(Kind::Json).is_ok());
-        assert!(FormatSettings::default().format(Kind::Orc).is_err());
     }
 }

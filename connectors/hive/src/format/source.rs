@@ -7,11 +7,13 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::config::ConfigOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScanConfig, FileSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr};
 use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
@@ -19,6 +21,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 use object_store::{ObjectMeta, ObjectStore};
+
+use super::ruled_out::Filters;
 
 /// How many rows a batch has where the engine does not say.
 const BATCH_ROWS: usize = 8192;
@@ -35,6 +39,8 @@ pub(crate) struct OpenFile {
     /// The places in `schema` of the columns to read. Batches have these, in this order.
     pub(crate) columns: Vec<usize>,
     pub(crate) batch_rows: usize,
+    /// Whether a value that the column's type does not hold is NULL.
+    pub(crate) null_on_mismatch: bool,
     /// Counts the bytes that are read.
     pub(crate) scanned: Count,
 }
@@ -55,16 +61,20 @@ pub(crate) struct RowSource {
     format: Arc<dyn RowFormat>,
     projection: SplitProjection,
     batch_rows: usize,
+    null_on_mismatch: bool,
+    filters: Filters,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl RowSource {
-    pub(crate) fn new(table_schema: TableSchema, format: Arc<dyn RowFormat>) -> Self {
+    pub(crate) fn new(table_schema: TableSchema, format: Arc<dyn RowFormat>, null_on_mismatch: bool) -> Self {
         Self {
             projection: SplitProjection::unprojected(&table_schema),
+            filters: Filters::new(&table_schema),
             table_schema,
             format,
             batch_rows: BATCH_ROWS,
+            null_on_mismatch,
             metrics: ExecutionPlanMetricsSet::new(),
         }
     }
@@ -85,10 +95,11 @@ impl FileSource for RowSource {
             schema: Arc::clone(schema),
             columns: self.projection.file_indices.clone(),
             batch_rows: self.batch_rows,
+            null_on_mismatch: self.null_on_mismatch,
         };
         let projected = ProjectionOpener::try_new(self.projection.clone(), Arc::new(opener), schema)?;
         let schema = Arc::new(self.projection.source.project_schema(self.table_schema.table_schema())?);
-        Ok(Arc::new(PlannedOpener { projected, schema }))
+        Ok(Arc::new(PlannedOpener { projected, schema, filters: self.filters.clone() }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -127,11 +138,27 @@ impl FileSource for RowSource {
         Ok(Some(Arc::new(Self { projection, ..self.clone() })))
     }
 
+    /// All filters stay with the engine. Those on columns with one value in a whole file are remembered: they may rule it out.
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let answer = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; filters.len()]);
+        let useful: Vec<_> = filters.into_iter().filter(|filter| self.filters.concerns(filter)).collect();
+        if useful.is_empty() {
+            return Ok(answer);
+        }
+        let source: Arc<dyn FileSource> = Arc::new(Self { filters: self.filters.and(useful), ..self.clone() });
+        Ok(answer.with_updated_node(source))
+    }
+
     fn apply_expressions(
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        datafusion::physical_plan::apply_expression_roots(self.projection.source.iter(), f)
+        let projected = self.projection.source.iter().map(|projected| &projected.expr);
+        datafusion::physical_plan::apply_expression_roots(projected.chain(self.filters.all()), f)
     }
 }
 
@@ -141,6 +168,7 @@ struct RowOpener {
     schema: SchemaRef,
     columns: Vec<usize>,
     batch_rows: usize,
+    null_on_mismatch: bool,
     scanned: Count,
 }
 
@@ -152,20 +180,25 @@ impl FileOpener for RowOpener {
             schema: Arc::clone(&self.schema),
             columns: self.columns.clone(),
             batch_rows: self.batch_rows,
+            null_on_mismatch: self.null_on_mismatch,
             scanned: self.scanned.clone(),
         }))
     }
 }
 
-/// Gives batches the planned schema: the projection knows a partition's value, and takes the column for one that is
+/// Opens files that may have wanted rows, and gives batches the planned schema: the projection knows a partition's value, and takes the column for one that is
 /// never NULL.
 struct PlannedOpener {
     projected: Arc<dyn FileOpener>,
     schema: SchemaRef,
+    filters: Filters,
 }
 
 impl FileOpener for PlannedOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        if self.filters.rule_out(&file) {
+            return Ok(async { Ok(futures::stream::empty().boxed()) }.boxed());
+        }
         let opened = self.projected.open(file)?;
         let schema = Arc::clone(&self.schema);
         let planned = async move {

@@ -1,6 +1,7 @@
 //! Values that are written as text, read into columns.
 //!
-//! A text that is no value of the column's type is an error and never NULL: what a file says is not to be lost.
+//! A text that is no value of the column's type is an error, and NULL only where the catalog file says so: what a file says is
+//! not to be lost.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -150,6 +151,17 @@ impl ColumnBuilder {
             Self::List(_) | Self::Struct(_) => return Err(Misfit::of(text, &self.kind())),
         }
         Ok(())
+    }
+
+    /// The same; where that is wanted, NULL for a text that stands for no value of the type.
+    pub(crate) fn append_text_or_null(&mut self, text: &str, null_on_mismatch: bool) -> Result<(), Misfit> {
+        match self.append_text(text) {
+            Err(_) if null_on_mismatch => {
+                self.append_null();
+                Ok(())
+            }
+            appended => appended,
+        }
     }
 
     pub(crate) fn append_null(&mut self) {

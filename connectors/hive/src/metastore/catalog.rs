@@ -137,6 +137,11 @@ impl MetastoreTable {
         self.parameters.get(HAS_LOG).is_some_and(|value| value == "true")
     }
 
+    /// What the metastore says of the table under a name of ours.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
     /// Rows and bytes of the whole table, where its parameters say.
     pub(crate) fn basic(&self) -> Basic {
         basic(&self.parameters)

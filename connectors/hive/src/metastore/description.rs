@@ -82,14 +82,20 @@ pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
         })?;
         described.partition_columns.push(partition_column(column)?);
     }
-    for column in columns {
+    let is_open_csv = matches!(&described.format, Format::Csv(format) if format.open_csv);
+    for mut column in columns {
+        let is_partition = partition_names.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+        if is_open_csv && !is_partition {
+            // Whatever the metastore says, the class gives texts.
+            (column.data_type, column.source_type) = (Ok(DataType::Utf8View), "string".to_owned());
+        }
         if spark.is_none() {
             described.hive_types.insert(column.name.clone(), column.source_type.clone());
         }
         if let Some(comment) = column.comment {
             described.comments.insert(column.name.clone(), comment);
         }
-        if partition_names.iter().any(|name| name.eq_ignore_ascii_case(&column.name)) {
+        if is_partition {
             continue;
         }
         match column.data_type {
@@ -252,7 +258,7 @@ mod tests {
             ("EXTERNAL_TABLE", PARQUET, &[("spark.sql.sources.provider", "DELTA")], "Delta Lake"),
             ("EXTERNAL_TABLE", PARQUET, &[("spark.sql.sources.provider", "hudi")], "Hudi"),
             ("MANAGED_TABLE", PARQUET, &[("transactional", "TRUE")], "ACID"),
-            ("MANAGED_TABLE", "org.apache.hadoop.hive.ql.io.orc.OrcSerde", &[], "not read: ORC"),
+            ("MANAGED_TABLE", "org.apache.hadoop.hive.serde2.RegexSerDe", &[], "not read: a format of their own"),
             (
                 "MANAGED_TABLE",
                 "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",

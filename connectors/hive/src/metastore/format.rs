@@ -30,8 +30,8 @@ pub(super) fn format_of(
             };
         }
         "avroserde" => return Ok(Format::Avro),
-        "orcserde" => "ORC",
-        "opencsvserde" | "csvserde" => "CSV as the library OpenCSV reads it",
+        "orcserde" => return Ok(Format::Orc),
+        "opencsvserde" => return lines(storage).and_then(|()| open_csv(&storage.serde_parameters, parameters)),
         _ if storage.serde.to_ascii_lowercase().contains("parquet") => return Ok(Format::Parquet),
         _ => "a format of their own",
     };
@@ -44,6 +44,7 @@ fn of_provider(provider: &str, storage: &Storage) -> Result<Format, String> {
         "parquet" | "org.apache.spark.sql.parquet" => return Ok(Format::Parquet),
         "json" => Format::Json(JsonFormat::default()),
         "avro" | "com.databricks.spark.avro" => Format::Avro,
+        "orc" | "org.apache.spark.sql.hive.orc" => Format::Orc,
         other => return Err(format!("its files are in the format {other} of Spark")),
     };
     // Options of Spark's readers, such as multiLine, change what a row is.
@@ -72,18 +73,7 @@ fn text(serde: &BTreeMap<String, String>, table: &BTreeMap<String, String>) -> R
     if serde.get("line.delim").is_some_and(|end| end != "\n") {
         return Err("its lines end in another way than with a line feed".to_owned());
     }
-    let lines = |name: &str| match table.get(name).map(|text| text.trim().parse::<u32>()) {
-        None => Ok(0),
-        Some(Ok(count)) => Ok(count),
-        Some(Err(_)) => Err(format!("`{name}` is no number")),
-    };
-    let header = match (lines("skip.header.line.count")?, lines("skip.footer.line.count")?) {
-        (0, 0) => Header::None,
-        (1, 0) => Header::Skip,
-        (header, footer) => {
-            return Err(format!("its files begin with {header} and end with {footer} lines that are no rows"));
-        }
-    };
+    let header = header(table)?;
     let usual = CsvFormat::hive_text();
     let format = CsvFormat {
         delimiter: byte("field.delim").transpose()?.unwrap_or(usual.delimiter),
@@ -94,6 +84,36 @@ fn text(serde: &BTreeMap<String, String>, table: &BTreeMap<String, String>) -> R
     };
     format.check_bytes().map_err(|error| error.to_string())?;
     Ok(Format::Csv(format))
+}
+
+/// What `ROW FORMAT SERDE '...OpenCSVSerde'` is told (Hive's language manual, "CSV SerDe"). Its quote for an escape is none,
+/// and means the backslash.
+fn open_csv(serde: &BTreeMap<String, String>, table: &BTreeMap<String, String>) -> Result<Format, String> {
+    let usual = CsvFormat::open_csv();
+    let byte = |name: &str, usual: Option<u8>| match serde.get(name).and_then(|text| text.chars().next()) {
+        None => Ok(usual),
+        Some(first) => byte_of("the metastore", name, &first.to_string()).map(Some).map_err(|error| error.to_string()),
+    };
+    let escape = byte("escapeChar", usual.escape)?.filter(|escape| *escape != b'"').or(usual.escape);
+    let delimiter = byte("separatorChar", Some(usual.delimiter))?.unwrap_or(usual.delimiter);
+    let format =
+        CsvFormat { delimiter, quote: byte("quoteChar", usual.quote)?, escape, header: header(table)?, ..usual };
+    format.check_bytes().map_err(|error| error.to_string())?;
+    Ok(Format::Csv(format))
+}
+
+/// Which lines of text are no rows.
+fn header(table: &BTreeMap<String, String>) -> Result<Header, String> {
+    let lines = |name: &str| match table.get(name).map(|text| text.trim().parse::<u32>()) {
+        None => Ok(0),
+        Some(Ok(count)) => Ok(count),
+        Some(Err(_)) => Err(format!("`{name}` is no number")),
+    };
+    match (lines("skip.header.line.count")?, lines("skip.footer.line.count")?) {
+        (0, 0) => Ok(Header::None),
+        (1, 0) => Ok(Header::Skip),
+        (header, footer) => Err(format!("its files begin with {header} and end with {footer} lines that are no rows")),
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +154,17 @@ mod tests {
     }
 
     #[test]
+    fn open_csv_of_hive() {
+        let usual = CsvFormat::open_csv();
+        assert_eq!(of("OpenCSVSerde", &[], &[]), Ok(Format::Csv(usual.clone())));
+        assert_eq!(of("OpenCSVSerde", &[("escapeChar", "\"")], &[]), Ok(Format::Csv(usual.clone())));
+        let told = [("separatorChar", "\t"), ("quoteChar", "'"), ("escapeChar", "^")];
+        let format =
+            CsvFormat { delimiter: b'\t', quote: Some(b'\''), escape: Some(b'^'), header: Header::Skip, ..usual };
+        assert_eq!(of("OpenCSVSerde", &told, &[("skip.header.line.count", "1")]), Ok(Format::Csv(format)));
+    }
+
+    #[test]
     fn what_is_not_read_says_why() {
         let lazy = "lazy.LazySimpleSerDe";
         for (serde, of_serde, of_table, reason) in [
@@ -142,8 +173,7 @@ mod tests {
             (lazy, &[], &[("skip.header.line.count", "2")], "begin with 2 and end with 0 lines"),
             (lazy, &[], &[("skip.footer.line.count", "1")], "begin with 0 and end with 1 lines"),
             ("JsonSerDe", &[("mapping.a", "b")], &[], "`mapping.a`"),
-            ("OpenCSVSerde", &[], &[], "OpenCSV"),
-            ("orc.OrcSerde", &[], &[], "not read: ORC"),
+            ("OpenCSVSerde", &[("separatorChar", "\"")], &[], "are the same character"),
             ("RegexSerDe", &[], &[], "a format of their own (SerDe org.apache"),
         ] {
             let error = of(serde, of_serde, of_table).unwrap_err();

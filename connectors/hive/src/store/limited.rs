@@ -33,6 +33,21 @@ impl Limited {
     }
 }
 
+/// A stream that has its turn until its first answer is there.
+fn answered<T: Send + 'static>(
+    turns: Arc<Semaphore>,
+    request: impl FnOnce() -> BoxStream<'static, T> + Send + 'static,
+) -> BoxStream<'static, T> {
+    let begun = async move {
+        let turn = turns.acquire_owned().await;
+        let mut answers = request();
+        let first = answers.next().await;
+        drop(turn);
+        stream::iter(first).chain(answers)
+    };
+    stream::once(begun).flatten().boxed()
+}
+
 impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Limited({})", self.inner)
@@ -53,11 +68,7 @@ impl ObjectStore for Limited {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (inner, turns, prefix) = (Arc::clone(&self.inner), Arc::clone(&self.turns), prefix.cloned());
-        let listing = async move {
-            let _turn = turns.acquire_owned().await;
-            inner.list(prefix.as_ref())
-        };
-        stream::once(listing).flatten().boxed()
+        answered(turns, move || inner.list(prefix.as_ref()))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -76,7 +87,8 @@ impl ObjectStore for Limited {
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
+        let inner = Arc::clone(&self.inner);
+        answered(Arc::clone(&self.turns), move || inner.delete_stream(paths))
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -100,7 +112,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct Slow {
         asked: AtomicUsize,
-        go: Notify,
+        go: Arc<Notify>,
         inner: InMemory,
     }
 
@@ -119,7 +131,14 @@ mod tests {
         }
 
         fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-            self.inner.list(prefix)
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let (go, listed) = (Arc::clone(&self.go), self.inner.list(prefix));
+            stream::once(async move {
+                go.notified().await;
+                listed
+            })
+            .flatten()
+            .boxed()
         }
 
         async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -180,5 +199,19 @@ mod tests {
         drop(turn);
         assert_eq!(listing.next().await.unwrap().unwrap().location.as_ref(), "d/f");
         assert!(listing.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_listing_has_its_turn_until_its_first_page_is_there() {
+        let slow = Arc::new(Slow::default());
+        slow.put(&Path::from("d/f"), PutPayload::default()).await.unwrap();
+        let limited = Limited::new(Arc::clone(&slow) as _, 1);
+        let (mut first, mut second) = (limited.list(None), limited.list(None));
+        assert!(poll!(first.next()).is_pending() && poll!(second.next()).is_pending());
+        assert_eq!(slow.asked.load(Ordering::Relaxed), 1);
+        slow.go.notify_one();
+        assert!(first.next().await.is_some());
+        assert!(poll!(second.next()).is_pending());
+        assert_eq!(slow.asked.load(Ordering::Relaxed), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! Local files and any number of buckets as one object store: a metastore's tables and partitions may lie anywhere.
 //!
 //! A path begins with where it leads: `file/lake/orders/part-0` is the local file `/lake/orders/part-0`, and
-//! `s3/company/orders/part-0` is in the bucket `company`. Two tables at the same place have the same paths.
+//! `s3/company/orders/part-0` is in the bucket `company` ([`Bucket::prefix`]). Two tables at the same place have the same paths.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,19 +18,18 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use super::s3::S3;
+use super::bucket::Bucket;
+use super::remote::Remotes;
 
 /// What the paths of local files begin with.
 pub(super) const LOCAL: &str = "file";
-/// What the paths of buckets begin with; the bucket follows.
-pub(super) const S3_BUCKET: &str = "s3";
 
 /// The stores of a catalog, each made when it is first needed.
 #[derive(Clone)]
 pub(super) struct Router {
     local: Arc<dyn ObjectStore>,
-    s3: S3,
-    buckets: Arc<Mutex<HashMap<String, Arc<dyn ObjectStore>>>>,
+    remotes: Remotes,
+    buckets: Arc<Mutex<HashMap<Bucket, Arc<dyn ObjectStore>>>>,
 }
 
 /// Where a path leads: a store, the path within it, and what stands before that.
@@ -53,33 +52,30 @@ fn outer(prefix: &str, inner: &Path) -> Path {
 }
 
 impl Router {
-    pub(super) fn new(local: Arc<dyn ObjectStore>, s3: S3) -> Self {
-        Self { local, s3, buckets: Arc::default() }
+    pub(super) fn new(local: Arc<dyn ObjectStore>, remotes: Remotes) -> Self {
+        Self { local, remotes, buckets: Arc::default() }
     }
 
     fn route(&self, path: &Path) -> Result<Route> {
         let nowhere = || Error::NotFound { path: path.to_string(), source: "it is in no store of the catalog".into() };
         let parse = |inner: &str| Path::parse(inner).map_err(|_| nowhere());
         let (place, rest) = path.as_ref().split_once('/').unwrap_or((path.as_ref(), ""));
-        match place {
-            LOCAL => Ok(Route { store: Arc::clone(&self.local), inner: parse(rest)?, prefix: LOCAL.to_owned() }),
-            S3_BUCKET => {
-                let (bucket, inner) = rest.split_once('/').unwrap_or((rest, ""));
-                let store = self.bucket(bucket)?;
-                Ok(Route { store, inner: parse(inner)?, prefix: format!("{S3_BUCKET}/{bucket}") })
-            }
-            _ => Err(nowhere()),
+        if place == LOCAL {
+            return Ok(Route { store: Arc::clone(&self.local), inner: parse(rest)?, prefix: LOCAL.to_owned() });
         }
+        let (bucket, inner) = Bucket::of_path(path).ok_or_else(nowhere)?;
+        let prefix = bucket.prefix();
+        Ok(Route { store: self.bucket(bucket)?, inner: parse(&inner)?, prefix })
     }
 
-    fn bucket(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+    fn bucket(&self, bucket: Bucket) -> Result<Arc<dyn ObjectStore>> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = buckets.get(bucket) {
+        if let Some(known) = buckets.get(&bucket) {
             return Ok(Arc::clone(known));
         }
-        let made = self.s3.build(bucket).map_err(|error| Error::Generic { store: "S3", source: Box::new(error) })?;
-        let made: Arc<dyn ObjectStore> = Arc::new(made);
-        buckets.insert(bucket.to_owned(), Arc::clone(&made));
+        let made = self.remotes.build(&bucket);
+        let made = made.map_err(|error| Error::Generic { store: "lake", source: Box::new(error) })?;
+        buckets.insert(bucket, Arc::clone(&made));
         Ok(made)
     }
 }

@@ -15,7 +15,7 @@ use super::publish::{finish, publish};
 use super::record::Token;
 use super::registry::Registry;
 use super::target::Target;
-use super::view::View;
+use super::view::{View, busy};
 use super::writer::Writer;
 use crate::connector::HiveConnector;
 use crate::listing::list_uncounted;
@@ -97,7 +97,10 @@ impl HiveConnector {
             // registered yet.
             publish(&log, registry).await?;
         }
-        let view = View::read(&log).await?;
+        let view = View::read(&log, None).await?;
+        if view.is_dropping {
+            return Err(busy(&log));
+        }
         let listing = Arc::new(list_uncounted(&self.store, &log.root).await?);
         let is_there = match registry {
             Some(registry) => registry.exists().await?,

@@ -11,7 +11,7 @@ use portolan_connector::{ConnectorError, Result};
 
 use super::log::{Entries, Log};
 use super::publish::{delete, publish, trim};
-use super::record::began_ms;
+use super::record::{Change, began_ms};
 use super::registry::Registry;
 use crate::connector::HiveConnector;
 use crate::listing::list_uncounted;
@@ -107,8 +107,26 @@ async fn clean(log: &Log, registry: Option<&Registry>, before: DateTime<Utc>) ->
         tokens.into_iter().filter(|file| file.last_modified < old).map(|file| file.location).collect();
     cleaned.tokens = tokens.len();
     delete(log, tokens).await?;
+    forget_dropped(log, before).await?;
     log.tidy().await;
     Ok(cleaned)
+}
+
+/// Removes what tells of a table that was dropped, once no write can have begun before that. It is all that is there.
+pub(super) async fn forget_dropped(log: &Log, before: DateTime<Utc>) -> Result<()> {
+    let entries = log.list().await?;
+    let is_old = entries.last_record().is_some_and(|record| record.at() < before);
+    if !is_old || entries.definition.is_some() || entries.has_staged || !entries.pending().is_empty() {
+        return Ok(());
+    }
+    let last = entries.last();
+    if log.read(last).await?.is_none_or(|record| record.change != Change::Drop) {
+        return Ok(());
+    }
+    for path in [log.commit_path(last)?, log.done_path(last)?] {
+        delete(log, vec![path]).await?;
+    }
+    Ok(())
 }
 
 /// Removes the staged files of dead writes.

@@ -56,6 +56,23 @@ pub(super) enum Outcome {
     Already(u64),
 }
 
+/// What is known of the writes that were committed since this one began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meanwhile {
+    /// They leave the table what it was.
+    Read,
+    /// Some were so long ago that their records are gone.
+    Forgotten,
+    /// One of their records went while it was read: look again.
+    Unread,
+    /// There is nothing left to do.
+    Settled(Outcome),
+}
+
+fn gone() -> ConnectorError {
+    ConnectorError::user("the table was dropped or replaced while rows were written to it").hint("try again")
+}
+
 impl Commit<'_> {
     fn log(&self) -> &Log {
         &self.target.log
@@ -65,14 +82,18 @@ impl Commit<'_> {
         for _ in 0..ATTEMPTS_MAX {
             let began = Instant::now();
             let entries = self.log().list().await?;
-            if let Some(settled) = self.catch_up(&entries).await? {
-                return Ok(settled);
-            }
+            let known = match self.catch_up(&entries).await? {
+                Meanwhile::Settled(outcome) => return Ok(outcome),
+                Meanwhile::Unread => continue,
+                known => known,
+            };
             let snapshot = HiveSnapshot::fresh(Arc::clone(self.log().store()));
             let view = snapshot.view(self.log(), Some(true)).await?;
             if view.last() != entries.last() {
                 continue;
             }
+            self.check_same(&view, known).await?;
+            self.seen = entries.last();
             let record = match self.goal {
                 Goal::New(on_existing) => match self.making(on_existing, &view, &snapshot).await? {
                     Some(record) => record,
@@ -105,27 +126,42 @@ impl Commit<'_> {
     }
 
     /// Looks at what was committed since this write began.
-    async fn catch_up(&mut self, entries: &Entries) -> Result<Option<Outcome>> {
-        let gone = || {
-            ConnectorError::user("the table was dropped or replaced while rows were written to it").hint("try again")
-        };
+    async fn catch_up(&self, entries: &Entries) -> Result<Meanwhile> {
         let since = entries.after(self.seen);
-        let Some(records) = records(self.log(), &since).await? else { return Ok(None) };
+        let Some(records) = records(self.log(), &since).await? else { return Ok(Meanwhile::Unread) };
         if let Some(token) = self.token {
             if let Some(rows) = records.iter().find_map(|record| token.in_record(record)) {
-                return rows.map(|rows| Some(Outcome::Already(rows)));
+                return rows.map(|rows| Meanwhile::Settled(Outcome::Already(rows)));
             }
             if let Some(rows) = token.committed(self.log()).await? {
-                return Ok(Some(Outcome::Already(rows)));
+                return Ok(Meanwhile::Settled(Outcome::Already(rows)));
             }
         }
-        if matches!(self.goal, Goal::Rows(_))
-            && (entries.last() < self.seen || records.iter().any(|record| record.change != Change::Rows))
-        {
+        let is_other = |record: &Record| match self.goal {
+            Goal::Rows(_) => record.change != Change::Rows,
+            // The files of a new table are staged where a drop removes them.
+            Goal::New(_) => record.change == Change::Drop,
+        };
+        if entries.last() < self.seen || records.iter().any(is_other) {
             return Err(gone());
         }
-        self.seen = entries.last();
-        Ok(None)
+        match since.len() as u64 == entries.last() - self.seen {
+            true => Ok(Meanwhile::Read),
+            false => Ok(Meanwhile::Forgotten),
+        }
+    }
+
+    /// Checks that the table is the one that the rows were made for, where the records that would tell are from before this
+    /// write began, or are kept no longer.
+    async fn check_same(&self, view: &View, meanwhile: Meanwhile) -> Result<()> {
+        let Goal::Rows(_) = self.goal else { return Ok(()) };
+        let is_same = match (&self.target.registry, &self.target.definition) {
+            (Some(registry), _) => meanwhile != Meanwhile::Forgotten || registry.is_same().await?,
+            (None, Some(definition)) => !view.is_dropped && view.definition.as_ref() == Some(definition),
+            // Rows that take the place of all others define a table that was not.
+            (None, None) => !view.is_dropped && view.definition.as_ref().is_none_or(|now| self.target.could_be(now)),
+        };
+        if is_same { Ok(()) } else { Err(gone()) }
     }
 
     /// Makes the record. False where another write has the number.

@@ -2,12 +2,14 @@
 //!
 //! A schema is a directory. Object stores have none, so a small file stands for one that has no tables.
 
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{Error, PutMode, PutOptions, PutPayload};
 use portolan_connector::{ConnectorError, Result, TableName};
 
 use super::at_once;
-use super::log::{LOG, Log};
+use super::clean::forget_dropped;
+use super::log::{LOG, Log, SCHEMA};
 use super::publish::{delete, publish};
 use super::record::{Change, Record, VERSION, new_write};
 use super::registry::Registry;
@@ -15,9 +17,6 @@ use crate::connector::{HiveConnector, plain_child};
 use crate::factory::{DEFAULT_SCHEMA, LayoutKind};
 use crate::listing::list_uncounted;
 use crate::store::child;
-
-/// The file that stands for a schema, in its directory's `_portolan`.
-const SCHEMA: &str = "schema.json";
 
 /// How often the record of a drop is tried where others write to the table.
 const ATTEMPTS_MAX: usize = 100;
@@ -79,6 +78,9 @@ impl HiveConnector {
             let message = format!("the schema's directory holds {}, which is of no table", self.store.display(other));
             return Err(ConnectorError::user(message).hint("remove it, or move it elsewhere"));
         }
+        for dropped in &left.directories {
+            forget_dropped(&Log::new(&self.store, dropped), DateTime::<Utc>::MAX_UTC).await?;
+        }
         let log = Log::new(&self.store, &directory);
         delete(&log, vec![child(&directory, &format!("{LOG}/{SCHEMA}"))?]).await?;
         self.store.remove_empty_directories(&directory).await;
@@ -129,7 +131,7 @@ pub(super) async fn drop_files(log: &Log, registry: Option<&Registry>) -> Result
         let record = Record {
             version: VERSION,
             write: new_write(),
-            at_ms: chrono::Utc::now().timestamp_millis(),
+            at_ms: Utc::now().timestamp_millis(),
             rows: 0,
             token: None,
             change: Change::Drop,

@@ -67,6 +67,13 @@ impl Definition {
         typed.collect()
     }
 
+    /// About how many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = self.columns.iter().flat_map(|column| [&column.name, &column.kind]);
+        let texts = texts.chain(&self.partitioned_by).chain(&self.sorted_by);
+        size_of::<Self>() + texts.map(|text| size_of::<String>() + text.len()).sum::<usize>()
+    }
+
     fn is_partition(&self, name: &str) -> bool {
         self.partitioned_by.iter().any(|known| known == name)
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use portolan_connector::{ConnectorError, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,8 @@ pub(crate) const LOG: &str = "_portolan";
 pub(super) const STAGED: &str = "staged";
 const TOKENS: &str = "tokens";
 const DEFINITION: &str = "table.json";
+/// The file that stands for a schema, in its directory's `_portolan`.
+pub(super) const SCHEMA: &str = "schema.json";
 const COMMIT: &str = ".commit";
 const DONE: &str = ".done";
 
@@ -46,22 +48,48 @@ pub(crate) struct Log {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entries {
     pub(super) writes: BTreeMap<u64, Entry>,
-    pub(super) has_definition: bool,
+    /// The file that says what the table is.
+    pub(super) definition: Option<Stamp>,
     pub(super) has_staged: bool,
+    /// Whether the directory is that of a schema.
+    pub(super) is_schema: bool,
+}
+
+/// By which a file is known to be the one that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    at: DateTime<Utc>,
+    size: u64,
+    tag: Option<String>,
 }
 
 /// One write in a log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
-    /// When the record was made, by the clock of the store; `None` where only its end is known.
-    pub(super) made: Option<DateTime<Utc>>,
+    /// The record; `None` where only its end is known.
+    pub(super) made: Option<Stamp>,
     pub(super) done: bool,
+}
+
+impl Stamp {
+    fn of(file: &ObjectMeta) -> Self {
+        Self { at: file.last_modified, size: file.size, tag: file.e_tag.clone() }
+    }
+
+    /// When the file was made, by the clock of the store.
+    pub(super) fn at(&self) -> DateTime<Utc> {
+        self.at
+    }
 }
 
 impl Entries {
     /// The number of the last write; 0 before the first.
     pub(super) fn last(&self) -> u64 {
         self.writes.last_key_value().map_or(0, |(number, _)| *number)
+    }
+
+    pub(super) fn last_record(&self) -> Option<Stamp> {
+        self.writes.last_key_value().and_then(|(_, entry)| entry.made.clone())
     }
 
     /// Writes whose files are not in their places yet, in order.
@@ -150,9 +178,11 @@ impl Log {
         for object in listed.objects {
             let Some(name) = object.location.filename() else { continue };
             if name == DEFINITION {
-                entries.has_definition = true;
+                entries.definition = Some(Stamp::of(&object));
+            } else if name == SCHEMA {
+                entries.is_schema = true;
             } else if let Some(number) = name.strip_suffix(COMMIT).and_then(|number| number.parse().ok()) {
-                entries.writes.entry(number).or_default().made = Some(object.last_modified);
+                entries.writes.entry(number).or_default().made = Some(Stamp::of(&object));
             } else if let Some(number) = name.strip_suffix(DONE).and_then(|number| number.parse().ok()) {
                 entries.writes.entry(number).or_default().done = true;
             }
@@ -209,7 +239,7 @@ impl Log {
 
     /// Makes a file that is not there yet. False where it is.
     pub(super) async fn create<T: Serialize>(&self, path: &Path, content: &T) -> Result<bool> {
-        match self.put(path, content, PutMode::Create).await {
+        match self.put(path, self.encoded(path, content)?, PutMode::Create).await {
             Ok(()) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             // Some stores tell with this that another request for the same name was under way.
@@ -220,14 +250,29 @@ impl Log {
 
     /// Makes or replaces a file.
     pub(super) async fn replace<T: Serialize>(&self, path: &Path, content: &T) -> Result<()> {
-        let put = self.put(path, content, PutMode::Overwrite).await;
+        let put = self.put(path, self.encoded(path, content)?, PutMode::Overwrite).await;
         put.map_err(|error| self.store.error("write", path, &error))
     }
 
-    async fn put<T: Serialize>(&self, path: &Path, content: &T, mode: PutMode) -> object_store::Result<()> {
+    /// The bytes of a file of the log: no more than can be read again.
+    fn encoded<T: Serialize>(&self, path: &Path, content: &T) -> Result<Vec<u8>> {
+        let name = || self.store.display(path);
+        let bytes = serde_json::to_vec(content)
+            .map_err(|error| ConnectorError::internal(format!("cannot encode {}", name())).said(error))?;
+        match bytes.len() as u64 > LOG_FILE_BYTES_MAX {
+            true => Err(ConnectorError::resource_exhausted(format!(
+                "{} would have {} bytes, and {LOG_FILE_BYTES_MAX} are read",
+                name(),
+                bytes.len()
+            ))
+            .hint("write to, or remove, fewer files with each statement")),
+            false => Ok(bytes),
+        }
+    }
+
+    async fn put(&self, path: &Path, bytes: Vec<u8>, mode: PutMode) -> object_store::Result<()> {
         let generic =
             |source: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic { store: "lake", source };
-        let bytes = serde_json::to_vec(content).map_err(|error| generic(Box::new(error)))?;
         let store = self.store.open().map_err(|error| generic(Box::new(error)))?;
         let options = PutOptions { mode, ..PutOptions::default() };
         store.put_opts(path, PutPayload::from(bytes), options).await.map(drop)

@@ -38,7 +38,7 @@ pub(crate) use clean::STAGED_KEPT;
 pub(crate) use definition::Definition;
 pub(crate) use log::{LOG, Log};
 pub(crate) use options::TABLE_PROPERTIES;
-pub(crate) use view::{Settled, View, busy};
+pub(crate) use view::{LogState, Settled, View, busy, is_ours};
 
 /// What several requests come to, of which so many are made at the same time.
 async fn at_once<T>(count: usize, requests: Vec<impl Future<Output = Result<T>>>) -> Result<Vec<T>> {

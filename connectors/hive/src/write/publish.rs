@@ -11,7 +11,7 @@ use object_store::{Error, ObjectStoreExt};
 use portolan_connector::{ConnectorError, Result};
 
 use super::at_once;
-use super::log::{Entries, LOG, Log};
+use super::log::{Entries, LOG, Log, Stamp};
 use super::record::{Added, Change, Record};
 use super::registry::Registry;
 use super::token::Outcome;
@@ -71,10 +71,12 @@ impl Publication<'_> {
             let outcome = Outcome { statement: token.statement.clone(), rows: record.rows };
             log.replace(&log.token_path(&token.token)?, &outcome).await?;
         }
-        if !log.create(&log.done_path(self.number)?, &record.write).await? {
-            self.take_back().await?;
+        // Nothing may be left to copy once later writes may remove the files from their places.
+        self.unstage().await?;
+        match log.create(&log.done_path(self.number)?, &record.write).await? {
+            true => Ok(()),
+            false => self.take_back().await,
         }
-        self.unstage().await
     }
 
     /// Copies a file into its place. The copy is one request to the store, and a link on a local disk.
@@ -103,7 +105,7 @@ impl Publication<'_> {
         Ok(entries.writes.get(&self.number).is_none_or(|entry| entry.done))
     }
 
-    /// Another process was faster, and later writes may have removed files that were copied here once more.
+    /// Another process was faster, and later writes may have removed files of which a copy was still under way here.
     async fn take_back(&self) -> Result<()> {
         let entries = self.log.list().await?;
         let Some(later) = records(self.log, &entries.after(self.number)).await? else { return Ok(()) };
@@ -131,7 +133,9 @@ impl Publication<'_> {
         Ok(())
     }
 
-    /// Removes the table: the record last, so that whoever finds a part of it knows what it is.
+    /// Removes the table. The record stays, and in a lake of directories as the last that the log holds: a write that began
+    /// before it finds its number taken, and not a directory in which it would be the first. With a metastore such a write
+    /// is told that the table is gone, and others want the directory empty.
     async fn drop_table(&self) -> Result<()> {
         let log = self.log;
         // The metastore forgot the table before the record was made. What it has now is another one in the same place.
@@ -146,7 +150,10 @@ impl Publication<'_> {
             all.into_iter().partition(|path| path.prefix_matches(&child(&log.root, LOG).unwrap_or_default()));
         delete(log, files).await?;
         delete(log, of_log).await?;
-        delete(log, vec![record]).await?;
+        match log.in_metastore {
+            true => delete(log, vec![record]).await?,
+            false => log.create(&log.done_path(self.number)?, &self.record.write).await.map(drop)?,
+        }
         log.store.remove_empty_directories(&log.root).await;
         Ok(())
     }
@@ -174,7 +181,7 @@ async fn delete_one(log: &Log, path: Path) -> Result<()> {
 pub(super) async fn trim(log: &Log, entries: &Entries) -> Result<()> {
     let last = entries.last();
     let oldest = Utc::now() - RECORDS_KEPT;
-    let is_old = |made: &Option<chrono::DateTime<Utc>>| made.is_none_or(|made| made < oldest);
+    let is_old = |made: &Option<Stamp>| made.as_ref().is_none_or(|made| made.at() < oldest);
     let old: Vec<u64> = entries
         .writes
         .iter()

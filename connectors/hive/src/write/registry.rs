@@ -14,7 +14,7 @@ use crate::names::{NULL_PARTITION, parse_partition, partition_directory};
 use crate::thrift::{Struct, Value};
 
 /// The parameter of a table that names the write that made it.
-const MADE_BY: &str = "portolan.made-by";
+pub(super) const MADE_BY: &str = "portolan.made-by";
 
 /// The parameter of a table or partition with the number of the last write whose rows it has counted.
 const COUNTED: &str = "portolan.counted";
@@ -48,6 +48,8 @@ pub(super) struct Registry {
     /// Where it is, as the metastore writes it.
     pub(super) location: String,
     pub(super) external: bool,
+    /// The write that made it, where it was one of ours.
+    pub(super) made_by: Option<String>,
 }
 
 /// Rows and bytes of a table or partition.
@@ -72,6 +74,12 @@ impl Registry {
     /// Whether the metastore has the table.
     pub(super) async fn exists(&self) -> Result<bool> {
         Ok(self.client.raw_table(&self.schema, &self.table).await?.is_some())
+    }
+
+    /// Whether the metastore has the table still, and no other write has made it anew.
+    pub(super) async fn is_same(&self) -> Result<bool> {
+        let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Ok(false) };
+        Ok(parameter(&table, TABLE_PARAMETERS, MADE_BY) == self.made_by)
     }
 
     /// Before the first write to a table: tells readers that it has a log.

@@ -13,6 +13,7 @@ use super::target::Target;
 use super::types::conformed;
 use super::values::partition_text;
 use crate::names::partition_directory;
+use crate::types::parse_value;
 
 /// The most partitions that one statement writes to.
 const PARTITIONS_MAX: usize = 100_000;
@@ -126,9 +127,12 @@ impl Splitter {
                     .in_table(&self.target.name)
             })?;
             names.push(partition_directory(&column.name, text.as_deref()));
-            // The empty text is read as NULL.
-            let read = if text.is_none() { ScalarValue::try_new_null(&column.data_type) } else { Ok(value) };
-            values.push(read.map_err(|error| self.failed(&error))?);
+            // As it is read from the directory's name: the empty text as NULL, and one zero and one NaN for all of them.
+            let read = match &text {
+                None => ScalarValue::try_new_null(&column.data_type).map_err(|error| self.failed(&error))?,
+                Some(text) => parse_value(text, &column.data_type).unwrap_or(value),
+            };
+            values.push(read);
         }
         let directory = names.join("/");
         // NULL and the empty text have one directory, as a zero has that is negative.

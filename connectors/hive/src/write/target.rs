@@ -128,6 +128,11 @@ impl Target {
         })
     }
 
+    /// Whether the definition is one of these columns.
+    pub(super) fn could_be(&self, definition: &Definition) -> bool {
+        self.define().is_ok_and(|own| own == *definition)
+    }
+
     /// The definition of a table of files that nobody has defined: what it is once none of its files are left.
     pub(super) fn define(&self) -> Result<Definition> {
         Definition::new(&self.files, Vec::new(), Vec::new(), "zstd".to_owned())

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::DateTime;
 use object_store::ObjectMeta;
@@ -15,7 +14,7 @@ use portolan_connector::{ConnectorError, Result};
 
 use super::at_once;
 use super::definition::Definition;
-use super::log::{Entries, Log};
+use super::log::{Entries, Log, Stamp};
 use super::record::{Change, Record, parse_file_name};
 use crate::listing::{Listing, PartitionDirectory};
 use crate::names::parse_partition;
@@ -39,6 +38,8 @@ pub(crate) struct View {
     pub(crate) is_made: bool,
     /// Whether the log says that the table is gone, whatever is left of it.
     pub(crate) is_dropped: bool,
+    /// Whether the table is about to be removed with all that is in its directory.
+    pub(super) is_dropping: bool,
     /// Whether nothing of what the directories hold is the table's.
     cleared: bool,
     /// By directory.
@@ -46,8 +47,26 @@ pub(crate) struct View {
     removed: HashSet<Path>,
     /// Directories that hold, or lead to, added files, by the directory that they are in.
     inner: HashMap<Path, BTreeSet<Path>>,
-    /// Whether a scan has taken this view, so that its query goes on to see it.
-    taken: AtomicBool,
+    /// Of a log whose files are all in their places.
+    state: Option<LogState>,
+    /// Whether the directory is that of a schema.
+    pub(crate) is_schema: bool,
+}
+
+/// A log at a moment when all files were in their places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LogState {
+    last: u64,
+    /// The record of the last write, as it was listed.
+    record: Option<Stamp>,
+    definition: Option<(Stamp, Definition)>,
+}
+
+impl LogState {
+    /// About how many bytes of memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.definition.as_ref().map_or(0, |(_, definition)| definition.bytes())
+    }
 }
 
 /// How a view stands to what has happened since.
@@ -66,29 +85,46 @@ impl View {
         Self::default()
     }
 
-    /// Reads the log of a table.
-    pub(crate) async fn read(log: &Log) -> Result<Self> {
+    /// Reads the log of a table. What is remembered of it is not read again, as far as it is still so.
+    pub(crate) async fn read(log: &Log, remembered: Option<&LogState>) -> Result<Self> {
         for _ in 0..ATTEMPTS_MAX {
             let entries = log.list().await?;
             let Some(records) = records(log, &entries.pending()).await? else { continue };
-            return Self::of(log, &entries, &records).await;
+            return Self::of(log, &entries, &records, remembered).await;
         }
         Err(busy(log))
     }
 
-    async fn of(log: &Log, entries: &Entries, records: &[Record]) -> Result<Self> {
-        let mut view = Self { log: Some(log.clone()), last: entries.last(), ..Self::default() };
-        view.is_made = entries.has_definition;
-        if entries.has_definition && records.iter().all(|record| record.definition.is_none()) {
-            view.definition = log.definition().await?;
+    async fn of(log: &Log, entries: &Entries, records: &[Record], remembered: Option<&LogState>) -> Result<Self> {
+        let mut view =
+            Self { log: Some(log.clone()), last: entries.last(), is_schema: entries.is_schema, ..Self::default() };
+        view.is_made = entries.definition.is_some();
+        if let Some(stamp) = &entries.definition
+            && records.iter().all(|record| record.definition.is_none())
+        {
+            let known = remembered.and_then(|state| state.definition.as_ref());
+            view.definition = match known.filter(|(known, _)| known == stamp) {
+                Some((_, definition)) => Some(definition.clone()),
+                None => log.definition().await?,
+            };
         }
         for record in records {
             view.lay(log, record)?;
         }
+        if records.is_empty() {
+            let definition = entries.definition.clone().zip(view.definition.clone());
+            view.state = Some(LogState { last: entries.last(), record: entries.last_record(), definition });
+        }
         Ok(view)
     }
 
+    /// What is remembered of the log; `None` while files are not in their places.
+    pub(crate) fn remembered(&self) -> Option<&LogState> {
+        self.state.as_ref()
+    }
+
     fn lay(&mut self, log: &Log, record: &Record) -> Result<()> {
+        self.is_dropping |= record.change == Change::Drop;
         if record.change == Change::Drop && log.in_metastore {
             // The table is there as long as the metastore has it, and so are its files.
             return Ok(());
@@ -150,16 +186,14 @@ impl View {
         }
         let mut seen = if self.cleared { Listing::default() } else { listing.as_ref().clone() };
         seen.files.retain(|file| !self.removed.contains(&file.location));
-        for (path, meta) in added.into_iter().flatten() {
-            if !seen.files.iter().any(|file| file.location == *path) {
-                seen.files.push(meta.clone());
-            }
-        }
-        for path in inner.into_iter().flatten() {
+        let known: HashSet<Path> = seen.files.iter().map(|file| file.location.clone()).collect();
+        seen.files.extend(
+            added.into_iter().flatten().filter(|(path, _)| !known.contains(path)).map(|(_, meta)| meta.clone()),
+        );
+        let known: HashSet<Path> = seen.partitions.iter().map(|known| known.path.clone()).collect();
+        for path in inner.into_iter().flatten().filter(|path| !known.contains(path)) {
             let Some((key, value)) = path.filename().and_then(parse_partition) else { continue };
-            if !seen.partitions.iter().any(|known| known.path == *path) {
-                seen.partitions.push(PartitionDirectory { path: path.clone(), key, value });
-            }
+            seen.partitions.push(PartitionDirectory { path: path.clone(), key, value });
         }
         seen.files.sort_by(|one, other| one.location.cmp(&other.location));
         seen.partitions.sort_by(|one, other| one.path.cmp(&other.path));
@@ -209,15 +243,6 @@ impl View {
     /// The number of the last write that is seen.
     pub(super) fn last(&self) -> u64 {
         self.last
-    }
-
-    /// Notes that a scan reads what the view says.
-    pub(crate) fn take(&self) {
-        self.taken.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_taken(&self) -> bool {
-        self.taken.load(Ordering::Relaxed)
     }
 }
 

@@ -27,10 +27,20 @@ struct Counted {
 
 impl Counted {
     fn new(settings: &str) -> Self {
+        Self::with(settings, 2)
+    }
+
+    /// Files are read one after the other, so that there is one order in which anything becomes known.
+    fn one_by_one(settings: &str) -> Self {
+        Self::with(settings, 1)
+    }
+
+    fn with(settings: &str, threads: usize) -> Self {
         let lake = days();
         let counting = Counting::new();
         let connector = HiveConnector::over(lake.entry(settings), Arc::clone(&counting) as _).unwrap();
-        Self { _lake: lake, engine: Engine::new(Arc::new(connector)), counting }
+        let engine = Engine { threads, ..Engine::new(Arc::new(connector)) };
+        Self { _lake: lake, engine, counting }
     }
 
     /// How many LIST and GET requests a query takes, and what it answers.
@@ -48,6 +58,9 @@ fn rows(rows: &[&str]) -> Vec<String> {
 
 /// To open the table: its directory, and its first and last partition, whose footers are remembered after the first time.
 const OPENING: usize = 3;
+
+/// Files that are opened while the one before them is read.
+const PREFETCHED: usize = 0;
 
 #[tokio::test]
 async fn a_point_a_range_and_a_list() {
@@ -86,22 +99,33 @@ async fn counting_reads_footers_once_and_then_nothing() {
 }
 
 #[tokio::test]
-async fn least_and_greatest_take_at_most_one_request_for_each_file() {
-    let counted = Counted::new("");
+async fn least_and_greatest_take_one_request_for_each_file() {
+    let counted = Counted::one_by_one("");
     let days = DAYS as usize;
     let extremes = "SELECT min(n), max(n) FROM t";
-    // Two footers to open the table, and the rows of at most these two files; all others come whole.
-    let (lists, gets, answer) = counted.of(extremes).await;
-    assert_eq!((lists, answer), (OPENING + days - 2, rows(&["0|999"])));
-    assert!((days..=2 + days).contains(&gets), "{gets}");
+    let lists = OPENING + days - 2;
+    // Two footers to open the table, and the rows of these two files; all others come whole. Each file has a greater number
+    // than those before it, so that none is left out.
+    assert_eq!(counted.of(extremes).await, (lists, 2 + days, rows(&["0|999"])));
     // With known footers, the rows alone.
-    let (lists, gets, answer) = counted.of(extremes).await;
-    assert_eq!((lists, answer), (OPENING + days - 2, rows(&["0|999"])));
-    assert!(gets <= days, "{gets}");
+    assert_eq!(counted.of(extremes).await, (lists, days, rows(&["0|999"])));
+    // Several threads take no more.
+    let counted = Counted::new("");
+    let (_, gets, answer) = counted.of(extremes).await;
+    assert_eq!(answer, rows(&["0|999"]));
+    assert!((days..=2 + days).contains(&gets), "{gets}");
 }
 
 #[tokio::test]
-async fn a_limit_opens_a_file_or_two_for_each_thread() {
+async fn a_limit_opens_as_many_files_as_it_takes() {
+    let counted = Counted::one_by_one("listing_ttl_seconds = 3600");
+    counted.of("SELECT count(*) FROM t").await;
+    let days = |rows: i64| (32..32 + rows).map(|day| day.to_string()).collect::<Vec<_>>();
+    for limit in [1_i64, 10] {
+        let sql = format!("SELECT n FROM t WHERE day > DATE '2024-02-01' LIMIT {limit}");
+        // A row from each file, and the one after the last is opened while that is read.
+        assert_eq!(counted.of(&sql).await, (0, limit as usize + PREFETCHED, days(limit)));
+    }
     let counted = Counted::new("listing_ttl_seconds = 3600");
     counted.of("SELECT count(*) FROM t").await;
     let (lists, gets, answer) = counted.of("SELECT n FROM t WHERE day > DATE '2024-02-01' LIMIT 1").await;

@@ -158,7 +158,7 @@ async fn settings_that_cannot_be() {
         use portolan_connector::ConnectorFactory;
         portolan_hive::HiveFactory.create(crate::support::catalog(text)).map(|_| ()).map_err(|error| error.to_string())
     };
-    assert!(create("location = 'gs://bucket'").unwrap_err().contains("unknown scheme `gs://`"));
+    assert!(create("location = 'hdfs://h/x'").unwrap_err().contains("unknown scheme `hdfs://`"));
     assert!(create("location = 's3:///x'").unwrap_err().contains("names no bucket"));
     assert!(create("location = 's3://b/x'\naccess_key_id = 'k'").unwrap_err().contains("one is missing"));
     let unencrypted = create("location = 's3://b/x'\nendpoint = 'http://h'").unwrap_err();

@@ -222,3 +222,37 @@ async fn what_does_not_fit_is_null_where_the_table_says_so() {
         assert!(error.contains(&format!("the column `{column}` is of type")), "{error}");
     }
 }
+
+#[tokio::test]
+async fn values_of_text_that_do_not_fit_are_null_where_the_catalog_says_so() {
+    let lake = Lake::new();
+    lake.raw("s/c/f.csv", b"n,d,s\n1,2026-10-01,a\nn/a,soon,b\n6000000000,,c\n");
+    lake.raw("s/j/f.json", b"{\"n\": 1, \"s\": \"a\"}\n{\"n\": \"n/a\", \"s\": 2}\n{\"n\": [1], \"s\": \"c\"}\n");
+    let columns = "[tables.'s.c']\ncolumns = { n = 'integer', d = 'date', s = 'varchar' }\n[tables.'s.j']\ncolumns = { n = 'integer', s = 'varchar' }";
+    let strict = Engine::new(lake.connector(columns).unwrap());
+    for (table, line) in [("c", "line 3"), ("j", "line 2")] {
+        let error = strict.error(table, "SELECT n FROM t").await;
+        assert!(error.contains(line) && error.contains("column `n`"), "{error}");
+    }
+    let nulls = Engine::new(lake.connector(&format!("on_mismatch = 'null'\n{columns}")).unwrap());
+    assert_eq!(nulls.rows("c", "SELECT n, d, s FROM t").await, ["1|2026-10-01|a", "NULL|NULL|b", "NULL|NULL|c"]);
+    assert_eq!(nulls.rows("j", "SELECT n, s FROM t").await, ["1|a", "NULL|2", "NULL|c"]);
+    assert_eq!(nulls.rows("c", "SELECT s FROM t WHERE n IS NULL AND s <> 'b'").await, ["c"]);
+    // What is no text, or no JSON, is no value of any type.
+    lake.raw("s/c/f.csv", b"n,d,s\n\xff,,a\n");
+    lake.raw("s/j/f.json", b"{\"n\": 1, \"s\": \"a\"\n");
+    assert!(nulls.error("c", "SELECT n FROM t").await.contains("no UTF-8"));
+    assert!(nulls.error("j", "SELECT n FROM t").await.contains("s/j/f.json"));
+}
+
+#[tokio::test]
+async fn a_timestamp_that_is_finer_than_the_tables_is_an_error_that_says_so() {
+    let lake = Lake::new();
+    lake.write("s/t/f", vec![("at", Arc::new(arrow::array::TimestampNanosecondArray::from(vec![1])) as ArrayRef)]);
+    let engine = Engine::new(lake.connector("[tables.'s.t']\ncolumns = { at = 'timestamp' }").unwrap());
+    let error = engine.error("t", "SELECT at FROM t").await;
+    assert!(
+        error.contains("is of type Timestamp(ns) in the file and of type Timestamp(") && error.contains("s/t/f"),
+        "{error}"
+    );
+}

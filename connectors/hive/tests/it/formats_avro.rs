@@ -136,6 +136,8 @@ async fn files_with_other_schemas_are_read_by_name_and_widened() {
     assert!(error.contains("y=2/f.avro"), "{error}");
     assert!(error.contains("the column `n` is of type bigint in the file and of type integer in the table"), "{error}");
     assert_eq!(narrow.pruned_rows("t", "SELECT n FROM t WHERE y = 1").await, ["1"]);
+    let nulls = engine(&lake, "on_mismatch = 'null'\n[tables.'s.t']\ncolumns = { n = 'integer', s = 'varchar' }");
+    assert_eq!(nulls.rows("t", "SELECT n, s FROM t").await, ["1|a", "NULL|b"]);
 }
 
 #[tokio::test]

@@ -238,7 +238,10 @@ async fn compressed_files() {
     lake.raw("s/t/c=deflate/f.csv.deflate", &deflate.finish().unwrap());
     lake.raw("s/t/c=zst/f.csv.zst", &zstd::encode_all(&text[..], 3).unwrap());
     lake.raw("s/t/c=none/f.csv", text);
-    let expected = ["deflate|3", "gz|3", "none|3", "zst|3"];
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    bzip2.write_all(text).unwrap();
+    lake.raw("s/t/c=bz2/f.csv.bz2", &bzip2.finish().unwrap());
+    let expected = ["bz2|3", "deflate|3", "gz|3", "none|3", "zst|3"];
     let sql = "SELECT c, sum(n) FROM t GROUP BY c";
     assert_eq!(engine(&lake, "").rows("t", sql).await, expected);
     let server = S3Server::start(lake.buckets()).await;
@@ -249,7 +252,7 @@ async fn compressed_files() {
     let declared = "[tables.'s.cut']\ncolumns = { n = 'varchar' }";
     let error = engine(&lake, declared).error("cut", "SELECT n FROM t").await;
     assert!(error.contains("cannot read ") && error.contains("s/cut/f.csv.gz"), "{error}");
-    for (table, name) in [("xz", "f.csv.xz"), ("bz", "f.csv.bz2")] {
+    for (table, name) in [("xz", "f.csv.xz"), ("lz4", "f.csv.lz4")] {
         lake.raw(&format!("s/{table}/{name}"), b"whatever");
         let error = engine(&lake, "").table(table).await.unwrap_err().strip_backtrace();
         let extension = name.rsplit('.').next().unwrap();
@@ -275,10 +278,8 @@ async fn settings_that_cannot_be() {
     assert!(text.strip_backtrace().contains("the column `a` cannot be of type varbinary"), "{text}");
     // The catalog's format holds for tables without one of their own.
     lake.raw("s/u/000000_0", b"a\n1\n");
-    let connector = lake.connector("format = 'csv'\n[tables.'s.t']\nformat = 'orc'").unwrap();
+    let connector = lake.connector("format = 'csv'").unwrap();
     assert_eq!(Engine::new(connector.clone()).value("u", "SELECT a FROM t").await, "1");
-    let text = connector.table("s", "t").await.unwrap_err().to_string();
-    assert!(text.contains("ORC files are not read"), "{text}");
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ struct Rows {
     schema: SchemaRef,
     rows: usize,
     batch_rows: usize,
+    null_on_mismatch: bool,
 }
 
 impl CsvDecoder {
@@ -50,6 +51,7 @@ impl CsvDecoder {
         table: &SchemaRef,
         columns: &[usize],
         batch_rows: usize,
+        null_on_mismatch: bool,
     ) -> Result<Self, Fault> {
         let schema = project(table, columns);
         let targets = columns
@@ -73,6 +75,7 @@ impl CsvDecoder {
             schema,
             rows: 0,
             batch_rows,
+            null_on_mismatch,
         };
         Ok(Self { splitter: Splitter::new(format), rows })
     }
@@ -119,7 +122,7 @@ impl Rows {
                 continue;
             };
             let read = text_of(value).and_then(|text| {
-                target.builder.append_text(text).map_err(|misfit| {
+                target.builder.append_text_or_null(text, self.null_on_mismatch).map_err(|misfit| {
                     Fault::new(misfit.0).hint(
                         "declare a type that all values have, or what stands for NULL (`null_marker`), in the table's section of the catalog file",
                     )

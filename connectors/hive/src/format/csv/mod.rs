@@ -90,6 +90,8 @@ pub(crate) struct CsvFormat {
     /// The value without quotes that is NULL, as it is written.
     pub(crate) null_marker: String,
     pub(crate) row_length: RowLength,
+    /// As Hive's OpenCSVSerde reads it: each line is a row of texts, and what that class reads in a way of its own is an error.
+    pub(crate) open_csv: bool,
     /// `None` goes by the extension of each file.
     pub(crate) compression: Option<Codec>,
 }
@@ -103,6 +105,7 @@ impl Default for CsvFormat {
             header: Header::Names,
             null_marker: String::new(),
             row_length: RowLength::Exact,
+            open_csv: false,
             compression: None,
         }
     }
@@ -118,7 +121,21 @@ impl CsvFormat {
             header: Header::None,
             null_marker: "\\N".to_owned(),
             row_length: RowLength::Any,
+            open_csv: false,
             compression: None,
+        }
+    }
+
+    /// What Hive's OpenCSVSerde reads when it is told nothing else. It knows no NULL.
+    pub(crate) fn open_csv() -> Self {
+        Self {
+            quote: Some(b'"'),
+            escape: Some(b'\\'),
+            delimiter: b',',
+            // No value without quotes holds the end of a line.
+            null_marker: "\n".to_owned(),
+            open_csv: true,
+            ..Self::hive_text()
         }
     }
 
@@ -190,8 +207,9 @@ impl RowFormat for CsvFormat {
         let format = self.clone();
         async move {
             let input = Input::open(&file.store, &file.file, format.compression, file.scanned).await?;
-            let decoder = CsvDecoder::new(&format, &file.schema, &file.columns, file.batch_rows)?;
-            Ok(batches(input, Box::new(decoder), file.batch_rows))
+            let batch_rows = file.batch_rows;
+            let decoder = CsvDecoder::new(&format, &file.schema, &file.columns, batch_rows, file.null_on_mismatch)?;
+            Ok(batches(input, Box::new(decoder), batch_rows))
         }
         .boxed()
     }

@@ -75,6 +75,7 @@ pub(super) struct Splitter {
     quote: Option<u8>,
     escape: Option<u8>,
     null_marker: Vec<u8>,
+    open_csv: bool,
     state: State,
     /// The values of the record so far, without quotes and escapes.
     data: Vec<u8>,
@@ -100,6 +101,7 @@ impl Splitter {
             quote: format.quote,
             escape: format.escape.filter(|escape| Some(*escape) != format.quote),
             null_marker: format.null_marker.clone().into_bytes(),
+            open_csv: format.open_csv,
             state: State::Start,
             data: Vec::new(),
             values: Vec::new(),
@@ -194,6 +196,9 @@ impl Splitter {
                         None => memchr2(self.delimiter, b'\n', rest),
                     };
                     let plain = rest.get(..special.unwrap_or(rest.len())).unwrap_or_default();
+                    if self.open_csv && self.quote.is_some_and(|quote| plain.contains(&quote)) {
+                        return Err(self.peculiar("a quote in the middle of it"));
+                    }
                     self.data.extend_from_slice(plain);
                     if let Some(raw) = &mut self.raw {
                         raw.extend_from_slice(plain);
@@ -212,6 +217,7 @@ impl Splitter {
                             at += 1;
                             self.end_value();
                         }
+                        Some(_) if self.open_csv => return Err(self.peculiar("an escape outside of quotes")),
                         Some(escape) => {
                             at += 1;
                             let (data, start) = (&self.data, self.start);
@@ -233,8 +239,12 @@ impl Splitter {
                     let quote = self.quote.unwrap_or(byte);
                     let special = memchr2(quote, self.escape.unwrap_or(quote), rest);
                     let plain = rest.get(..special.unwrap_or(rest.len())).unwrap_or_default();
+                    let lines = memchr_iter(b'\n', plain).count() as u64;
+                    if self.open_csv && lines > 0 {
+                        return Err(self.peculiar("a line end within quotes"));
+                    }
                     self.data.extend_from_slice(plain);
-                    self.line += memchr_iter(b'\n', plain).count() as u64;
+                    self.line += lines;
                     at += plain.len();
                     if let Some(special) = special.and_then(|special| rest.get(special).copied()) {
                         at += 1;
@@ -280,6 +290,13 @@ impl Splitter {
             }
         }
         Ok((at, true))
+    }
+
+    /// What Hive reads in a way of its own, and others in another one.
+    fn peculiar(&self, what: &str) -> Fault {
+        Fault::new(format!("value {} has {what}, of which Hive's OpenCSVSerde loses a part", self.values.len() + 1))
+            .at(self.line)
+            .hint("read the file as the format csv, in a catalog without the metastore")
     }
 
     fn push_escaped(&mut self, byte: u8) {

@@ -42,6 +42,7 @@ struct Rows {
     schema: SchemaRef,
     rows: usize,
     batch_rows: usize,
+    null_on_mismatch: bool,
 }
 
 /// How the members of nested objects are found.
@@ -66,7 +67,12 @@ impl Shape {
 }
 
 impl JsonDecoder {
-    pub(super) fn new(table: &SchemaRef, columns: &[usize], batch_rows: usize) -> Result<Self, Fault> {
+    pub(super) fn new(
+        table: &SchemaRef,
+        columns: &[usize],
+        batch_rows: usize,
+        null_on_mismatch: bool,
+    ) -> Result<Self, Fault> {
         let schema = project(table, columns);
         let builders = schema
             .fields()
@@ -88,6 +94,7 @@ impl JsonDecoder {
             schema,
             rows: 0,
             batch_rows,
+            null_on_mismatch,
         };
         Ok(Self { partial: Vec::new(), line: 1, rows })
     }
@@ -146,7 +153,7 @@ impl Rows {
         let mut slots = vec![Slot::default(); self.builders.len()];
         read_object(line, &self.lookup, &self.slot_of, &mut slots).map_err(|error| located(&error, number))?;
         for (place, ((slot, builder), shape)) in slots.iter().zip(&mut self.builders).zip(&self.shapes).enumerate() {
-            append(builder, shape, slot.value).map_err(|misfit| {
+            append(builder, shape, slot.value, self.null_on_mismatch).map_err(|misfit| {
                 let name = self.schema.fields().get(place).map_or("", |field| field.name());
                 Fault::new(misfit.0).at(number).column(name).hint(
                     "declare a type that all values have in the table's section of the catalog file; varchar takes any",
@@ -158,8 +165,8 @@ impl Rows {
     }
 }
 
-/// Adds a value, by the type of its column. A member that an object lacks is NULL.
-fn append(builder: &mut ColumnBuilder, shape: &Shape, value: Option<&RawValue>) -> Result<(), Misfit> {
+/// Adds a value, by the type of its column. A member that an object lacks is NULL, and `lenient`, a value that does not fit.
+fn append(builder: &mut ColumnBuilder, shape: &Shape, value: Option<&RawValue>, lenient: bool) -> Result<(), Misfit> {
     let Some(text) = value.map(RawValue::get).filter(|text| *text != "null") else {
         builder.append_null();
         return Ok(());
@@ -170,7 +177,7 @@ fn append(builder: &mut ColumnBuilder, shape: &Shape, value: Option<&RawValue>) 
             let mut deserializer = serde_json::Deserializer::from_str(text);
             let read = deserializer.deserialize_seq(Items(|item: &RawValue| {
                 if items.is_ok() {
-                    items = append(&mut list.items, shape, Some(item));
+                    items = append(&mut list.items, shape, Some(item), lenient);
                     list.count();
                 }
                 Ok(())
@@ -180,22 +187,26 @@ fn append(builder: &mut ColumnBuilder, shape: &Shape, value: Option<&RawValue>) 
             list.end()
         }
         (Some(b'{'), ColumnBuilder::Struct(object), Shape::Struct { lookup, slot_of, members }) => {
-            append_object(object, lookup, slot_of, members, text)
+            append_object(object, (lookup, slot_of), members, text, lenient)
         }
         // A text keeps what is not text as the file has it.
-        (Some(b'"'), builder, _) => builder.append_text(&unquoted(text)?),
+        (Some(b'"'), builder, _) => builder.append_text_or_null(&unquoted(text)?, lenient),
         (_, builder @ ColumnBuilder::Text(_), _) => builder.append_text(text),
+        (Some(b'[' | b'{'), builder, _) if lenient => {
+            builder.append_null();
+            Ok(())
+        }
         (Some(b'[' | b'{'), builder, _) => Err(Misfit(format!("`{}` is no {}", shown(text), builder.kind()))),
-        (_, builder, _) => builder.append_text(text),
+        (_, builder, _) => builder.append_text_or_null(text, lenient),
     }
 }
 
 fn append_object(
     object: &mut StructColumn,
-    lookup: &Lookup,
-    slot_of: &[Option<usize>],
+    (lookup, slot_of): (&Lookup, &[Option<usize>]),
     members: &[Shape],
     text: &str,
+    lenient: bool,
 ) -> Result<(), Misfit> {
     let mut slots = vec![Slot::default(); members.len()];
     read_object(text.as_bytes(), lookup, slot_of, &mut slots).map_err(|error| {
@@ -203,7 +214,8 @@ fn append_object(
         Misfit(text.split(" at line ").next().unwrap_or(&text).to_owned())
     })?;
     for (((slot, builder), shape), field) in slots.iter().zip(&mut object.columns).zip(members).zip(&object.fields) {
-        append(builder, shape, slot.value).map_err(|misfit| Misfit(format!("{}: {}", field.name(), misfit.0)))?;
+        append(builder, shape, slot.value, lenient)
+            .map_err(|misfit| Misfit(format!("{}: {}", field.name(), misfit.0)))?;
     }
     object.end();
     Ok(())

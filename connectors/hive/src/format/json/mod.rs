@@ -45,7 +45,7 @@ impl RowFormat for JsonFormat {
         let compression = self.compression;
         async move {
             let input = Input::open(&file.store, &file.file, compression, file.scanned).await?;
-            let decoder = JsonDecoder::new(&file.schema, &file.columns, file.batch_rows)?;
+            let decoder = JsonDecoder::new(&file.schema, &file.columns, file.batch_rows, file.null_on_mismatch)?;
             Ok(batches(input, Box::new(decoder), file.batch_rows))
         }
         .boxed()

@@ -153,12 +153,12 @@ async fn tables_of_spark_have_the_columns_that_spark_wrote() {
 #[tokio::test]
 async fn what_is_no_table_of_parquet_files_is_refused_by_name() {
     let warehouse = Warehouse::new().await;
-    let orc = "org.apache.hadoop.hive.ql.io.orc.OrcSerde";
+    let regex = "org.apache.hadoop.hive.serde2.RegexSerDe";
     for (name, kind, serde, parameters, reason) in [
         ("a_view", "VIRTUAL_VIEW", PARQUET, &[][..], "it is a view, written in the SQL of Hive or Spark"),
         ("a_delta", "EXTERNAL_TABLE", PARQUET, DELTA, "it is a Delta Lake table, and there is no connector"),
         ("an_iceberg", "EXTERNAL_TABLE", PARQUET, ICEBERG, "it is an Iceberg table, and there is no connector"),
-        ("an_orc", "EXTERNAL_TABLE", orc, &[], "a format that is not read: ORC (SerDe org.apache"),
+        ("a_regex", "EXTERNAL_TABLE", regex, &[], "a format that is not read: a format of their own (SerDe org.apache"),
         ("a_sequence", "EXTERNAL_TABLE", TEXT, &[], "a container that is not read (InputFormat)"),
         ("a_csv", "EXTERNAL_TABLE", TEXT, &[("spark.sql.sources.provider", "CSV")], "are in the format csv of Spark"),
     ] {
@@ -224,4 +224,37 @@ fn a_catalog_has_a_location_or_a_metastore() {
     assert!(section.contains("`tables.s.t.columns` and `metastore` exclude each other"), "{section}");
     let address = error("metastore = 'http://a'");
     assert!(address.contains("metastore has `http://a`, which is no address"), "{address}");
+}
+
+/// `OpenCSVSerde` (Hive's language manual, "CSV SerDe"): all columns are texts, whatever the metastore says, and none is NULL
+/// that the line has.
+#[tokio::test]
+async fn csv_is_read_as_hives_class_reads_it() {
+    let warehouse = Warehouse::new().await;
+    let serde = "org.apache.hadoop.hive.serde2.OpenCSVSerde";
+    let columns = &[("id", "int"), ("note", "string"), ("late", "date")][..];
+    let told = &[("separatorChar", "\t"), ("quoteChar", "'"), ("escapeChar", "\\")][..];
+    let usual = Table { name: "usual", columns, serde, input_format: LINES, ..Table::default() };
+    warehouse.create(usual.clone()).await;
+    warehouse.create(Table { name: "told", serde_parameters: told, ..usual.clone() }).await;
+    let place = |table: &str| format!("{}/{table}/000000_0", warehouse.database);
+    let text = "1,\"a, \"\"b\"\" \\\"c\\\"\",\n,x\n";
+    warehouse.lake.raw(&place("usual"), text.as_bytes());
+    warehouse.lake.raw(&place("told"), b"'7'\t'it\\'s'\t2026-10-01\n");
+    let engine = warehouse.engine();
+    let rows = engine.rows("usual", "SELECT id, note, late FROM t").await;
+    assert_eq!(rows, ["1|a, \"b\" \"c\"|", "|x|NULL"]);
+    assert_eq!(engine.rows("told", "SELECT id || '!', note, late FROM t").await, ["7!|it's|2026-10-01"]);
+    let table = engine.table("usual").await.unwrap();
+    assert!(table.columns().iter().filter(|column| column.hidden.is_none()).all(|c| c.source_type == "string"));
+    // What the class reads in a way of its own is told, and not read in another.
+    for (line, said) in [
+        ("1,a\\,b\n", "value 2 has an escape outside of quotes"),
+        ("1,a\"b\"\n", "value 2 has a quote in the middle of it"),
+        ("1,\"a\nb\"\n", "value 2 has a line end within quotes"),
+    ] {
+        warehouse.lake.raw(&place("usual"), line.as_bytes());
+        let error = engine.error("usual", "SELECT note FROM t").await;
+        assert!(error.contains("000000_0") && error.contains(said), "{error}");
+    }
 }

@@ -25,12 +25,14 @@ pub(crate) struct Engine {
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) schema: String,
     pub(crate) pushdown: bool,
+    /// How many files are read at the same time.
+    pub(crate) threads: usize,
 }
 
 impl Engine {
     /// Reads tables of the schema `s`.
     pub(crate) fn new(connector: Arc<dyn Connector>) -> Self {
-        Self { connector, schema: "s".to_owned(), pushdown: true }
+        Self { connector, schema: "s".to_owned(), pushdown: true, threads: 2 }
     }
 
     pub(crate) async fn table(&self, table: &str) -> Result<Arc<dyn ConnectorTable>> {
@@ -40,7 +42,8 @@ impl Engine {
 
     /// A session in which `t` is the table.
     async fn session(&self, table: &str) -> Result<SessionContext> {
-        let config = SessionConfig::new().with_target_partitions(2).with_repartition_file_min_size(FILE_SPLIT_BYTES);
+        let config =
+            SessionConfig::new().with_target_partitions(self.threads).with_repartition_file_min_size(FILE_SPLIT_BYTES);
         let context = SessionContext::new_with_config(config);
         let table = self.table(table).await?;
         let provider = Provider { connector: Arc::clone(&self.connector), table, pushdown: self.pushdown };

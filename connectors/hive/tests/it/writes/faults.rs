@@ -140,6 +140,10 @@ async fn check(name: &str, place: &Place, case: Case, sound: &Arc<dyn Connector>
     let is_after = found.as_deref() == Some(&after.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>());
     let is_before = found == before.map(|rows| rows.into_iter().map(str::to_owned).collect());
     assert!(is_before || is_after, "{name}: {found:?}");
+    let number = if matches!(case.statement, Statement::Create) { 1 } else { 2 };
+    if place.table().join(format!("_portolan/{number:012}.done")).exists() {
+        assert_eq!(staged(&place.table()), Vec::<String>::new(), "{name}: done, and there is something to copy");
+    }
     if let Ok(count) = told {
         assert!(is_after && count == 3, "{name}: told {count} rows, and {found:?} are there");
     }

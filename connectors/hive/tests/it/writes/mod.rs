@@ -1,4 +1,6 @@
 mod cleaning;
 mod contract;
 mod faults;
+mod races;
+mod requests;
 mod rows;
