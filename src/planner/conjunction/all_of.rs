@@ -26,10 +26,18 @@ pub(crate) struct AllOf {
 }
 
 impl AllOf {
-    /// Cheap conjuncts go first, and last those that can fail, in the order in which they are written.
+    /// Comparisons of one column with constants are one conjunct. Cheap conjuncts go first, and last those that can fail, in
+    /// the order in which they are written.
     pub(super) fn new(condition: Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Result<Self> {
-        let conjuncts = split_conjunction(&condition).into_iter().map(|conjunct| Conjunct::new(conjunct, schema));
-        let mut conjuncts = conjuncts.collect::<Result<Vec<_>>>()?;
+        let mut conjuncts: Vec<Conjunct> = Vec::new();
+        for conjunct in split_conjunction(&condition) {
+            let conjunct = Conjunct::new(conjunct, schema)?;
+            let same = conjuncts.iter_mut().find_map(|known| Some((known.range_with(&conjunct)?, known)));
+            match same {
+                Some((range, known)) => *known = known.and(&conjunct, range, schema)?,
+                None => conjuncts.push(conjunct),
+            }
+        }
         conjuncts.sort_by_key(Conjunct::cost);
         Ok(Self { condition, conjuncts, schema: Arc::clone(schema) })
     }

@@ -17,6 +17,7 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::all_of::Left;
+use super::range::Range;
 
 /// How much a conjunct costs a row, and whether it may fail. In the order in which conjuncts are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +46,8 @@ impl Cost {
 pub(super) struct Conjunct {
     expr: Arc<dyn PhysicalExpr>,
     cost: Cost,
+    /// The same, where it compares one column with constants.
+    range: Option<Range>,
     /// The columns it reads.
     columns: Vec<usize>,
     /// The same expression over these columns alone, and what they are.
@@ -69,6 +72,7 @@ impl Conjunct {
         })?;
         Ok(Self {
             cost: cost(expr, schema),
+            range: Range::of(expr, schema),
             expr: Arc::clone(expr),
             narrow: narrow.data,
             schema: Arc::new(schema.project(&columns)?),
@@ -80,16 +84,28 @@ impl Conjunct {
         self.cost
     }
 
+    /// What both conjuncts leave, where they compare the same column with constants.
+    pub(super) fn range_with(&self, other: &Self) -> Option<Range> {
+        self.range?.and(other.range?)
+    }
+
+    /// Both conjuncts as one, of which the range is known.
+    pub(super) fn and(&self, other: &Self, range: Range, schema: &Schema) -> Result<Self> {
+        let both = BinaryExpr::new(Arc::clone(&self.expr), Operator::And, Arc::clone(&other.expr));
+        let both: Arc<dyn PhysicalExpr> = Arc::new(both);
+        Ok(Self { cost: self.cost, range: Some(range), ..Self::new(&both, schema)? })
+    }
+
     /// The rows among `left` for which the conjunct is true.
     pub(super) fn narrow(&self, left: Left, batch: &RecordBatch) -> Result<Left> {
         match left {
-            Left::All => Ok(match truth(self.expr.evaluate(batch)?)? {
+            Left::All => Ok(match self.truth(batch)? {
                 Truth::All => Left::All,
                 Truth::None => Left::Few(Vec::new()),
                 Truth::Of(mask) => many(mask),
             }),
             Left::Many(mask, count) if count * self.cost.rows_per_row_left_max() >= batch.num_rows() => {
-                Ok(match truth(self.expr.evaluate(batch)?)? {
+                Ok(match self.truth(batch)? {
                     Truth::All => Left::Many(mask, count),
                     Truth::None => Left::Few(Vec::new()),
                     Truth::Of(more) => many(&mask & &more),
@@ -100,14 +116,29 @@ impl Conjunct {
         }
     }
 
+    fn truth(&self, batch: &RecordBatch) -> Result<Truth> {
+        let values = self.columns.first().and_then(|column| batch.columns().get(*column));
+        match self.range.zip(values).and_then(|(range, values)| range.truth(values)) {
+            Some(found) => Ok(found),
+            None => truth(self.expr.evaluate(batch)?),
+        }
+    }
+
     /// The same for few rows: their values are copied first, of the columns that are read here.
     fn among(&self, rows: Vec<u32>, batch: &RecordBatch) -> Result<Left> {
         let numbers = UInt32Array::from(rows);
         let columns = self.columns.iter().map(|index| Ok(take(batch.column(*index), &numbers, None)?));
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(numbers.len()));
-        let few = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        let kept = match truth(self.narrow.evaluate(&few)?)? {
+        let in_range = self.range.zip(columns.first()).and_then(|(range, values)| range.truth(values));
+        let found = match in_range {
+            Some(found) => found,
+            None => {
+                let options = RecordBatchOptions::new().with_row_count(Some(numbers.len()));
+                let few = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+                truth(self.narrow.evaluate(&few)?)?
+            }
+        };
+        let kept = match found {
             Truth::All => numbers.values().to_vec(),
             Truth::None => Vec::new(),
             Truth::Of(mask) => {
@@ -125,7 +156,7 @@ fn many(mask: BooleanBuffer) -> Left {
 }
 
 /// For which rows a conjunct is true.
-enum Truth {
+pub(super) enum Truth {
     All,
     None,
     Of(BooleanBuffer),
