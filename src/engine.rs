@@ -13,6 +13,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::catalog::{CatalogFile, CatalogSet, Change};
 use crate::error::{Error, Result};
+use crate::planner::keep_answers;
 use crate::query::{HeadroomPool, Queries, QueryLimits, QueryTracer};
 use crate::session::Principal;
 use crate::{Session, semantics};
@@ -74,7 +75,7 @@ impl Engine {
         Ok(Arc::new(Self {
             catalogs: RwLock::new(Arc::new(options.catalogs.with_system(&queries))),
             catalogs_file: options.catalogs_file,
-            base: Arc::new(semantics::install(builder).build()),
+            base: Arc::new(keep_answers(semantics::install(builder)).build()),
             queries,
         }))
     }

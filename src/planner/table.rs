@@ -8,11 +8,12 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::common::{ColumnStatistics, DFSchema, Statistics};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, TableScan, TableType};
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use portolan_connector::{
@@ -101,7 +102,7 @@ impl FederatedTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Option<(ScanRequest, Arc<dyn Relation>)>> {
-        if !self.pushdown {
+        if !self.pushdown || filters.iter().any(|filter| filter.column_refs().is_empty()) {
             return Ok(None);
         }
         let all: Vec<usize> = (0..self.exposed.len()).collect();
@@ -316,7 +317,11 @@ impl TableProvider for FederatedTable {
         let connector = scope.connector(&self.table.name().catalog)?;
         // Without pushdown the source sends all columns and the engine projects.
         let narrow = self.pushdown && connector.capabilities().allows(Operation::Projection);
-        let request = self.request(if narrow { wanted } else { &all }, filters, limit)?;
+        // What was simplified to a constant since it was judged, `x NOT IN (1, NULL)` to NULL, is no business of the source.
+        let (filters, constants): (Vec<Expr>, Vec<Expr>) =
+            filters.iter().cloned().partition(|filter| !filter.column_refs().is_empty());
+        let limit = limit.filter(|_| constants.is_empty());
+        let request = self.request(if narrow { wanted } else { &all }, &filters, limit)?;
 
         let name = self.table.name();
         let snapshot = scope.snapshot(&name.catalog, connector.as_ref()).await?;
@@ -332,7 +337,11 @@ impl TableProvider for FederatedTable {
             session.config().target_partitions(),
             self.pushdown,
         ));
-        if narrow { Ok(leaf) } else { project(leaf, wanted) }
+        let rows = if narrow { leaf } else { project(leaf, wanted)? };
+        constants.into_iter().try_fold(rows, |rows, constant| {
+            let condition = session.create_physical_expr(constant, &DFSchema::empty())?;
+            Ok(Arc::new(FilterExec::try_new(condition, rows)?) as _)
+        })
     }
 }
 

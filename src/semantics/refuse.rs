@@ -12,7 +12,7 @@ use std::fmt;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, GroupByExpr, LockType, Query,
-    Select, SetExpr, Spanned, Statement, TableFactor, Visit, WindowType,
+    Select, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor, Visit, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 
@@ -127,6 +127,7 @@ fn refuse_in_query(query: &Query) -> Result<(), Refusal> {
             _ => Refusal::new("FETCH", span).instead("use LIMIT"),
         });
     }
+    refuse_in_body(&query.body)?;
     absent(query.settings.is_some(), "SETTINGS", span)?;
     absent(query.format_clause.is_some(), "FORMAT", span)?;
     if let Some(with) = &query.with {
@@ -139,6 +140,17 @@ fn refuse_in_query(query: &Query) -> Result<(), Refusal> {
         refuse_named_window(order_by, "ORDER BY")?;
     }
     Ok(())
+}
+
+/// The planner looks whether a row is on the other side, and not how often.
+fn refuse_in_body(body: &SetExpr) -> Result<(), Refusal> {
+    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return Ok(()) };
+    refuse_in_body(left)?;
+    refuse_in_body(right)?;
+    let counts = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+    absent(counts && *op != SetOperator::Union, "EXCEPT ALL and INTERSECT ALL", start(body)).map_err(|refusal| {
+        refusal.instead("number the rows with row_number() OVER (PARTITION BY ...) and leave out ALL")
+    })
 }
 
 /// Where a query begins. The span of a whole query would be found by walking through all of it, again for each query

@@ -4,6 +4,7 @@ mod answer;
 mod call;
 mod change;
 mod describe;
+mod precedence;
 mod principal;
 mod script;
 mod settings;

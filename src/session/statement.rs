@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::call::Call;
 use super::change::Change;
+use super::precedence;
 use super::words::Words;
 use crate::error::{Error, Position, Result, syntax_error};
 
@@ -142,7 +143,10 @@ fn parsed(sql: &str) -> Result<Box<SqlStatement>> {
         (Some(_), Some(_)) => return Err(Error::user("only one statement is run at a time")),
     };
     match statement {
-        DfStatement::Statement(statement) => Ok(statement),
+        DfStatement::Statement(mut statement) => {
+            precedence::restore(&mut statement);
+            Ok(statement)
+        }
         other => {
             let text = other.to_string();
             let verb: Vec<&str> = text.split_whitespace().take(2).collect();

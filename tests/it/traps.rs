@@ -67,6 +67,66 @@ async fn agrees(session: &Session, sql: &str, psql: &str) {
 }
 
 #[test]
+fn rows_are_ordered_by_the_column_and_not_by_what_has_its_name() {
+    block_on(async {
+        let session = session();
+        SERVER
+            .psql("traps", "CREATE TABLE swapped AS SELECT g AS one, -g AS other FROM generate_series(1, 9) g")
+            .unwrap();
+        for fold in ["cost", "always"] {
+            session.execute(&format!("SET SESSION fold = '{fold}'")).await.unwrap();
+            // The smallest values of `one`, which the result calls p; the result's `one` is another column.
+            let sql = "SELECT other AS one, one AS p FROM pg.public.swapped ORDER BY p LIMIT 2";
+            assert_eq!(table::rows(&session, sql).await.unwrap(), [["-1", "1"], ["-2", "2"]], "fold = {fold}");
+            let sql = "SELECT count(*) AS one, one AS p FROM pg.public.swapped GROUP BY one ORDER BY p DESC LIMIT 2";
+            assert_eq!(table::rows(&session, sql).await.unwrap(), [["1", "9"], ["1", "8"]], "fold = {fold}");
+        }
+    });
+}
+
+#[test]
+fn a_text_beside_a_name_is_not_cut() {
+    block_on(async {
+        let session = session();
+        let table = "CREATE TABLE named (id int, v varchar(200), nm name); INSERT INTO named VALUES (1, repeat('x', 80), 'short')";
+        SERVER.psql("traps", table).unwrap();
+        let text = "x".repeat(80);
+        for value in ["coalesce(v, nm)", "CASE WHEN id < 2 THEN v ELSE nm END", "max(greatest(v, nm))"] {
+            for fold in ["cost", "always"] {
+                session.execute(&format!("SET SESSION fold = '{fold}'")).await.unwrap();
+                let sql = format!("SELECT {value} FROM pg.public.named");
+                assert_eq!(table::rows(&session, &sql).await.unwrap(), [[text.as_str()]], "fold = {fold}: {sql}");
+            }
+        }
+        let sql = "SELECT v FROM pg.public.named UNION ALL SELECT nm FROM pg.public.named";
+        assert_eq!(table::sorted(&session, sql).await.unwrap(), [["short"], [text.as_str()]]);
+        assert_eq!(table::rows(&session, "SELECT id FROM pg.public.named WHERE nm = 'short'").await.unwrap(), [["1"]]);
+    });
+}
+
+#[test]
+fn an_empty_list_and_positions_beyond_four_bytes() {
+    block_on(async {
+        let session = session();
+        SERVER.psql("traps", "CREATE TABLE lists (id int, v text[], t text); INSERT INTO lists VALUES (1, '{a}', 'abc'), (2, NULL, 'abc')").unwrap();
+        for (sql, expected) in [
+            ("SELECT id FROM pg.public.lists WHERE array_has_all(v, []) ORDER BY id", vec![["1"], ["2"]]),
+            ("SELECT id FROM pg.public.lists WHERE substr(t, 3000000000) = '' ORDER BY id", vec![["1"], ["2"]]),
+            ("SELECT id FROM pg.public.lists WHERE substr(t, 2, 3000000000) = 'bc' ORDER BY id", vec![["1"], ["2"]]),
+        ] {
+            for settings in ["fold = 'always'", "pushdown = 'none'"] {
+                session.execute("RESET ALL").await.unwrap();
+                session.execute(&format!("SET SESSION {settings}")).await.unwrap();
+                let rows = table::rows(&session, sql)
+                    .await
+                    .unwrap_or_else(|error| panic!("{settings}: {}", error.render(sql)));
+                assert_eq!(rows, expected, "{settings}: {sql}");
+            }
+        }
+    });
+}
+
+#[test]
 fn or_inside_and_keeps_its_parentheses() {
     block_on(async {
         let session = session();

@@ -7,17 +7,30 @@ use crate::render::Printer;
 use crate::{Dialect, RemoteExpr, RemoteQuery, SourceId};
 
 impl RemoteQuery {
-    /// What prints the parts of this query. The only table of a query needs no name; several relations are called t0,
-    /// t1 and so on, in the order in which they are read.
+    /// What prints the parts of this query. The only table of a query needs no name, unless ORDER BY would find another
+    /// column without it; several relations are called t0, t1 and so on, in the order in which they are read.
     pub(crate) fn printer<'a>(&self, dialect: &'a dyn Dialect) -> Printer<'a> {
         let mut relations = Vec::new();
         self.shared.iter().for_each(|(_, query)| collect(query, &mut relations));
         collect(self, &mut relations);
         let aliases = match relations.as_slice() {
-            [_] => HashMap::new(),
+            [_] if !self.output_captures_order(dialect) => HashMap::new(),
             all => all.iter().enumerate().map(|(at, source)| (*source, format!("t{at}"))).collect(),
         };
         Printer { dialect, aliases }
+    }
+
+    /// Whether a column by which rows are ordered has the name of a result that is something else: ORDER BY looks among the
+    /// results first (SQL-92; PostgreSQL's manual, section 7.5).
+    fn output_captures_order(&self, dialect: &dyn Dialect) -> bool {
+        let names = self.output_names(dialect);
+        self.order.iter().any(|key| match &key.value {
+            column @ RemoteExpr::Column { name, .. } => names
+                .iter()
+                .zip(&self.outputs)
+                .any(|(output, value)| (output == name || value.name == *name) && value.value.expr != *column),
+            _ => false,
+        })
     }
 
     /// A part of this query as it is printed.

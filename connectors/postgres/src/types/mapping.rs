@@ -152,8 +152,9 @@ fn base(of: &PostgresType, circumstances: Circumstances) -> Mapped {
             let wire = Wire::Decimal { precision: MONEY_DIGITS, scale: MONEY_SCALE };
             Mapped { conversion: Some("numeric".to_owned()), ..Mapped::new(wire, domains::MONEY).literals("numeric") }
         }
-        // A literal of type name would lose what is beyond its 63rd byte.
-        "text" | "varchar" | "name" => text().literals("text"),
+        "text" | "varchar" => text().literals("text"),
+        // Its own type: with a text PostgreSQL makes a name of both, and loses what is beyond the 63rd byte.
+        "name" => text().literals("name"),
         "bpchar" => Mapped { conversion: Some("text".to_owned()), padded: true, ..text().literals("text") },
         "bytea" => Mapped::new(Wire::Bytea, domains::BYTEA).literals("bytea"),
         "date" => temporal(Wire::Date, domains::DATE, "date"),

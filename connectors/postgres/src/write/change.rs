@@ -132,7 +132,7 @@ fn assigned(
     vocabulary: &Vocabulary<'_>,
 ) -> Result<RemoteExpr, Reason> {
     let source_type = column.source_type.as_deref().unwrap_or_default();
-    if source_type == NAME {
+    if source_type == NAME || column.cast.as_deref() == Some(NAME) {
         return Err("it cuts a name that is too long, and says nothing".into());
     }
     let value = bare(value);

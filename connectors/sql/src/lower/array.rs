@@ -35,6 +35,9 @@ impl Lowering<'_> {
             }
             _ => return Err(refuse::no_rule_for_function(name)),
         };
+        if values.is_empty() {
+            return Err("no rule for an empty list: the engine does not look at the array then".into());
+        }
         if values.len() > MAX_IN_VALUES {
             return Err(Reason::new(format!("the list has more than {MAX_IN_VALUES} values")));
         }

@@ -120,13 +120,15 @@ impl Lowering<'_> {
 /// PostgreSQL and the engine leave out what lies before the first character. A position or a length that is no literal may
 /// be negative, which they take for different things.
 fn substring(from: &Expr, length: Option<&Expr>) -> Result<RemoteFunction, Reason> {
-    let from = whole_number(from).filter(|from| *from >= 1);
-    let from = from.ok_or("no rule for a substring that does not begin at a literal position from 1 on")?;
+    // The source counts in 4 bytes.
+    let most = i64::from(i32::MAX);
+    let from = whole_number(from).filter(|from| (1..=most).contains(from));
+    let from = from.ok_or("no rule for a substring that does not begin at a literal position of 4 bytes, from 1 on")?;
     let length = match length {
         None => None,
         Some(length) => {
-            let length = whole_number(length).filter(|length| *length >= 0);
-            Some(length.ok_or("no rule for a substring whose length is no literal from 0 on")?)
+            let length = whole_number(length).filter(|length| (0..=most).contains(length));
+            Some(length.ok_or("no rule for a substring whose length is no literal of 4 bytes, from 0 on")?)
         }
     };
     Ok(RemoteFunction::Substring(from, length))

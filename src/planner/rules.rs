@@ -1,0 +1,40 @@
+//! DataFusion's optimizer rules, with ours in the place of those that may change an answer.
+
+use std::sync::Arc;
+
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+
+use super::null_equality::EliminateCrossJoinOfOneEquality;
+use super::same_names::PushByUniqueNames;
+
+/// A builder whose sessions optimize by rules that keep every answer.
+pub(crate) fn keep_answers(builder: SessionStateBuilder) -> SessionStateBuilder {
+    let logical = Optimizer::new().rules.into_iter().map(|rule| match rule.name() {
+        "eliminate_cross_join" => Arc::new(EliminateCrossJoinOfOneEquality::default()) as _,
+        _ => rule,
+    });
+    let physical =
+        PhysicalOptimizer::new().rules.into_iter().map(|rule| match rule.name().contains("FilterPushdown") {
+            true => Arc::new(PushByUniqueNames(rule)) as _,
+            false => rule,
+        });
+    let logical: Vec<Arc<dyn OptimizerRule + Send + Sync>> = logical.collect();
+    let physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = physical.collect();
+    builder.with_optimizer_rules(logical).with_physical_optimizer_rules(physical)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_that_are_replaced_are_there() {
+        let names: Vec<String> = Optimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
+        assert!(names.iter().any(|name| name == "eliminate_cross_join"), "{names:?}");
+        let names: Vec<String> = PhysicalOptimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
+        assert_eq!(names.iter().filter(|name| name.contains("FilterPushdown")).count(), 2, "{names:?}");
+    }
+}
