@@ -22,16 +22,14 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 pub(crate) use all_of::AllOf;
-use range::Range;
 
-/// The plan whose filters of several conjuncts, and of comparisons with constants, are evaluated by [`AllOf`].
+/// The plan whose filters of several conjuncts are evaluated by [`AllOf`].
 pub(super) fn one_by_one(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let rewritten = plan.transform_up(|node| {
         let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(node)) };
         let predicate = filter.predicate();
         // What a filter knows of the order of its rows it takes from its predicate, and operators above rely on it.
-        let alone = split_conjunction(predicate).len() < 2 && Range::of(predicate, &filter.input().schema()).is_none();
-        if alone || is_volatile(predicate) || node.output_ordering().is_some() {
+        if split_conjunction(predicate).len() < 2 || is_volatile(predicate) || node.output_ordering().is_some() {
             return Ok(Transformed::no(node));
         }
         let share = expected_share(filter);
