@@ -2,45 +2,56 @@
 //!
 //! Arrow cuts the fraction off when a number becomes an integer, where PostgreSQL, Trino and DuckDB round. And DataFusion makes
 //! `d = 12.00` of `CAST(d AS integer) = 12` and of `CAST(d AS decimal(5, 0)) = 12`, which is another question: `d` may be
-//! 12.30. It does the same with TRY_CAST, whose NULL it forgets. So what such a cast is applied to, or what it gives, becomes
+//! 12.30. It does the same with TRY_CAST, whose NULL it forgets, and with a timestamp that is compared with a finer literal, which
+//! it cuts off. So what such a cast is applied to, or what it gives, becomes
 //! the argument of a function, which no rule looks into.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::CastOptions;
-use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, TimeUnit};
 use datafusion::common::utils::take_function_args;
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
+use super::arithmetic::type_of;
+
 static ROUND: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| Arc::new(ScalarUDF::from(Round { signature: Signature::user_defined(Volatility::Immutable) })));
 
-static TRIED: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::from(Tried { signature: Signature::any(1, Volatility::Immutable) })));
+static KEPT: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(ScalarUDF::from(Kept { signature: Signature::any(1, Volatility::Immutable) })));
 
 /// The functions, to register by name: a plan that is written down and read again finds them there.
 pub(super) fn functions() -> [Arc<ScalarUDF>; 2] {
-    [Arc::clone(&ROUND), Arc::clone(&TRIED)]
+    [Arc::clone(&ROUND), Arc::clone(&KEPT)]
 }
 
-/// Whether this is one of the functions above: its first argument is what the person wrote.
+/// Whether this is one of the functions above.
 pub(super) fn is_of_cast(udf: &ScalarUDF) -> bool {
-    udf.inner().is::<Round>() || udf.inner().is::<Tried>()
+    udf.inner().is::<Round>() || is_kept(udf)
 }
 
-/// What is cast, of type `from`, with the digits that type `to` has behind the point; `None` if there are no others to lose.
-/// A half goes away from zero in a decimal, as in PostgreSQL and Trino, and to the even number in a float that becomes an
+/// Whether this is the function that gives the cast that is its argument.
+pub(super) fn is_kept(udf: &ScalarUDF) -> bool {
+    udf.inner().is::<Kept>()
+}
+
+/// What is cast, of type `from`, with the digits that type `to` has behind the point or the second; `None` if there are no others
+/// to lose. A half goes away from zero in a decimal, as in PostgreSQL and Trino, and to the even number in a float that becomes an
 /// integer, as in PostgreSQL and DuckDB.
 pub(super) fn rounded(operand: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
     let digits = match (scale(from), scale(to)) {
         (Some(from), Some(to)) if from > to => to,
         (None, _) if from.is_floating() && to.is_integer() => 0,
-        _ => return None,
+        _ => match (from, to) {
+            (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) if from > to => digits_of(to),
+            _ => return None,
+        },
     };
     if matches!(operand, Expr::ScalarFunction(call) if call.func.inner().is::<Round>()) {
         return None;
@@ -54,7 +65,60 @@ pub(super) fn tried(cast: Expr, from: &DataType, to: &DataType) -> Expr {
     if keeps_all || !(from.is_numeric() || from.is_temporal()) {
         return cast;
     }
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&TRIED), vec![cast]))
+    kept(cast)
+}
+
+fn kept(cast: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&KEPT), vec![cast]))
+}
+
+/// Casts of timestamps that are compared with a literal finer than what is cast become the argument of a function: a rule would cut the
+/// literal off instead. Returns whether there were any.
+pub(super) fn keep_beside_finer(compared: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    let literals: Vec<(i64, TimeUnit)> = compared.iter().filter_map(|expr| timestamp_literal(expr)).collect();
+    let mut changed = false;
+    for expr in compared.iter_mut() {
+        let Expr::Cast(cast) = &**expr else { continue };
+        let (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) =
+            (type_of(&cast.expr, schema)?, cast.field.data_type())
+        else {
+            continue;
+        };
+        let factor = per_second(to) / per_second(&from).min(per_second(to));
+        if literals.iter().any(|(value, unit)| unit == to && value % factor != 0) {
+            **expr = kept(std::mem::take(*expr));
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+/// A timestamp that is written out, in its unit.
+fn timestamp_literal(expr: &Expr) -> Option<(i64, TimeUnit)> {
+    let value = match expr {
+        Expr::Literal(value, _) => value.clone(),
+        Expr::Cast(cast) => match &*cast.expr {
+            Expr::Literal(value, _) => value.cast_to(cast.field.data_type()).ok()?,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    match value {
+        ScalarValue::TimestampSecond(Some(value), _) => Some((value, TimeUnit::Second)),
+        ScalarValue::TimestampMillisecond(Some(value), _) => Some((value, TimeUnit::Millisecond)),
+        ScalarValue::TimestampMicrosecond(Some(value), _) => Some((value, TimeUnit::Microsecond)),
+        ScalarValue::TimestampNanosecond(Some(value), _) => Some((value, TimeUnit::Nanosecond)),
+        _ => None,
+    }
+}
+
+fn per_second(unit: &TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
 }
 
 /// Digits behind the point of an exact number.
@@ -80,11 +144,31 @@ fn rounded_type(data_type: &DataType, digits: i8) -> DataType {
         DataType::Decimal64(p, s) => DataType::Decimal64(precision(*p, *s, 18), digits),
         DataType::Decimal128(p, s) => DataType::Decimal128(precision(*p, *s, 38), digits),
         DataType::Decimal256(p, s) => DataType::Decimal256(precision(*p, *s, 76), digits),
+        DataType::Timestamp(_, zone) => DataType::Timestamp(unit_of(digits), zone.clone()),
         other => other.clone(),
     }
 }
 
-/// `cast_operand(number, digits)`
+/// Digits after the second.
+fn digits_of(unit: &TimeUnit) -> i8 {
+    match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+    }
+}
+
+fn unit_of(digits: i8) -> TimeUnit {
+    match digits {
+        ..=0 => TimeUnit::Second,
+        1..=3 => TimeUnit::Millisecond,
+        4..=6 => TimeUnit::Microsecond,
+        _ => TimeUnit::Nanosecond,
+    }
+}
+
+/// `rounded(value, digits)`
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Round {
     signature: Signature,
@@ -92,7 +176,7 @@ struct Round {
 
 impl ScalarUDFImpl for Round {
     fn name(&self) -> &str {
-        "cast_operand"
+        "rounded"
     }
 
     fn signature(&self) -> &Signature {
@@ -102,7 +186,8 @@ impl ScalarUDFImpl for Round {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
             [number, DataType::Int8] if number.is_floating() || number.is_decimal() => Ok(types.to_vec()),
-            _ => plan_err!("{} takes a float or decimal, and digits", self.name()),
+            [DataType::Timestamp(..), DataType::Int8] => Ok(types.to_vec()),
+            _ => plan_err!("{} takes a float, decimal or timestamp, and digits", self.name()),
         }
     }
 
@@ -146,6 +231,12 @@ fn round(numbers: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         DataType::Float64 => {
             Arc::new(numbers.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even))
         }
+        DataType::Timestamp(from, _) => match to {
+            DataType::Timestamp(unit, _) => {
+                arrow::compute::cast(&nearest(numbers, per_second(from) / per_second(unit))?, to)?
+            }
+            other => return internal_err!("a timestamp is not rounded to {other}"),
+        },
         // Arrow rounds a decimal that loses digits, a half away from zero.
         _ => {
             let options = CastOptions { safe: false, ..CastOptions::default() };
@@ -154,15 +245,27 @@ fn round(numbers: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     })
 }
 
-/// `try_cast_result(value)`: the value.
+/// The nearest multiples of a number; of two that are as near the later one.
+fn nearest(timestamps: &ArrayRef, of: i64) -> Result<ArrayRef> {
+    let numbers = arrow::compute::cast(timestamps, &DataType::Int64)?;
+    let nearest = numbers.as_primitive::<Int64Type>().unary::<_, Int64Type>(|number| {
+        let below = number.div_euclid(of);
+        let up = number.rem_euclid(of) * 2 >= of;
+        // The last second of time has no multiple above it.
+        (below + i64::from(up)).checked_mul(of).unwrap_or(below * of)
+    });
+    Ok(arrow::compute::cast(&nearest, timestamps.data_type())?)
+}
+
+/// `cast_result(value)`: the value.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Tried {
+struct Kept {
     signature: Signature,
 }
 
-impl ScalarUDFImpl for Tried {
+impl ScalarUDFImpl for Kept {
     fn name(&self) -> &str {
-        "try_cast_result"
+        "cast_result"
     }
 
     /// The name of the argument: results keep their names.

@@ -23,6 +23,14 @@ pub enum ArithmeticError {
     /// A date plus or minus an interval with hours, minutes or seconds that make no whole day.
     #[error("a date has no hours, minutes or seconds to add to; cast it to timestamp")]
     PartOfADay,
+    /// A timestamp plus or minus an interval with parts for which it has no digits.
+    #[error("a timestamp({digits}) has no digits for a part of the interval; cast it to timestamp({enough})")]
+    FinerInterval {
+        /// Digits after the second that there are.
+        digits: u8,
+        /// Digits that are enough for most intervals.
+        enough: u8,
+    },
 }
 
 impl ArithmeticError {

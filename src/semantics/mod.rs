@@ -29,6 +29,7 @@ mod dates;
 mod error;
 mod extreme;
 mod floats;
+mod intervals;
 mod literals;
 mod membership;
 mod now;
@@ -66,7 +67,8 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     let scalars = builder.scalar_functions().get_or_insert_with(SessionStateDefaults::default_scalar_functions);
     scalars.extend(arithmetic::functions());
     scalars.push(floats::function());
-    scalars.push(dates::function());
+    scalars.extend(dates::functions());
+    scalars.push(intervals::function());
     scalars.extend(casts::functions());
     // Of two functions with one name the later one wins.
     scalars.push(now::function());

@@ -1,7 +1,8 @@
 //! The analyzer rule that runs last: every operator that is unsound becomes a function that is not.
 //!
 //! * Integer and decimal arithmetic becomes checked (`arithmetic`).
-//! * Casts that lose digits round (`casts`), and the interval beside a date is checked (`dates`).
+//! * Casts that lose digits round (`casts`), the interval beside a date is checked (`dates`), and intervals are compared by
+//!   their length (`intervals`).
 //! * `avg` of integers divides their exact sum (`average`).
 //! * DataFusion's `sum` becomes the checked one (`sum`), where a plan was not built from SQL.
 //! * A computed float is passed through `floats` wherever something else than float arithmetic sees it.
@@ -21,8 +22,9 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::type_of;
+use super::numbers::is_comparison;
 use super::rewrite::map_expressions;
-use super::{arithmetic, average, casts, dates, extreme, floats, sum};
+use super::{arithmetic, average, casts, dates, extreme, floats, intervals, sum};
 
 /// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by
 /// recursion, so that a longer one could exhaust the stack.
@@ -86,10 +88,23 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     Transformed::yes(Expr::ScalarFunction(call))
                 }
                 None => match dates::checked(&binary, &left, &right)? {
-                    Some(checked) => Transformed::yes(Expr::BinaryExpr(checked)),
+                    Some(checked) => Transformed::yes(checked),
                     None => Transformed::no(Expr::BinaryExpr(binary)),
                 },
             })
+        }
+        Expr::BinaryExpr(mut binary) if is_comparison(binary.op) => {
+            let changed = compare(&mut [&mut *binary.left, &mut *binary.right], schema)?;
+            Ok(Transformed::new_transformed(Expr::BinaryExpr(binary), changed))
+        }
+        Expr::Between(mut between) => {
+            let changed = compare(&mut [&mut *between.expr, &mut *between.low, &mut *between.high], schema)?;
+            Ok(Transformed::new_transformed(Expr::Between(between), changed))
+        }
+        Expr::InList(mut list) => {
+            let mut compared: Vec<&mut Expr> = std::iter::once(&mut *list.expr).chain(&mut list.list).collect();
+            let changed = compare(&mut compared, schema)?;
+            Ok(Transformed::new_transformed(Expr::InList(list), changed))
         }
         Expr::Negative(operand) => Ok(match arithmetic::checked_negate(&type_of(&operand, schema)?) {
             Some(function) => Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![*operand]))),
@@ -128,6 +143,12 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         expr => Ok(Transformed::no(expr)),
     }
+}
+
+/// Expressions that are compared, as they can be. Returns whether any is another now.
+fn compare(compared: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    let types: Vec<DataType> = compared.iter().map(|expr| type_of(expr, schema)).collect::<Result<_>>()?;
+    Ok(casts::keep_beside_finer(compared, schema)? | intervals::compare_by_length(compared, &types))
 }
 
 /// `avg` of what was an integer before types were coerced.
@@ -210,8 +231,15 @@ fn operator_of(expr: &Expr) -> Option<Expr> {
             Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left.clone()), op, Box::new(right.clone()))))
         }
         (None, [arg]) if arithmetic::is_negate(&call.func) => Some(Expr::Negative(Box::new(arg.clone()))),
-        (None, [arg]) if floats::is_canonical(&call.func) || dates::is_whole_days(&call.func) => Some(arg.clone()),
-        (None, [arg, ..]) if casts::is_of_cast(&call.func) => Some(arg.clone()),
+        (None, [arg])
+            if floats::is_canonical(&call.func) || dates::is_whole(&call.func) || intervals::is_span(&call.func) =>
+        {
+            Some(arg.clone())
+        }
+        (None, [left, right]) if dates::is_days_between(&call.func) => {
+            Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left.clone()), Operator::Minus, Box::new(right.clone()))))
+        }
+        (None, [arg]) if casts::is_kept(&call.func) => Some(arg.clone()),
         _ => None,
     }
 }

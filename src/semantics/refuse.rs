@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 
+use super::spellings;
 use crate::syntax::{self, Flow, ON, Reader, STOP};
 
 /// Why a statement is not run.
@@ -104,6 +105,19 @@ impl Reader for Refuser {
             Expr::Function(function) => call::refuse_in_call(function),
             Expr::Cast { data_type, .. } => refuse_in_type(data_type, expr),
             Expr::TypedString(typed) => refuse_in_type(&typed.data_type, expr),
+            // What it is planned as looks for the pattern anywhere in the text.
+            Expr::SimilarTo { .. } => {
+                Err(Refusal::new("SIMILAR TO", expr.span()).instead("use LIKE, or ~ with a regular expression"))
+            }
+            Expr::Like { pattern, escape_char: Some(escape), .. }
+            | Expr::ILike { pattern, escape_char: Some(escape), .. } => {
+                let known = spellings::with_backslashes(pattern, escape).is_some();
+                absent(
+                    !known,
+                    "LIKE with a pattern that is no literal or ends with its escape character, and ESCAPE",
+                    expr.span(),
+                )
+            }
             // A power for some, exclusive or for others; and it binds less than `*` here.
             Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
                 Err(Refusal::new("the operator ^", expr.span()).instead("use power(base, exponent)"))

@@ -1,8 +1,8 @@
 //! Other ways to write what DataFusion only knows in one: `FETCH FIRST n ROWS ONLY`, `LIKE ... ESCAPE`, `mod` and `sign`.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LimitClause, ObjectName,
-    ObjectNamePart, Query, Statement, Value, ValueWithSpan,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LimitClause,
+    ObjectName, ObjectNamePart, Query, Statement, TableFactor, Value, ValueWithSpan,
 };
 
 use crate::syntax::{self, Rewriter};
@@ -31,6 +31,21 @@ impl Rewriter for Spellings {
         }
     }
 
+    /// `generate_series` and `range` of timestamps only take nanoseconds.
+    fn table_factor(&mut self, factor: &mut TableFactor) {
+        let TableFactor::Table { name, args: Some(arguments), .. } = factor else { return };
+        if !matches!(name.to_string().to_lowercase().as_str(), "generate_series" | "range") {
+            return;
+        }
+        for argument in &mut arguments.args {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::TypedString(typed))) = argument
+                && let DataType::Timestamp(digits @ None, _) = &mut typed.data_type
+            {
+                *digits = Some(9);
+            }
+        }
+    }
+
     fn expr(&mut self, expr: &mut Expr) {
         match expr {
             Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
@@ -51,7 +66,7 @@ impl Rewriter for Spellings {
 
 /// A literal pattern with another escape character, or with none (`ESCAPE ''`), as one whose escape character is the
 /// backslash. `None` where pattern or character are no such literals, or the pattern ends within an escape.
-fn with_backslashes(pattern: &Expr, escape: &ValueWithSpan) -> Option<Expr> {
+pub(super) fn with_backslashes(pattern: &Expr, escape: &ValueWithSpan) -> Option<Expr> {
     let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span }) = pattern else { return None };
     let Value::SingleQuotedString(escape) = &escape.value else { return None };
     let mut characters = escape.chars();
@@ -112,6 +127,7 @@ mod tests {
             (r"SELECT a NOT ILIKE 'a\b##c#d' ESCAPE '#'", r"SELECT a NOT ILIKE 'a\\b#cd'"),
             (r"SELECT a LIKE 'a\%' ESCAPE ''", r"SELECT a LIKE 'a\\%'"),
             ("SELECT a LIKE 'a#' ESCAPE '#'", "SELECT a LIKE 'a#' ESCAPE '#'"),
+            ("SELECT * FROM range(TIMESTAMP '2024-01-01', 5)", "SELECT * FROM range(TIMESTAMP(9) '2024-01-01', 5)"),
             ("SELECT a LIKE b ESCAPE '#'", "SELECT a LIKE b ESCAPE '#'"),
             ("SELECT mod(a + 1, b), sign(a)", "SELECT ((a + 1) % (b)), signum(a)"),
         ] {

@@ -2,7 +2,8 @@
 //!
 //! DataFusion compares both with a timestamp by way of nanoseconds, which end in the year 2262: a column that holds
 //! 9999-12-31 could not be compared at all. This rule casts them to the timestamp's own unit, and to no coarser one than
-//! they are written in, before DataFusion's own coercion looks at the pair.
+//! they are written in, before DataFusion's own coercion looks at the pair. Times of different units, which it does not compare at
+//! all, are brought to the finest.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
@@ -15,7 +16,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::literals::digits_of_second;
 use super::numbers::is_comparison;
 use super::rewrite::map_expressions;
-use super::types::DIGITS;
+use super::types::{DIGITS, time};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -55,6 +56,14 @@ fn unify(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 fn cast_beside_timestamp<'a>(exprs: impl IntoIterator<Item = &'a mut Expr>, schema: &DFSchema) -> bool {
     let mut exprs: Vec<(&mut Expr, DataType)> =
         exprs.into_iter().filter_map(|expr| expr.get_type(schema).ok().map(|has| (expr, has))).collect();
+    if let Some(finest) = finest_time(exprs.iter().map(|(_, has)| has)) {
+        for (expr, has) in &mut exprs {
+            if *has != finest {
+                **expr = cast(std::mem::take(*expr), finest.clone());
+            }
+        }
+        return true;
+    }
     let Some((unit, zone)) = exprs.iter().find_map(|(_, has)| match has {
         DataType::Timestamp(unit, zone) => Some((*unit, zone.clone())),
         _ => None,
@@ -75,14 +84,26 @@ fn cast_beside_timestamp<'a>(exprs: impl IntoIterator<Item = &'a mut Expr>, sche
             }
             _ => continue,
         };
-        **expr = to_timestamp(std::mem::take(*expr), DataType::Timestamp(unit, zone.clone()));
+        **expr = cast(std::mem::take(*expr), DataType::Timestamp(unit, zone.clone()));
         changed = true;
     }
     changed
 }
 
-fn to_timestamp(expr: Expr, timestamp: DataType) -> Expr {
-    Expr::Cast(Cast::new(Box::new(expr), timestamp))
+/// The finest of several types of times, if they differ: DataFusion compares those of one unit only.
+fn finest_time<'a>(types: impl Iterator<Item = &'a DataType>) -> Option<DataType> {
+    let units: Vec<TimeUnit> = types
+        .map(|has| match has {
+            DataType::Time32(unit) | DataType::Time64(unit) => Some(*unit),
+            _ => None,
+        })
+        .collect::<Option<_>>()?;
+    let finest = *units.iter().max()?;
+    units.iter().any(|unit| *unit != finest).then(|| time(finest))
+}
+
+fn cast(expr: Expr, to: DataType) -> Expr {
+    Expr::Cast(Cast::new(Box::new(expr), to))
 }
 
 /// The keys of a join that are a date and a timestamp.
@@ -102,7 +123,7 @@ fn unify_keys(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             (DataType::Timestamp(unit, zone), DataType::Date32 | DataType::Date64) => (right_key, unit, zone),
             _ => continue,
         };
-        *key = to_timestamp(std::mem::take(key), DataType::Timestamp(unit.max(TimeUnit::Microsecond), zone));
+        *key = cast(std::mem::take(key), DataType::Timestamp(unit.max(TimeUnit::Microsecond), zone));
         changed = true;
     }
     Ok(Transformed::new_transformed(LogicalPlan::Join(join), changed))

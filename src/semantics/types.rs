@@ -48,7 +48,8 @@ fn zone_of(zone: &TimezoneInfo) -> Option<Arc<str>> {
     }
 }
 
-fn time(unit: TimeUnit) -> DataType {
+/// The type of a time of day with this unit.
+pub(super) fn time(unit: TimeUnit) -> DataType {
     match unit {
         TimeUnit::Second | TimeUnit::Millisecond => DataType::Time32(unit),
         TimeUnit::Microsecond | TimeUnit::Nanosecond => DataType::Time64(unit),

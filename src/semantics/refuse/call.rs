@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use datafusion::sql::sqlparser::ast::{
-    DuplicateTreatment, Function, FunctionArgumentClause, FunctionArguments, Spanned, WindowType,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+    FunctionArguments, Spanned, Value, WindowType,
 };
 
 use super::{Refusal, absent};
@@ -53,6 +54,11 @@ pub(super) fn refuse_in_call(function: &Function) -> Result<(), Refusal> {
     if !SCALAR_FUNCTIONS.contains(&called) {
         return Ok(());
     }
+    if let ("to_char" | "date_format", Some(format)) = (called.as_str(), list.and_then(literal_format)) {
+        // Without a percent sign nothing of the time would be in the result.
+        absent(!format.contains('%'), "a format of PostgreSQL's", name.span())
+            .map_err(|refusal| refusal.instead("write it with percent signs: '%Y-%m-%d %H:%M:%S'"))?;
+    }
     let distinct = list.and_then(|list| list.duplicate_treatment) == Some(DuplicateTreatment::Distinct);
     let ordered = clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
     for (present, what) in [
@@ -69,4 +75,15 @@ pub(super) fn refuse_in_call(function: &Function) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// The second argument, when it is a literal text.
+fn literal_format(list: &FunctionArgumentList) -> Option<&str> {
+    let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(format)))] = list.args.as_slice() else {
+        return None;
+    };
+    match &format.value {
+        Value::SingleQuotedString(text) => Some(text),
+        _ => None,
+    }
 }
