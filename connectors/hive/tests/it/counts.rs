@@ -109,6 +109,12 @@ async fn least_and_greatest_take_one_request_for_each_file() {
     assert_eq!(counted.of(extremes).await, (lists, 2 + days, rows(&["0|999"])));
     // With known footers, the rows alone.
     assert_eq!(counted.of(extremes).await, (lists, days, rows(&["0|999"])));
+    // One of the two alone: the first file has the least number, and the footers of the others say that they have none below
+    // it. Files that come whole with their footers are asked for once, and known footers leave all others out.
+    let least = "SELECT min(n) FROM t";
+    assert_eq!(counted.of(least).await, (lists, 1, rows(&["0"])));
+    let unknown = Counted::one_by_one("");
+    assert_eq!(unknown.of(least).await, (lists, 1 + days, rows(&["0"])));
     // Several threads take no more.
     let counted = Counted::new("");
     let (_, gets, answer) = counted.of(extremes).await;
