@@ -22,7 +22,7 @@ mod spark;
 mod statistics;
 mod types;
 
-pub(crate) use catalog::{HAS_LOG, Metastore, MetastoreTable, is_plain};
+pub(crate) use catalog::{HAS_LOG, MADE_BY, Metastore, MetastoreTable, is_plain};
 pub(crate) use changes::{Counted, Made};
 pub(crate) use client::Client;
 pub(crate) use partitions::{Named, PartitionSource, Partitions};

@@ -18,6 +18,9 @@ use crate::store::Store;
 /// The parameter of a table that has a log of our writes: its readers need not look for one otherwise.
 pub(crate) const HAS_LOG: &str = "portolan.log";
 
+/// The parameter of a table that names the write that made it.
+pub(crate) const MADE_BY: &str = "portolan.made-by";
+
 /// How many partitions are asked for to estimate the rows of all.
 const SAMPLED_PARTITIONS: usize = 50;
 
@@ -137,9 +140,15 @@ impl MetastoreTable {
         self.parameters.get(HAS_LOG).is_some_and(|value| value == "true")
     }
 
-    /// What the metastore says of the table under a name of ours.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.get(name).map(String::as_str)
+    /// The write that made the table, where it was one of ours.
+    pub(crate) fn made_by(&self) -> Option<&str> {
+        self.parameters.get(MADE_BY).map(String::as_str)
+    }
+
+    /// Whether the metastore has the table still, and no other in its place.
+    pub(crate) async fn is_same(&self) -> Result<bool> {
+        let now = self.client.table(&self.name.schema, &self.name.table).await?;
+        Ok(now.is_some_and(|now| now.parameters.get(MADE_BY).map(String::as_str) == self.made_by()))
     }
 
     /// Rows and bytes of the whole table, where its parameters say.

@@ -77,6 +77,40 @@ impl Client {
         altered.map(drop).map_err(|exception| self.will_not(&format!("change the table {database}.{table}"), exception))
     }
 
+    /// Puts another table into the place of one, under its name. False where the metastore will not.
+    pub(crate) async fn replace_table(&self, database: &str, table: &str, description: Struct) -> Result<bool> {
+        const INVALID_OPERATION: i16 = 1;
+        let arguments =
+            Struct::new().with(1, database).with(2, table).with(3, description).with(4, context(Counted::ByUs));
+        match self.call("alter_table_with_environment_context", &arguments, "a change of a table").await? {
+            Ok(_) => Ok(true),
+            Err(exception) if exception.field == INVALID_OPERATION => {
+                tracing::debug!(database, table, said = exception.message, "the metastore does not change the table");
+                Ok(false)
+            }
+            Err(exception) => Err(self.will_not(&format!("change the table {database}.{table}"), exception)),
+        }
+    }
+
+    /// Removes partitions of these names, as far as they are there, and keeps their files.
+    pub(crate) async fn drop_partitions(&self, database: &str, table: &str, names: &[String]) -> Result<()> {
+        for batch in names.chunks(PARTITIONS_PER_CALL) {
+            let parts = Struct::new().with(1, batch.to_vec());
+            let request = Struct::new()
+                .with(1, database)
+                .with(2, table)
+                .with(3, parts)
+                .with(4, false)
+                .with(5, true)
+                .with(8, false);
+            let dropped = self.call("drop_partitions_req", &Struct::new().with(1, request), "an end of partitions");
+            dropped
+                .await?
+                .map_err(|exception| self.will_not(&format!("drop partitions of {database}.{table}"), exception))?;
+        }
+        Ok(())
+    }
+
     /// Removes a table and keeps its files. False where there is none.
     pub(crate) async fn drop_table(&self, database: &str, table: &str) -> Result<bool> {
         const NO_SUCH_OBJECT: i16 = 1;

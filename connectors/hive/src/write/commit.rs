@@ -194,6 +194,7 @@ impl Commit<'_> {
             registration: None,
             added,
             removed,
+            replaced_partitions: Vec::new(),
         }
     }
 
@@ -226,7 +227,11 @@ impl Commit<'_> {
         let added = self.added(&HashMap::new())?;
         let definition = self.target.definition.clone();
         let registration = self.target.registry.as_ref().map(|registry| registry.registration());
-        Ok(Some(Record { definition, registration, ..self.record(change, added, removed) }))
+        let replaced_partitions = match (&self.target.registry, change) {
+            (Some(registry), Change::Replace) => registry.partition_names().await?,
+            _ => Vec::new(),
+        };
+        Ok(Some(Record { definition, registration, replaced_partitions, ..self.record(change, added, removed) }))
     }
 
     /// The record of rows that are put into a table.

@@ -8,7 +8,7 @@ use chrono::{TimeDelta, Utc};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt};
-use portolan_connector::{ConnectorError, Result};
+use portolan_connector::{ConnectorError, ErrorClass, Result};
 
 use super::at_once;
 use super::log::{Entries, LOG, Log, Stamp};
@@ -20,6 +20,9 @@ use crate::store::child;
 
 /// Requests for files of one write that are made at the same time.
 const FILES_AT_ONCE: usize = 16;
+
+/// How many writes to a table that was dropped are removed at a time.
+const ABANDONED_MAX: usize = 1000;
 
 /// How long the record of a write is kept that is done: longer than a reader takes from the first directory that it lists
 /// to the last, so that it learns of each write between them.
@@ -41,6 +44,18 @@ pub(super) async fn publish(log: &Log, registry: Option<&Registry>) -> Result<u6
     Ok(count)
 }
 
+/// The same. Rows that were committed to a table that was dropped are removed on the way.
+pub(super) async fn publish_or_abandon(log: &Log, registry: Option<&Registry>) -> Result<u64> {
+    let mut abandoned = 0;
+    loop {
+        match publish(log, registry).await {
+            // What told of the rows is gone with them, so each time there is less to do.
+            Err(error) if error.class() == ErrorClass::User && abandoned < ABANDONED_MAX => abandoned += 1,
+            published => return published,
+        }
+    }
+}
+
 struct Publication<'a> {
     log: &'a Log,
     registry: Option<&'a Registry>,
@@ -55,7 +70,14 @@ impl Publication<'_> {
             return self.drop_table().await;
         }
         if let Some(registry) = self.registry {
+            if record.change == Change::Rows && !registry.exists().await? {
+                self.abandon().await?;
+                return Err(registry.gone());
+            }
             registry.define(record).await?;
+            if !record.replaced_partitions.is_empty() && !self.is_done().await? {
+                registry.forget_partitions(record).await?;
+            }
         } else if let Some(definition) = &record.definition {
             log.replace(&log.definition_path()?, definition).await?;
         }
@@ -133,6 +155,17 @@ impl Publication<'_> {
         Ok(())
     }
 
+    /// Removes rows that were committed to a table when the metastore had it no longer.
+    async fn abandon(&self) -> Result<()> {
+        let (log, record) = (self.log, self.record);
+        let places = record.added.iter().map(|added| self.place(added)).collect::<Result<_>>()?;
+        delete(log, places).await?;
+        self.unstage().await?;
+        delete(log, vec![log.commit_path(self.number)?]).await?;
+        log.store.remove_empty_directories(&log.root).await;
+        Ok(())
+    }
+
     /// Removes the table. The record stays, and in a lake of directories as the last that the log holds: a write that began
     /// before it finds its number taken, and not a directory in which it would be the first. With a metastore such a write
     /// is told that the table is gone, and others want the directory empty.
@@ -199,6 +232,9 @@ pub(super) async fn trim(log: &Log, entries: &Entries) -> Result<()> {
 /// table that the metastore does not have yet is seen by nobody, which is an error.
 pub(super) async fn finish(log: &Log, registry: Option<&Registry>) -> Result<()> {
     let Err(error) = publish(log, registry).await else { return Ok(()) };
+    if error.class() == ErrorClass::User {
+        return Err(error);
+    }
     if let Some(registry) = registry
         && !registry.exists().await.unwrap_or(false)
     {

@@ -27,6 +27,9 @@ pub(crate) struct Record {
     pub(super) added: Vec<Added>,
     /// Files that are no longer the table's, relative to its directory.
     pub(super) removed: Vec<String>,
+    /// Partitions of the table before, by which the metastore knew them, where another takes its place.
+    #[serde(default)]
+    pub(super) replaced_partitions: Vec<String>,
 }
 
 /// Digests in hexadecimal digits.

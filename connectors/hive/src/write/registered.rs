@@ -8,7 +8,7 @@ use portolan_connector::{ConnectorError, NewTable, Result, TableKind, TableName}
 use super::define::drop_files;
 use super::log::Log;
 use super::options::Options;
-use super::registry::{MADE_BY, Registry};
+use super::registry::Registry;
 use crate::connector::HiveConnector;
 use crate::listing::list_uncounted;
 use crate::metastore::{Client, Made, MetastoreTable, is_plain};
@@ -31,7 +31,7 @@ impl HiveConnector {
             table: name.table.clone(),
             location: table.location.clone(),
             external: table.is_external,
-            made_by: table.parameter(MADE_BY).map(str::to_owned),
+            made_by: table.made_by().map(str::to_owned),
         })
     }
 

@@ -9,12 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::commit::Goal;
 use super::definition::Definition;
 use super::record::{Change, Record};
-use crate::metastore::{Client, Counted, HAS_LOG, Made};
+use crate::metastore::{Client, Counted, HAS_LOG, MADE_BY, Made};
 use crate::names::{NULL_PARTITION, parse_partition, partition_directory};
 use crate::thrift::{Struct, Value};
-
-/// The parameter of a table that names the write that made it.
-pub(super) const MADE_BY: &str = "portolan.made-by";
 
 /// The parameter of a table or partition with the number of the last write whose rows it has counted.
 const COUNTED: &str = "portolan.counted";
@@ -24,7 +21,9 @@ const MANAGED: &str = "MANAGED_TABLE";
 
 /// Fields of Thrift's structs, as `hive_metastore.thrift` numbers them.
 const TABLE_STORAGE: i16 = 7;
+const TABLE_PARTITIONS: i16 = 8;
 const TABLE_PARAMETERS: i16 = 9;
+const TABLE_KIND: i16 = 12;
 const PARTITION_VALUES: i16 = 1;
 const PARTITION_STORAGE: i16 = 6;
 const PARTITION_PARAMETERS: i16 = 7;
@@ -106,10 +105,14 @@ impl Registry {
         if known.as_ref().is_some_and(is_made) {
             return Ok(());
         }
-        if known.is_some() && record.change == Change::Replace {
+        let table = self.new_table(definition, registration, &record.write);
+        if let Some(known) = known.filter(|_| record.change == Change::Replace) {
+            if self.alter(&known, &table).await? {
+                return Ok(());
+            }
+            // What the metastore does not change into the new table has to go first.
             self.client.drop_table(&self.schema, &self.table).await?;
         }
-        let table = self.new_table(definition, registration, &record.write);
         match self.client.create_table(&self.schema, &self.table, table).await? {
             Made::Yes => Ok(()),
             Made::ThereAlready => match self.client.raw_table(&self.schema, &self.table).await? {
@@ -119,6 +122,36 @@ impl Registry {
                 )
                 .hint("drop that table, and call clean_staging to go on with this one")),
             },
+        }
+    }
+
+    /// Puts the description of the new table into the place of the old one's, in one call. False where the metastore does not do
+    /// that: it changes no partition columns, and no column into one of a type that does not hold its values.
+    async fn alter(&self, known: &Struct, table: &Struct) -> Result<bool> {
+        let keys = |table: &Struct| -> Vec<(Option<String>, Option<String>)> {
+            table.structures(TABLE_PARTITIONS).map(|key| (key.text(1), key.text(2))).collect()
+        };
+        if keys(known) != keys(table) || known.text(TABLE_KIND) != table.text(TABLE_KIND) {
+            return Ok(false);
+        }
+        self.client.replace_table(&self.schema, &self.table, table.clone()).await
+    }
+
+    /// The names of the partitions that the metastore has of the table, if it has the table.
+    pub(super) async fn partition_names(&self) -> Result<Vec<String>> {
+        match self.client.raw_table(&self.schema, &self.table).await? {
+            Some(table) if table.structures(TABLE_PARTITIONS).next().is_some() => {
+                self.client.partition_names(&self.schema, &self.table).await
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Forgets the partitions of the table whose place another one has taken. Their files stay.
+    pub(super) async fn forget_partitions(&self, record: &Record) -> Result<()> {
+        match record.replaced_partitions.is_empty() {
+            true => Ok(()),
+            false => self.client.drop_partitions(&self.schema, &self.table, &record.replaced_partitions).await,
         }
     }
 
@@ -154,9 +187,9 @@ impl Registry {
             .with(5, 0_i32)
             .with(6, 0_i32)
             .with(TABLE_STORAGE, storage)
-            .with(8, fields(&columns.partitions))
+            .with(TABLE_PARTITIONS, fields(&columns.partitions))
             .with(TABLE_PARAMETERS, map(&parameters))
-            .with(12, kind)
+            .with(TABLE_KIND, kind)
     }
 
     /// Adds the partitions of the write that the metastore does not know.
@@ -166,7 +199,7 @@ impl Registry {
             return Ok(());
         }
         let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Err(self.gone()) };
-        if table.structures(8).next().is_none() {
+        if table.structures(TABLE_PARTITIONS).next().is_none() {
             // The directories of a table of Spark's may be its partitions, and the metastore know none.
             return Ok(());
         }
@@ -192,7 +225,7 @@ impl Registry {
     /// Adds what the write wrote to what the metastore has counted of the table or of its partitions.
     pub(super) async fn count(&self, record: &Record, number: u64) -> Result<()> {
         let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Err(self.gone()) };
-        if table.structures(8).next().is_none() {
+        if table.structures(TABLE_PARTITIONS).next().is_none() {
             if let Some(counted) = counted(table, TABLE_PARAMETERS, record, "", number) {
                 self.client.alter_table(&self.schema, &self.table, counted, Counted::ByUs).await?;
             }
@@ -201,7 +234,7 @@ impl Registry {
         let by_values: BTreeMap<Vec<String>, &str> =
             directories(record).into_iter().map(|directory| (values(directory), directory)).collect();
         // The metastore's names of the partition columns are in lower case, which those of directories need not be.
-        let keys: Vec<String> = table.structures(8).filter_map(|key| key.text(1)).collect();
+        let keys: Vec<String> = table.structures(TABLE_PARTITIONS).filter_map(|key| key.text(1)).collect();
         let name = |values: &Vec<String>| {
             let value = |text: &String| (text != NULL_PARTITION).then(|| text.clone());
             let parts = keys.iter().zip(values).map(|(key, text)| partition_directory(key, value(text).as_deref()));
@@ -221,8 +254,13 @@ impl Registry {
         self.client.drop_table(&self.schema, &self.table).await
     }
 
-    fn gone(&self) -> ConnectorError {
-        ConnectorError::source(format!("the metastore no longer has the table {}.{}", self.schema, self.table))
+    /// The error of rows that were committed to a table that is gone.
+    pub(super) fn gone(&self) -> ConnectorError {
+        ConnectorError::user(format!(
+            "the metastore no longer has the table {}.{}: it was dropped while rows were written to it",
+            self.schema, self.table
+        ))
+        .hint("make the table again, and run the statement again")
     }
 }
 
