@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portolan_connector::testkit::check_writes;
-use portolan_connector::{InsertMode, OnExisting};
+use portolan_connector::{ConnectorFactory, InsertMode, OnExisting};
+use portolan_hive::HiveFactory;
 use portolan_hive::thrift::Struct;
 
-use crate::support::{Create, Table, WRITABLE, Warehouse, batch, dates, insert, integers, texts};
+use crate::support::{
+    Counting, Create, Proxy, Table, WRITABLE, Warehouse, batch, dates, entry, insert, integers, texts,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_contract() {
@@ -131,6 +134,70 @@ async fn partitions_elsewhere_are_not_written() {
     assert!(error.contains("is not in the table's directory"), "{error}");
     let engine = warehouse.engine_over(connector);
     assert_eq!(engine.rows("t", "SELECT n FROM t").await, ["1"]);
+}
+
+/// Names of the partitions that the metastore has.
+async fn partition_names(warehouse: &Warehouse) -> Vec<String> {
+    let names = Struct::new().with(1, warehouse.database.as_str()).with(2, "t").with(3, -1_i16);
+    warehouse.call("get_partition_names", names).await.texts(0).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_takes_the_place_of_another_in_one_call() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    let schema = warehouse.database.as_str();
+    let create = Create { schema, partitioned_by: &["k"], ..Create::default() };
+    let rows = batch(vec![("n", integers([1, 2])), ("k", integers([1, 2]))]);
+    create.run(connector.as_ref(), &rows).await.unwrap();
+    let proxy = Proxy::start(&warehouse).await;
+    let watched = HiveFactory.create(entry(proxy.port(), WRITABLE)).unwrap();
+    // A partition that goes, one that stays under its name, and one more column.
+    let rows = batch(vec![("n", integers([20, 30])), ("m", texts(["x", "y"])), ("k", integers([2, 3]))]);
+    let replace = Create { on_existing: OnExisting::Replace, ..create.clone() };
+    replace.run(watched.as_ref(), &rows).await.unwrap();
+    let calls: Vec<String> = proxy.take().into_iter().map(|(method, _)| method).collect();
+    assert!(!calls.iter().any(|call| call == "drop_table" || call == "create_table"), "{calls:?}");
+    let engine = warehouse.engine_over(Arc::clone(&connector));
+    assert_eq!(engine.rows("t", "SELECT n, m, k FROM t").await, ["20|x|2", "30|y|3"]);
+    assert_eq!(partition_names(&warehouse).await, ["k=2", "k=3"]);
+    let kept = partition(&warehouse, &["2"]).await;
+    let columns: Vec<String> = kept.structure(6).unwrap().structures(1).filter_map(|column| column.text(1)).collect();
+    assert_eq!(columns, ["n", "m"], "the partition has the columns of the new table");
+    assert_eq!(counts(&kept, 7), ["1", "1"]);
+
+    // Other partition columns, and a type that holds no value of the old one, are not for the metastore to change.
+    let rows = batch(vec![("n", dates([0])), ("region", texts(["y"]))]);
+    let replace = Create { partitioned_by: &["region"], ..replace.clone() };
+    replace.run(watched.as_ref(), &rows).await.unwrap();
+    let calls: Vec<String> = proxy.take().into_iter().map(|(method, _)| method).collect();
+    assert!(calls.iter().any(|call| call == "drop_table"), "{calls:?}");
+    assert_eq!(engine.rows("t", "SELECT n, region FROM t").await, ["1970-01-01|y"]);
+    let rows = batch(vec![("n", integers([5])), ("region", texts(["z"]))]);
+    replace.run(watched.as_ref(), &rows).await.unwrap();
+    assert_eq!(engine.rows("t", "SELECT n, region FROM t").await, ["5|z"]);
+    assert_eq!(partition_names(&warehouse).await, ["region=z"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_partitions_are_believed_until_the_log_says_more() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    let schema = warehouse.database.as_str();
+    let rows = |n: i32| batch(vec![("n", integers([n])), ("k", integers([n]))]);
+    Create { schema, partitioned_by: &["k"], ..Create::default() }.run(connector.as_ref(), &rows(1)).await.unwrap();
+    let proxy = Proxy::start(&warehouse).await;
+    let engine = warehouse.watched_with(&proxy, Counting::new() as _, "listing_ttl_seconds = 3600");
+    let methods = || proxy.take().into_iter().map(|(method, _)| method).collect::<Vec<_>>();
+    let count = "SELECT count(*) FROM t";
+    assert_eq!(engine.pruned_rows("t", count).await, ["1"]);
+    assert!(methods().contains(&"get_partition_names".to_owned()));
+    assert_eq!(engine.pruned_rows("t", count).await, ["1"]);
+    assert_eq!(methods(), ["get_table_req"], "names and places are known, and nobody has written");
+    // By another process, as far as this one knows.
+    insert(&connector, (schema, "t"), &rows(2), InsertMode::Append, None).await.unwrap();
+    assert_eq!(engine.pruned_rows("t", count).await, ["2"]);
+    assert!(methods().contains(&"get_partition_names".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
