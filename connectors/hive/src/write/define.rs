@@ -140,6 +140,7 @@ pub(super) async fn drop_files(log: &Log, registry: Option<&Registry>) -> Result
             added: Vec::new(),
             removed: Vec::new(),
             replaced_partitions: Vec::new(),
+            summaries: Vec::new(),
         };
         if log.create(&log.commit_path(entries.last() + 1)?, &record).await? {
             return publish_or_abandon(log, registry).await.map(drop);

@@ -11,9 +11,11 @@
 
 mod catalog;
 mod clean;
+mod columns;
 mod commit;
 mod define;
 mod definition;
+mod distinct;
 mod existing;
 mod files;
 mod log;

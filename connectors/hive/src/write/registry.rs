@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::commit::Goal;
 use super::definition::Definition;
 use super::record::{Change, Record};
-use crate::metastore::{Client, Counted, HAS_LOG, MADE_BY, Made};
+use crate::metastore::{Client, ColumnSummary, Counted, HAS_LOG, MADE_BY, Made, Remembered, united};
 use crate::names::{NULL_PARTITION, parse_partition, partition_directory};
 use crate::thrift::{Struct, Value};
 
@@ -42,6 +42,8 @@ pub(super) struct Registration {
 #[derive(Clone, Debug)]
 pub(super) struct Registry {
     pub(super) client: Arc<Client>,
+    /// What the catalog remembers of statistics.
+    pub(super) remembered: Arc<Remembered>,
     pub(super) schema: String,
     pub(super) table: String,
     /// Where it is, as the metastore writes it.
@@ -64,6 +66,12 @@ const NUM_FILES: &str = "numFiles";
 const NUM_ROWS: &str = "numRows";
 const TOTAL_SIZE: &str = "totalSize";
 const RAW_DATA_SIZE: &str = "rawDataSize";
+
+/// The parameter in which Hive says which of its statistics are those of the rows that are there.
+const ACCURATE: &str = "COLUMN_STATS_ACCURATE";
+
+/// What the parameters begin with in which Spark keeps its statistics.
+const SPARK_STATISTICS: &str = "spark.sql.statistics.";
 
 impl Registry {
     pub(super) fn registration(&self) -> Registration {
@@ -225,9 +233,11 @@ impl Registry {
     /// Adds what the write wrote to what the metastore has counted of the table or of its partitions.
     pub(super) async fn count(&self, record: &Record, number: u64) -> Result<()> {
         let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Err(self.gone()) };
+        self.remembered.forget_table(&self.schema, &self.table);
         if table.structures(TABLE_PARTITIONS).next().is_none() {
             if let Some(counted) = counted(table, TABLE_PARAMETERS, record, "", number) {
-                self.client.alter_table(&self.schema, &self.table, counted, Counted::ByUs).await?;
+                self.summarize_table(record, counted.rows_before).await;
+                self.client.alter_table(&self.schema, &self.table, counted.of, Counted::ByUs).await?;
             }
             return Ok(());
         }
@@ -242,11 +252,62 @@ impl Registry {
         };
         let names: Vec<String> = by_values.keys().map(name).collect();
         let known = self.client.raw_partitions(&self.schema, &self.table, &names).await?;
-        let changed = known.into_iter().filter_map(|partition| {
-            let directory = by_values.get(&partition.texts(PARTITION_VALUES).collect::<Vec<_>>())?;
-            counted(partition, PARTITION_PARAMETERS, record, directory, number)
-        });
-        self.client.alter_partitions(&self.schema, &self.table, changed.collect()).await
+        let (mut changed, mut written) = (Vec::new(), Vec::new());
+        for partition in known {
+            let values: Vec<String> = partition.texts(PARTITION_VALUES).collect();
+            let Some(directory) = by_values.get(&values) else { continue };
+            let Some(counted) = counted(partition, PARTITION_PARAMETERS, record, directory, number) else { continue };
+            written.push((name(&values), *directory, counted.rows_before));
+            changed.push(counted.of);
+        }
+        self.summarize_partitions(record, &written).await;
+        self.client.alter_partitions(&self.schema, &self.table, changed).await?;
+        // What somebody has counted of all partitions together holds no longer.
+        match without_claims(&table, TABLE_PARAMETERS) {
+            Some(table) => self.client.alter_table(&self.schema, &self.table, table, Counted::AsBefore).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the metastore of the columns of a table without partitions. They only help to plan: where that fails, they are left
+    /// as they are.
+    async fn summarize_table(&self, record: &Record, rows_before: Option<u64>) {
+        let Some(written) = summary_of(record, "") else { return };
+        let told = async {
+            let known = match rows_before {
+                Some(0) => Vec::new(),
+                _ => self.client.column_statistics(&self.schema, &self.table, column_names(written)).await?,
+            };
+            match united(written, rows_before.unwrap_or(1), &known) {
+                objects if objects.is_empty() => Ok(()),
+                objects => self.client.set_column_statistics(&self.schema, &self.table, objects).await,
+            }
+        };
+        self.note(told.await);
+    }
+
+    /// The same of partitions: names, directories, and how many rows they had.
+    async fn summarize_partitions(&self, record: &Record, partitions: &[(String, &str, Option<u64>)]) {
+        let Some(columns) = record.summaries.first().map(|summary| column_names(&summary.columns)) else { return };
+        let had_rows = partitions.iter().filter(|(.., rows)| *rows != Some(0)).map(|(name, ..)| name.clone());
+        let had_rows: Vec<String> = had_rows.collect();
+        let told = async {
+            let known = self.client.column_statistics_by_partition(&self.schema, &self.table, &columns, &had_rows).await?;
+            let of = |(name, directory, rows): &(String, &str, Option<u64>)| {
+                let known = known.get(name).map(Vec::as_slice).unwrap_or_default();
+                let objects = united(summary_of(record, directory)?, rows.unwrap_or(1), known);
+                (!objects.is_empty()).then(|| (name.clone(), objects))
+            };
+            let told = partitions.iter().filter_map(of).collect();
+            self.client.set_partition_statistics(&self.schema, &self.table, told).await
+        };
+        self.note(told.await);
+    }
+
+    fn note(&self, told: Result<()>) {
+        if let Err(error) = told {
+            tracing::debug!(schema = self.schema, table = self.table, %error, "statistics of columns are left as they were");
+        }
     }
 
     /// Removes the table from the metastore. Its files stay. False where it is not there.
@@ -264,8 +325,15 @@ impl Registry {
     }
 }
 
+/// A table or partition with what a write has added.
+struct Changed {
+    of: Struct,
+    /// How many rows it had before; `None` where nobody had counted them.
+    rows_before: Option<u64>,
+}
+
 /// The table or partition with what the write has added to a directory; `None` where that is counted already.
-fn counted(of: Struct, parameters: i16, record: &Record, directory: &str, number: u64) -> Option<Struct> {
+fn counted(of: Struct, parameters: i16, record: &Record, directory: &str, number: u64) -> Option<Changed> {
     let number_of = |name: &str| parameter(&of, parameters, name)?.parse::<u64>().ok();
     if number_of(COUNTED).is_some_and(|counted| counted >= number) {
         return None;
@@ -281,25 +349,58 @@ fn counted(of: Struct, parameters: i16, record: &Record, directory: &str, number
     let in_directory = |path: &String| path.rsplit_once('/').map_or("", |(outer, _)| outer) == directory;
     let before = match record.removed.iter().any(in_directory) {
         true => Some(Counts::default()),
-        false => Some(Counts {
+        false => number_of(NUM_ROWS).map(|rows| Counts {
             files: number_of(NUM_FILES).unwrap_or_default(),
-            rows: number_of(NUM_ROWS)?,
+            rows,
             bytes: number_of(TOTAL_SIZE).unwrap_or_default(),
             raw_bytes: number_of(RAW_DATA_SIZE).unwrap_or_default(),
         }),
-    }?;
-    let now = Counts {
-        files: before.files + written.files,
-        rows: before.rows + written.rows,
-        bytes: before.bytes + written.bytes,
-        raw_bytes: before.raw_bytes + written.raw_bytes,
     };
-    let mut changed = now.parameters();
-    changed.push((COUNTED, number.to_string()));
-    Some(with_parameters(of, parameters, &changed))
+    let mut changed = vec![(COUNTED, number.to_string())];
+    changed.extend(before.iter().flat_map(|before| before.and(written).parameters()));
+    let rows_before = before.map(|before| before.rows);
+    let of = without_claims(&of, parameters).unwrap_or(of);
+    Some(Changed { of: with_parameters(of, parameters, &changed), rows_before })
+}
+
+/// The table or partition without what others claim of its rows, which a write has made untrue; `None` where there is nothing of
+/// the kind. Hive answers queries from statistics of columns that are said to be accurate; Spark takes its own before those
+/// that are counted here.
+fn without_claims(of: &Struct, parameters: i16) -> Option<Struct> {
+    const BASIC: &str = "{\"BASIC_STATS\":\"true\"}";
+    let known: BTreeMap<String, String> = of.text_map(parameters).collect();
+    let mut kept = known.clone();
+    kept.retain(|name, _| !name.starts_with(SPARK_STATISTICS));
+    if let Some(accurate) = kept.get_mut(ACCURATE) {
+        if accurate.contains("BASIC_STATS") {
+            BASIC.clone_into(accurate);
+        } else {
+            kept.remove(ACCURATE);
+        }
+    }
+    (kept != known).then(|| with_all_parameters(of.clone(), parameters, kept))
+}
+
+/// What was counted of the columns of a directory.
+fn summary_of<'a>(record: &'a Record, directory: &str) -> Option<&'a [ColumnSummary]> {
+    let found = record.summaries.iter().find(|summary| summary.directory == directory)?;
+    Some(&found.columns)
+}
+
+fn column_names(columns: &[ColumnSummary]) -> Vec<String> {
+    columns.iter().map(|column| column.name.to_lowercase()).collect()
 }
 
 impl Counts {
+    fn and(self, other: Self) -> Self {
+        Self {
+            files: self.files + other.files,
+            rows: self.rows + other.rows,
+            bytes: self.bytes + other.bytes,
+            raw_bytes: self.raw_bytes + other.raw_bytes,
+        }
+    }
+
     fn parameters(&self) -> Vec<(&'static str, String)> {
         vec![
             (NUM_FILES, self.files.to_string()),
@@ -328,6 +429,10 @@ fn parameter(of: &Struct, parameters: i16, name: &str) -> Option<String> {
 fn with_parameters(of: Struct, id: i16, changed: &[(&str, String)]) -> Struct {
     let mut parameters: BTreeMap<String, String> = of.text_map(id).collect();
     parameters.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    with_all_parameters(of, id, parameters)
+}
+
+fn with_all_parameters(of: Struct, id: i16, parameters: BTreeMap<String, String>) -> Struct {
     let entries = parameters.into_iter().map(|(name, value)| (name.into(), value.into()));
     of.replaced(id, Value::Map(entries.collect()))
 }

@@ -54,6 +54,7 @@ impl Writer {
             seen: self.seen,
             partitions: &self.splitter.partitions,
             files: &files.finished,
+            counts: files.counts.as_ref(),
         };
         match commit.run().await {
             Ok(Outcome::Committed(number)) => {
