@@ -26,12 +26,7 @@ const AIM: f64 = 1.05;
 
 /// A query, the condition on the partitions that it needs, and these partitions.
 const QUERIES: [(&str, &str, &str, &[i32]); 2] = [
-    (
-        "Q1",
-        include_str!("../tpch/q01.sql"),
-        "l_shipyear <= 1998",
-        &[1992, 1993, 1994, 1995, 1996, 1997, 1998],
-    ),
+    ("Q1", include_str!("../tpch/q01.sql"), "l_shipyear <= 1998", &[1992, 1993, 1994, 1995, 1996, 1997, 1998]),
     ("Q6", include_str!("../tpch/q06.sql"), "l_shipyear = 1994", &[1994]),
 ];
 
@@ -95,6 +90,7 @@ fn write(table: &Path, scale: f64) {
     let schema = batches.schema();
     let mut writers: BTreeMap<i32, ArrowWriter<File>> = BTreeMap::new();
     for batch in batches {
+        let batch = batch.expect("rows");
         let dates = batch.column_by_name("l_shipdate").expect("the date");
         let years = date_part(dates, DatePart::Year).expect("its year");
         let years = years.as_any().downcast_ref::<Int32Array>().expect("whole numbers");

@@ -190,7 +190,11 @@ impl MetastoreTable {
                     Vec::new()
                 });
                 // NULLs are counted in the partitions that were asked for.
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, not negative")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "an estimate, not negative"
+                )]
                 let rows = known.rows.map(|rows| (rows as f64 / scale) as u64);
                 found = of_metastore(&objects, rows, columns);
             }

@@ -105,10 +105,9 @@ impl Client {
                 .with(4, false)
                 .with(5, true)
                 .with(8, false);
-            let dropped = self.call("drop_partitions_req", &Struct::new().with(1, request), "an end of partitions");
-            dropped
-                .await?
-                .map_err(|exception| self.will_not(&format!("drop partitions of {database}.{table}"), exception))?;
+            let arguments = Struct::new().with(1, request);
+            let dropped = self.call("drop_partitions_req", &arguments, "an end of partitions").await?;
+            dropped.map_err(|exception| self.will_not(&format!("drop partitions of {database}.{table}"), exception))?;
         }
         Ok(())
     }
@@ -198,8 +197,7 @@ impl Client {
         let statistics = Struct::new().with(1, description).with(2, objects);
         let arguments = Struct::new().with(1, statistics);
         let told = self.call("update_table_column_statistics", &arguments, "statistics of columns").await?;
-        told.map(drop)
-            .map_err(|exception| self.will_not(&format!("keep statistics of {database}.{table}"), exception))
+        told.map(drop).map_err(|exception| self.will_not(&format!("keep statistics of {database}.{table}"), exception))
     }
 
     /// Tells what is known of columns of partitions, by their names.
@@ -211,12 +209,12 @@ impl Client {
     ) -> Result<()> {
         for batch in partitions.chunks(PARTITIONS_PER_CALL) {
             let of = |(name, objects): &(String, Vec<Struct>)| {
-                let description =
-                    Struct::new().with(1, false).with(2, database).with(3, table).with(4, name.as_str());
+                let description = Struct::new().with(1, false).with(2, database).with(3, table).with(4, name.as_str());
                 Struct::new().with(1, description).with(2, objects.clone())
             };
             let request = Struct::new().with(1, batch.iter().map(of).collect::<Vec<_>>());
-            let told = self.call("set_aggr_stats_for", &Struct::new().with(1, request), "statistics of columns").await?;
+            let told =
+                self.call("set_aggr_stats_for", &Struct::new().with(1, request), "statistics of columns").await?;
             told.map_err(|exception| self.will_not(&format!("keep statistics of {database}.{table}"), exception))?;
         }
         Ok(())

@@ -96,7 +96,8 @@ impl ColumnSummary {
             let data = data.fold(Struct::new(), |data, (id, bound)| data.with(id, bound));
             data.with(3, nulls).with(4, distinct)
         };
-        let lengths = |lengths: &Lengths| Struct::new().with(1, signed(lengths.longest)).with(2, lengths.mean()).with(3, nulls);
+        let lengths =
+            |lengths: &Lengths| Struct::new().with(1, signed(lengths.longest)).with(2, lengths.mean()).with(3, nulls);
         let (id, data) = match &self.values {
             Values::Boolean { trues, falses } => {
                 (kind::BOOLEAN, Struct::new().with(1, signed(*trues)).with(2, signed(*falses)).with(3, nulls))
@@ -253,7 +254,11 @@ mod tests {
             Values::Long { least: None, greatest: None },
             Values::Double,
             Values::Text(Lengths { longest: 9, sum: 40, count: 8 }),
-            Values::Decimal { least: text("-129"), greatest: text("170141183460469231731687303715884105727"), scale: 2 },
+            Values::Decimal {
+                least: text("-129"),
+                greatest: text("170141183460469231731687303715884105727"),
+                scale: 2,
+            },
             Values::Date { least: Some(-5), greatest: Some(20_000) },
         ]
         .map(summary)
@@ -275,11 +280,8 @@ mod tests {
     #[test]
     fn of_all_rows_together() {
         let known = [summary(Values::Long { least: Some(3), greatest: Some(4) }).object()];
-        let written = [ColumnSummary {
-            nulls: 1,
-            distinct: 9,
-            ..summary(Values::Long { least: Some(-1), greatest: Some(2) })
-        }];
+        let written =
+            [ColumnSummary { nulls: 1, distinct: 9, ..summary(Values::Long { least: Some(-1), greatest: Some(2) }) }];
         let united_one = united(&written, 10, &known);
         let found = ColumnSummary::read(&united_one[0], 20).unwrap();
         assert_eq!((found.nulls, found.distinct), (3, 9));

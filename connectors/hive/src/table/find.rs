@@ -64,7 +64,7 @@ impl HiveTable {
         // The partitions of a metastore may be listed without the table's directory, which would show the log.
         let mut said = self.metastore.as_ref().filter(|table| table.partitions.is_some()).map(|table| table.has_log());
         let log = match &self.metastore {
-            Some(table) => Log::of_metastore(&self.store, &self.directory).as_registered(table.made_by()),
+            Some(table) => Log::of_metastore(&self.store, &self.directory).registered_by(table.made_by()),
             None => Log::new(&self.store, &self.directory),
         };
         for _ in 0..LISTINGS_MAX {

@@ -127,7 +127,7 @@ impl HiveConnector {
         let written = opened.written();
         let Some(known) = written.metastore.filter(|known| known.has_log()) else { return Ok(false) };
         let log = Log::of_metastore(&self.store, written.root);
-        let view = View::read(&log.clone().as_registered(known.made_by()), None).await?;
+        let view = View::read(&log.clone().registered_by(known.made_by()), None).await?;
         if view.hides_another {
             publish(&log, self.registry_of(written.name, Some(known)).as_ref()).await?;
         }

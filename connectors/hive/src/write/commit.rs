@@ -289,9 +289,7 @@ impl Commit<'_> {
     /// What was counted of the columns of each partition.
     fn summaries(&self, held: &HashMap<usize, Held>) -> Result<Vec<Summary>> {
         let Some(counts) = self.counts else { return Ok(Vec::new()) };
-        let of = |partition| {
-            Ok(Summary { directory: self.directory(partition, held)?, columns: counts.of(partition) })
-        };
+        let of = |partition| Ok(Summary { directory: self.directory(partition, held)?, columns: counts.of(partition) });
         let summaries = (0..self.partitions.len()).map(of).collect::<Result<Vec<_>>>()?;
         Ok(summaries.into_iter().filter(|summary| !summary.columns.is_empty()).collect())
     }

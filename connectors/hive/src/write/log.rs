@@ -117,7 +117,7 @@ impl Log {
     }
 
     /// The same for who reads the table that the metastore describes, which this write made.
-    pub(crate) fn as_registered(self, made_by: Option<&str>) -> Self {
+    pub(crate) fn registered_by(self, made_by: Option<&str>) -> Self {
         Self { registered: Some(made_by.map(str::to_owned)), ..self }
     }
 

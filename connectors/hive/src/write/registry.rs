@@ -292,7 +292,8 @@ impl Registry {
         let had_rows = partitions.iter().filter(|(.., rows)| *rows != Some(0)).map(|(name, ..)| name.clone());
         let had_rows: Vec<String> = had_rows.collect();
         let told = async {
-            let known = self.client.column_statistics_by_partition(&self.schema, &self.table, &columns, &had_rows).await?;
+            let known =
+                self.client.column_statistics_by_partition(&self.schema, &self.table, &columns, &had_rows).await?;
             let of = |(name, directory, rows): &(String, &str, Option<u64>)| {
                 let known = known.get(name).map(Vec::as_slice).unwrap_or_default();
                 let objects = united(summary_of(record, directory)?, rows.unwrap_or(1), known);

@@ -8,14 +8,14 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionContext, col, lit};
 use object_store::ObjectStore;
 use portolan_connector::{
-    Begun, Connector, ConnectorFactory, ConnectorTable, InsertMode, OnExisting, PlanContext, PushedFilter, QueryContext, Scan,
-    ScanRequest, Snapshot, TableName, TableWriter, Verdict, WriteContext,
+    Begun, Connector, ConnectorFactory, ConnectorTable, InsertMode, OnExisting, PlanContext, PushedFilter,
+    QueryContext, Scan, ScanRequest, Snapshot, TableName, TableWriter, Verdict, WriteContext,
 };
 use portolan_hive::{HiveConnector, HiveFactory};
 
 use crate::support::{
-    Create, Engine, Failing, Fault, Interposed, Lake, Proxy, WRITABLE, Warehouse, batch, entry, floats, insert, integers,
-    staged, texts,
+    Create, Engine, Failing, Fault, Interposed, Lake, Proxy, WRITABLE, Warehouse, batch, entry, floats, insert,
+    integers, staged, texts,
 };
 
 fn lake() -> (Lake, Arc<dyn Connector>) {
@@ -179,7 +179,11 @@ async fn a_table_is_not_another_before_the_metastore_says_so() {
     let replace = Create { on_existing: OnExisting::Replace, ..create.clone() };
     killed_before_the_metastore_knows(&warehouse, &replace, &new).await;
     let engine = warehouse.engine_over(Arc::clone(&connector));
-    assert_eq!(engine.rows("t", "SELECT n, k FROM t").await, ["1|1", "2|2"], "the old table, and none of the new files");
+    assert_eq!(
+        engine.rows("t", "SELECT n, k FROM t").await,
+        ["1|1", "2|2"],
+        "the old table, and none of the new files"
+    );
     // Who writes next brings it to its end first.
     insert(&connector, (&schema, "t"), &rows(&[(20, 3)]), InsertMode::Append, None).await.unwrap();
     assert_eq!(engine.rows("t", "SELECT m, n, k FROM t").await, ["NULL|20|3", "x|10|3"]);
