@@ -144,7 +144,8 @@ impl MapColumn {
 
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let (offsets, validity) = self.ends.finish();
-        let entries = StructArray::try_new(self.fields.clone(), vec![self.keys.finish()?, self.values.finish()?], None)?;
+        let entries =
+            StructArray::try_new(self.fields.clone(), vec![self.keys.finish()?, self.values.finish()?], None)?;
         Ok(Arc::new(MapArray::try_new(Arc::clone(&self.entries), offsets, entries, validity, false)?))
     }
 }

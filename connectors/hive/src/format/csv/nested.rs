@@ -118,7 +118,11 @@ mod tests {
             ("map<int,array<string>>", "1\u{3}x\u{4}y\u{2}2\u{3}", "{1: [x, y], 2: []}"),
             ("struct<a:int,b:string,c:date>", "1\u{2}x", "{a: 1, b: x, c: }"),
             ("struct<a:int>", "1\u{2}beyond", "{a: 1}"),
-            ("array<struct<a:int,m:map<string,double>>>", "1\u{3}k\u{5}1.5\u{4}l\u{5}2", "[{a: 1, m: {k: 1.5, l: 2.0}}]"),
+            (
+                "array<struct<a:int,m:map<string,double>>>",
+                "1\u{3}k\u{5}1.5\u{4}l\u{5}2",
+                "[{a: 1, m: {k: 1.5, l: 2.0}}]",
+            ),
         ] {
             assert_eq!(read(hive_type, text).as_deref(), Ok(value), "{hive_type}");
         }
