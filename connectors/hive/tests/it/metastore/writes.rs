@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::{Decimal128Array, Float64Array, Int32Array, StringArray};
+use datafusion::common::ScalarValue;
 use portolan_connector::testkit::check_writes;
-use portolan_connector::{ConnectorFactory, InsertMode, OnExisting};
+use portolan_connector::{Connector, ConnectorFactory, InsertMode, OnExisting, TableStatistics};
 use portolan_hive::HiveFactory;
 use portolan_hive::thrift::Struct;
 
@@ -86,6 +88,92 @@ async fn a_table_without_partitions_is_counted() {
     assert_eq!(counts(&table(&warehouse, "t").await, 9), ["1", "2"]);
     insert(&connector, (schema, "t"), &rows, InsertMode::Append, None).await.unwrap();
     assert_eq!(counts(&table(&warehouse, "t").await, 9), ["2", "4"]);
+}
+
+/// What the planner knows of a table.
+async fn known(connector: &Arc<dyn Connector>, schema: &str) -> TableStatistics {
+    let table = connector.table(schema, "t").await.unwrap().unwrap();
+    table.statistics().await.unwrap().unwrap()
+}
+
+fn close_to(found: Option<u64>, wanted: u64) -> bool {
+    found.is_some_and(|found| found.abs_diff(wanted) * 10 <= wanted)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_are_told_of_and_united_with_what_is_known() {
+    for partitioned_by in [&[][..], &["k"]] {
+        let warehouse = Warehouse::new().await;
+        let connector = warehouse.connector(WRITABLE).unwrap();
+        let schema = warehouse.database.as_str();
+        let rows = |first: i32| {
+            let numbers: Vec<Option<i32>> = (first..first + 500).map(|n| (n % 5 != 0).then_some(n)).collect();
+            let names = (first..first + 500).map(|n| format!("name {}", n % 20));
+            let prices = (first..first + 500).map(|n| Some(i128::from(n - 100)));
+            let prices = Decimal128Array::from_iter(prices).with_precision_and_scale(12, 2).unwrap();
+            batch(vec![
+                ("n", Arc::new(Int32Array::from(numbers))),
+                ("name", Arc::new(StringArray::from_iter_values(names))),
+                ("price", Arc::new(prices)),
+                ("day", dates((first..first + 500).map(|n| n / 10))),
+                ("f", Arc::new(Float64Array::from_iter_values((0..500).map(f64::from)))),
+                ("k", integers((first..first + 500).map(|n| n % 2))),
+            ])
+        };
+        let create = Create { schema, partitioned_by, ..Create::default() };
+        create.run(connector.as_ref(), &rows(1)).await.unwrap();
+        let before = known(&connector, schema).await;
+        assert_eq!((before.rows, before.origin.as_str()), (Some(500), "the metastore"));
+        let n = &before.columns["n"];
+        assert_eq!((&n.min, &n.max), (&Some(ScalarValue::Int32(Some(1))), &Some(ScalarValue::Int32(Some(499)))));
+        assert!(close_to(n.distinct, 400), "{n:?}");
+        assert_eq!(n.null_fraction, Some(0.2));
+        assert!(close_to(before.columns["name"].distinct, 20), "{before:?}");
+        assert_eq!(before.columns["name"].width, Some(6));
+        let price = &before.columns["price"];
+        assert_eq!(price.min, Some(ScalarValue::Decimal128(Some(-99), 12, 2)));
+        assert_eq!(before.columns["day"].max, Some(ScalarValue::Date32(Some(50))));
+        assert!(before.columns["f"].min.is_none() && close_to(before.columns["f"].distinct, 500));
+
+        insert(&connector, (schema, "t"), &rows(501), InsertMode::Append, None).await.unwrap();
+        let after = known(&connector, schema).await;
+        assert_eq!(after.rows, Some(1000), "what was remembered is forgotten");
+        let n = &after.columns["n"];
+        assert_eq!((&n.min, &n.max), (&Some(ScalarValue::Int32(Some(1))), &Some(ScalarValue::Int32(Some(999)))));
+        assert_eq!(n.null_fraction, Some(0.2));
+        insert(&connector, (schema, "t"), &rows(2001), InsertMode::Overwrite, None).await.unwrap();
+        let n = known(&connector, schema).await.columns["n"].clone();
+        assert_eq!(n.min, Some(ScalarValue::Int32(Some(2001))), "nothing of what was overwritten");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_claimed_is_taken_back() {
+    const CLAIMS: &[(&str, &str)] = &[
+        ("EXTERNAL", "TRUE"),
+        ("numRows", "1"),
+        ("COLUMN_STATS_ACCURATE", "{\"BASIC_STATS\":\"true\",\"COLUMN_STATS\":{\"n\":\"true\"}}"),
+        ("spark.sql.statistics.numRows", "1"),
+        ("spark.sql.statistics.totalSize", "100"),
+        ("spark.sql.statistics.colStats.n.version", "2"),
+        ("spark.sql.statistics.colStats.n.max", "1"),
+    ];
+    for keys in [&[][..], &[("k", "int")]] {
+        let warehouse = Warehouse::new().await;
+        let connector = warehouse.connector(WRITABLE).unwrap();
+        let schema = warehouse.database.as_str();
+        warehouse.create(Table { keys, parameters: CLAIMS, ..Table::default() }).await;
+        let rows = match keys {
+            [] => batch(vec![("n", integers([10]))]),
+            _ => batch(vec![("n", integers([10])), ("k", integers([1]))]),
+        };
+        insert(&connector, (schema, "t"), &rows, InsertMode::Append, None).await.unwrap();
+        let parameters: BTreeMap<String, String> = table(&warehouse, "t").await.text_map(9).collect();
+        assert!(!parameters.keys().any(|name| name.starts_with("spark.sql.statistics.")), "{parameters:?}");
+        let accurate = parameters.get("COLUMN_STATS_ACCURATE").cloned().unwrap_or_default();
+        assert!(!accurate.contains("COLUMN_STATS"), "{parameters:?}");
+        assert_eq!(parameters["EXTERNAL"], "TRUE");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
