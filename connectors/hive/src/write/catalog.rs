@@ -11,7 +11,7 @@ use portolan_connector::{
 use super::commit::Goal;
 use super::log::Log;
 use super::options::{Options, TABLE_PROPERTIES};
-use super::publish::{finish, publish, publish_or_abandon};
+use super::publish::{Committed, finish, publish, publish_or_abandon};
 use super::record::Token;
 use super::registry::Registry;
 use super::target::Target;
@@ -90,7 +90,7 @@ impl HiveConnector {
         let target = Target::new_table(table, log.clone(), registry)?;
         let registry = target.registry.as_ref();
         let token = context.token.as_ref().map(Token::of);
-        if let Some(rows) = settled(&log, registry, token.as_ref()).await? {
+        if let Some(rows) = settled(&log, registry, token.as_ref(), Committed::Table(None)).await? {
             return Ok(Begun::Already(rows));
         }
         if !log.list().await?.pending().is_empty() {
@@ -159,7 +159,7 @@ impl HiveConnector {
         let registry = self.registry_of(written.name, written.metastore);
         let target = Target::existing(&written, log.clone(), &columns, registry)?;
         let token = context.token.as_ref().map(Token::of);
-        if let Some(rows) = settled(&log, target.registry.as_ref(), token.as_ref()).await? {
+        if let Some(rows) = settled(&log, target.registry.as_ref(), token.as_ref(), Committed::Rows).await? {
             return Ok(Begun::Already(rows));
         }
         let seen = log.list().await?.last();
@@ -168,11 +168,16 @@ impl HiveConnector {
 }
 
 /// The rows of the write that was committed with the token before, whose files are brought into their places.
-async fn settled(log: &Log, registry: Option<&Registry>, token: Option<&Token>) -> Result<Option<u64>> {
+async fn settled(
+    log: &Log,
+    registry: Option<&Registry>,
+    token: Option<&Token>,
+    committed: Committed<'_>,
+) -> Result<Option<u64>> {
     let Some(token) = token else { return Ok(None) };
     let rows = token.committed(log).await?;
     if rows.is_some() {
-        finish(log, registry).await?;
+        finish(log, registry, committed).await?;
     }
     Ok(rows)
 }

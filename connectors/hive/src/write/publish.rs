@@ -228,16 +228,28 @@ pub(super) async fn trim(log: &Log, entries: &Entries) -> Result<()> {
     Ok(())
 }
 
+/// What was committed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Committed<'a> {
+    Rows,
+    /// A table, by this write where that is known.
+    Table(Option<&'a str>),
+}
+
 /// Brings a committed write to its end. Where that fails its readers see it all the same, and others go on with it; only a
 /// table that the metastore does not have yet is seen by nobody, which is an error.
-pub(super) async fn finish(log: &Log, registry: Option<&Registry>) -> Result<()> {
+pub(super) async fn finish(log: &Log, registry: Option<&Registry>, committed: Committed<'_>) -> Result<()> {
     let Err(error) = publish(log, registry).await else { return Ok(()) };
     if error.class() == ErrorClass::User {
         return Err(error);
     }
-    if let Some(registry) = registry
-        && !registry.exists().await.unwrap_or(false)
-    {
+    let is_seen = match (registry, committed) {
+        (None, _) => true,
+        (Some(registry), Committed::Rows) => registry.exists().await.unwrap_or(false),
+        (Some(registry), Committed::Table(Some(write))) => registry.is_made_by(write).await.unwrap_or(false),
+        (Some(_), Committed::Table(None)) => false,
+    };
+    if !is_seen {
         return Err(error.hint(
             "the rows are committed, and the metastore does not know the table yet: run the statement again under the same write_token, or call clean_staging",
         ));

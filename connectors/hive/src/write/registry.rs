@@ -89,6 +89,12 @@ impl Registry {
         Ok(parameter(&table, TABLE_PARAMETERS, MADE_BY) == self.made_by)
     }
 
+    /// Whether this write made the table that the metastore has.
+    pub(super) async fn is_made_by(&self, write: &str) -> Result<bool> {
+        let table = self.client.raw_table(&self.schema, &self.table).await?;
+        Ok(table.is_some_and(|table| parameter(&table, TABLE_PARAMETERS, MADE_BY).as_deref() == Some(write)))
+    }
+
     /// Before the first write to a table: tells readers that it has a log.
     pub(super) async fn announce(&self, goal: Goal) -> Result<()> {
         if matches!(goal, Goal::New(_)) {
