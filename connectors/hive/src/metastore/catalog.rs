@@ -166,6 +166,10 @@ impl MetastoreTable {
             return Ok(known.as_ref().clone());
         }
         let mut known = self.basic();
+        if self.partitions.is_some() {
+            // Writers count rows in partitions, and may leave a zero at the table.
+            known.rows = known.rows.filter(|rows| *rows > 0);
+        }
         let (mut distinct, mut names, mut scale) = (BTreeMap::new(), Vec::new(), 1.0);
         if known.rows.is_none()
             && let Some(source) = &self.partitions

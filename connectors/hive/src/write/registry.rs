@@ -151,7 +151,10 @@ impl Registry {
         let columns = definition.hive_columns();
         let kind = if registration.external { EXTERNAL } else { MANAGED };
         let mut parameters = vec![(HAS_LOG, "true".to_owned()), (MADE_BY, write.to_owned())];
-        parameters.extend(uncounted());
+        // Of a table with partitions each of them is counted, and what is said of the table would be taken for all of it.
+        if columns.partitions.is_empty() {
+            parameters.extend(uncounted());
+        }
         if registration.external {
             parameters.push(("EXTERNAL", "TRUE".to_owned()));
         }
