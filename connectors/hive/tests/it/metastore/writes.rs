@@ -96,8 +96,9 @@ async fn known(connector: &Arc<dyn Connector>, schema: &str) -> TableStatistics 
     table.statistics().await.unwrap().unwrap()
 }
 
-fn close_to(found: Option<u64>, wanted: u64) -> bool {
-    found.is_some_and(|found| found.abs_diff(wanted) * 10 <= wanted)
+/// Whether a count is between two others, give or take a tenth.
+fn is_about(found: Option<u64>, least: u64, most: u64) -> bool {
+    found.is_some_and(|found| found * 10 >= least * 9 && found * 10 <= most * 11)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,14 +127,17 @@ async fn columns_are_told_of_and_united_with_what_is_known() {
         assert_eq!((before.rows, before.origin.as_str()), (Some(500), "the metastore"));
         let n = &before.columns["n"];
         assert_eq!((&n.min, &n.max), (&Some(ScalarValue::Int32(Some(1))), &Some(ScalarValue::Int32(Some(499)))));
-        assert!(close_to(n.distinct, 400), "{n:?}");
+        // Of two partitions the metastore takes the larger count of different values for that of both.
+        let parts = if partitioned_by.is_empty() { 1 } else { 2 };
+        assert!(is_about(n.distinct, 400 / parts, 400), "{n:?}");
         assert_eq!(n.null_fraction, Some(0.2));
-        assert!(close_to(before.columns["name"].distinct, 20), "{before:?}");
+        assert!(is_about(before.columns["name"].distinct, 20 / parts, 20), "{before:?}");
         assert_eq!(before.columns["name"].width, Some(6));
         let price = &before.columns["price"];
         assert_eq!(price.min, Some(ScalarValue::Decimal128(Some(-99), 12, 2)));
         assert_eq!(before.columns["day"].max, Some(ScalarValue::Date32(Some(50))));
-        assert!(before.columns["f"].min.is_none() && close_to(before.columns["f"].distinct, 500));
+        let f = &before.columns["f"];
+        assert!(f.min.is_none() && is_about(f.distinct, 500 / parts, 500), "{f:?}");
 
         insert(&connector, (schema, "t"), &rows(501), InsertMode::Append, None).await.unwrap();
         let after = known(&connector, schema).await;
