@@ -134,7 +134,9 @@ async fn columns_are_told_of_and_united_with_what_is_known() {
         assert!(is_about(before.columns["name"].distinct, 20 / parts, 20), "{before:?}");
         assert_eq!(before.columns["name"].width, Some(6));
         let price = &before.columns["price"];
-        assert_eq!(price.min, Some(ScalarValue::Decimal128(Some(-99), 12, 2)));
+        // Taking partitions together, Hive 2.3 rounds decimals to whole numbers.
+        let least = if partitioned_by.is_empty() { -99 } else { 0 };
+        assert_eq!(price.min, Some(ScalarValue::Decimal128(Some(least), 12, 2)));
         assert_eq!(before.columns["day"].max, Some(ScalarValue::Date32(Some(50))));
         let f = &before.columns["f"];
         assert!(f.min.is_none() && is_about(f.distinct, 500 / parts, 500), "{f:?}");
