@@ -1,4 +1,5 @@
-//! A Parquet aggregate beside plain DataFusion on the same files, and a pruned query over 1,000 partitions.
+//! A Parquet aggregate beside plain DataFusion on the same files, a pruned query over 1,000 partitions, planning one of 10,000, and
+//! how many requests these and `count(*)` over 1,000 small files take.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,6 +11,7 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::ListingOptions;
 use datafusion::prelude::SessionContext;
 use parquet::arrow::ArrowWriter;
+use portolan::Engine;
 
 use crate::measure::{self, median, timed};
 
@@ -94,7 +96,20 @@ pub(crate) fn run() {
             "lake      plan one of {MANY_PARTITIONS} partitions, known names {:.1} ms   (aim: at most {PLANNING_AIM_MS} ms)",
             median(planning)
         );
+        let one = "SELECT sum(amount) FROM known.default.many WHERE day = 9000";
+        println!("lake      one of {MANY_PARTITIONS} partitions, known names: {} (aim: 1 LIST, 1 GET)", requests(&engine, one).await);
+        let count = "SELECT count(*) FROM known.default.days";
+        measure::rows(&engine, "CALL known.system.flush_cache()").await;
+        println!("lake      count(*) of {PARTITIONS} small files: {} (aim: at most {PARTITIONS} GET)", requests(&engine, count).await);
+        println!("lake      count(*) once the footers are known: {} (aim: none)", requests(&engine, count).await);
     });
+}
+
+/// What EXPLAIN ANALYZE says of a query's requests.
+async fn requests(engine: &Arc<Engine>, sql: &str) -> String {
+    let chart = measure::text(&engine.session(), &format!("EXPLAIN ANALYZE {sql}")).await;
+    let line = chart.lines().find_map(|line| line.trim().strip_prefix("requests to known"));
+    line.map_or_else(|| "no requests".to_owned(), |line| line.trim().to_owned())
 }
 
 fn write(directory: &Path, first: i64, rows: i64) {

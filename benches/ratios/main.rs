@@ -4,7 +4,7 @@
 //! only the ratios mean something. Nothing here is a test.
 //!
 //! `stream` and `endless` read with pyarrow: PORTOLAN_TEST_PYTHON is a Python that has it. `clients` runs for a minute, or
-//! for PORTOLAN_BENCH_SECONDS.
+//! for PORTOLAN_BENCH_SECONDS. PORTOLAN_BENCH_DUCKDB is a Python that has DuckDB, beside which `partitioned` runs.
 
 #![allow(
     clippy::expect_used,
@@ -22,6 +22,7 @@ mod lake;
 mod lookup;
 mod measure;
 mod orders;
+mod partitioned;
 mod postgres;
 mod process;
 mod startup;
@@ -35,9 +36,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Bench = fn();
 
 /// All benches, in the order in which they run.
-const BENCHES: [(&str, Bench); 9] = [
+const BENCHES: [(&str, Bench); 10] = [
     ("startup", startup::run),
     ("lake", lake::run),
+    ("partitioned", partitioned::run),
     ("kafka", kafka::run),
     ("postgres", postgres::run),
     ("lookup", lookup::run),

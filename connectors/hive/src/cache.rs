@@ -97,12 +97,6 @@ impl Caches {
         self.listings.retain(|listed| !listed.prefix_matches(directory));
     }
 
-    /// Forgets the partitions of a table.
-    pub(crate) fn forget_partitions(&self, schema: &str, table: &str) {
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
-        self.partitions.retain(|(known, of)| known != schema || of != table);
-    }
-
     /// Forgets all listings at and below a directory that has changed.
     pub(crate) fn forget_below(&self, directory: &Path) {
         self.forgotten.fetch_add(1, Ordering::AcqRel);

@@ -105,7 +105,7 @@ impl Walk<'_> {
     /// The same over the partitions that a metastore knows: all filters are evaluated over their names, and only those that
     /// are kept are asked for and listed.
     pub(crate) async fn over(&self, source: &PartitionSource) -> Result<Found> {
-        let partitions = self.snapshot.partitions(source).await?;
+        let partitions = self.snapshot.partitions(source, self.view).await?;
         let pruner = self.partition_pruner()?;
         let known: Vec<(usize, &Named)> = partitions.names.iter().enumerate().collect();
         let kept = self.prune(&pruner, known, |(_, named)| &named.values)?;

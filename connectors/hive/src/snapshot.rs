@@ -207,23 +207,15 @@ impl HiveSnapshot {
         true
     }
 
-    /// Asks the metastore for the partitions of a table that has a log, unless this query has asked already: those that an
-    /// earlier one was told may lack what a write has made of others that are listed now.
-    pub(crate) fn ask_anew(&self, source: &PartitionSource) {
-        let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-        if !partitions.contains_key(&(source.schema.clone(), source.table.clone())) {
-            self.files.caches().forget_partitions(&source.schema, &source.table);
-        }
-    }
-
     fn unlist(&self, root: &Path) {
         self.listings.lock().unwrap_or_else(PoisonError::into_inner).retain(|path, _| !path.prefix_matches(root));
         self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|path, _| !path.prefix_matches(root));
         self.files.caches().forget_below(root);
     }
 
-    /// The partitions of a table that a metastore knew when the query first asked.
-    pub(crate) async fn partitions(&self, source: &PartitionSource) -> Result<Arc<Partitions>> {
+    /// The partitions of a table that a metastore knew when the query first asked. Those that an earlier query was told are
+    /// believed as long as the table's log says what it said then: they may lack what a write has made since.
+    pub(crate) async fn partitions(&self, source: &PartitionSource, view: &View) -> Result<Arc<Partitions>> {
         let slot = {
             let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(partitions.entry((source.schema.clone(), source.table.clone())).or_default())
@@ -231,16 +223,22 @@ impl HiveSnapshot {
         let known = slot
             .get_or_try_init(|| async {
                 let caches = self.files.caches();
+                let log = view.remembered();
+                // While files of a write are not in their places, its partitions may come at any moment.
+                let is_settled = !view.has_log() || log.is_some();
                 if let Some(known) = caches.partitions(&source.schema, &source.table)
                     && !self.fresh
-                    && known.fit(source)
+                    && is_settled
+                    && known.fit(source, log)
                 {
                     self.note(known.at);
                     return Ok(known);
                 }
                 let asked = caches.ask();
-                let found = Arc::new(source.names().await?);
-                caches.keep_partitions(asked, &source.schema, &source.table, &found);
+                let found = Arc::new(source.names().await?.under(log.cloned()));
+                if is_settled {
+                    caches.keep_partitions(asked, &source.schema, &source.table, &found);
+                }
                 Ok::<_, ConnectorError>(found)
             })
             .await?;

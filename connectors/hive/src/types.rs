@@ -83,7 +83,7 @@ pub(crate) fn is_partition_type(data_type: &DataType) -> bool {
             | DataType::Float64
             | DataType::Decimal128(_, _)
             | DataType::Date32
-            | DataType::Timestamp(TimeUnit::Microsecond, None)
+            | DataType::Timestamp(_, None)
             | DataType::Utf8View
     )
 }
@@ -116,13 +116,32 @@ pub(crate) fn parse_value(text: &str, data_type: &DataType) -> Option<ScalarValu
             ScalarValue::Decimal128(Some(decimal(text, *precision, *scale)?), *precision, *scale)
         }
         DataType::Date32 => ScalarValue::Date32(Some(days(text)?)),
-        DataType::Timestamp(TimeUnit::Microsecond, None) => {
-            let time = string_to_datetime(&Utc, text).ok()?;
-            ScalarValue::TimestampMicrosecond(Some(time.timestamp_micros()), None)
-        }
+        DataType::Timestamp(unit, None) => timestamp(text, *unit)?,
         DataType::Utf8View => ScalarValue::Utf8View(Some(text.to_owned())),
         _ => return None,
     })
+}
+
+/// A time without parts that the unit does not hold.
+fn timestamp(text: &str, unit: TimeUnit) -> Option<ScalarValue> {
+    let time = string_to_datetime(&Utc, text).ok()?;
+    let in_unit = match unit {
+        TimeUnit::Second => ScalarValue::TimestampSecond(Some(time.timestamp()), None),
+        TimeUnit::Millisecond => ScalarValue::TimestampMillisecond(Some(time.timestamp_millis()), None),
+        TimeUnit::Microsecond => ScalarValue::TimestampMicrosecond(Some(time.timestamp_micros()), None),
+        TimeUnit::Nanosecond => ScalarValue::TimestampNanosecond(Some(time.timestamp_nanos_opt()?), None),
+    };
+    time.timestamp_subsec_nanos().is_multiple_of(nanos_of(unit)).then_some(in_unit)
+}
+
+/// How many nanoseconds a unit of time has.
+pub(crate) const fn nanos_of(unit: TimeUnit) -> u32 {
+    match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
 }
 
 /// A decimal that needs no rounding to fit.
@@ -198,6 +217,24 @@ mod tests {
             parse_value("1970-01-01 00:00:01.5", &parse_type("timestamp").unwrap()),
             Some(ScalarValue::TimestampMicrosecond(Some(1_500_000), None))
         );
+        let at = |text: &str, unit| parse_value(text, &DataType::Timestamp(unit, None));
+        assert_eq!(
+            at("1970-01-01 00:00:01.5", TimeUnit::Millisecond),
+            Some(ScalarValue::TimestampMillisecond(Some(1500), None))
+        );
+        assert_eq!(at("1970-01-01 00:00:01", TimeUnit::Second), Some(ScalarValue::TimestampSecond(Some(1), None)));
+        assert_eq!(
+            at("1969-12-31 23:59:59.999999999", TimeUnit::Nanosecond),
+            Some(ScalarValue::TimestampNanosecond(Some(-1), None))
+        );
+        for (finer, unit) in [
+            ("1970-01-01 00:00:01.5", TimeUnit::Second),
+            ("1970-01-01 00:00:01.0005", TimeUnit::Millisecond),
+            ("1970-01-01 00:00:01.0000005", TimeUnit::Microsecond),
+            ("2999-01-01 00:00:00", TimeUnit::Nanosecond),
+        ] {
+            assert_eq!(at(finer, unit), None, "{finer} in {unit:?} would be another time");
+        }
     }
 
     #[test]

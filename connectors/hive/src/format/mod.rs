@@ -16,6 +16,7 @@ mod fault;
 mod infer;
 mod input;
 mod json;
+mod nested;
 mod options;
 mod orc;
 mod parquet;
@@ -40,7 +41,7 @@ use crate::store::Files;
 use crate::types::sql_name;
 
 pub(crate) use codec::{CODECS, Codec};
-pub(crate) use csv::{CsvFormat, HEADERS, Header, ROW_LENGTHS};
+pub(crate) use csv::{CsvFormat, HEADERS, Header, LEVELS, ROW_LENGTHS, Separators};
 pub(crate) use detect::{Kind, check_kinds, data_extension};
 pub(crate) use fault::{Fault, fault_of};
 pub(crate) use json::JsonFormat;

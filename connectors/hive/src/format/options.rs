@@ -95,6 +95,7 @@ impl FormatSettings {
             null_marker: self.null_marker.clone().unwrap_or(csv.null_marker),
             row_length: self.row_length.unwrap_or(csv.row_length),
             open_csv: csv.open_csv,
+            separators: csv.separators,
             compression: self.compression,
         };
         csv.check_bytes()?;

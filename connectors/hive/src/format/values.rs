@@ -6,17 +6,16 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
     ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int8Builder,
-    Int16Builder, Int32Builder, Int64Builder, ListArray, StringViewBuilder, StructArray, TimestampMicrosecondBuilder,
+    Int16Builder, Int32Builder, Int64Builder, StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, FieldRef, Fields, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 use arrow::error::ArrowError;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::fault::shown;
+use super::nested::{ListColumn, MapColumn, StructColumn};
 use crate::types::{days, decimal, sql_name};
 
 /// What is wrong with one value.
@@ -42,24 +41,11 @@ pub(crate) enum ColumnBuilder {
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
     Text(StringViewBuilder),
+    /// Text within lists, structs and maps.
+    InnerText(StringBuilder),
     List(Box<ListColumn>),
     Struct(Box<StructColumn>),
-}
-
-/// A column of lists.
-pub(crate) struct ListColumn {
-    field: FieldRef,
-    offsets: Vec<i32>,
-    validity: NullBufferBuilder,
-    pub(crate) items: ColumnBuilder,
-    length: usize,
-}
-
-/// A column of structs.
-pub(crate) struct StructColumn {
-    pub(crate) fields: Fields,
-    pub(crate) columns: Vec<ColumnBuilder>,
-    validity: NullBufferBuilder,
+    Map(Box<MapColumn>),
 }
 
 impl ColumnBuilder {
@@ -83,18 +69,10 @@ impl ColumnBuilder {
                 Self::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows))
             }
             DataType::Utf8View => Self::Text(StringViewBuilder::with_capacity(rows)),
-            DataType::List(field) => Self::List(Box::new(ListColumn {
-                field: Arc::clone(field),
-                offsets: vec![0],
-                validity: NullBufferBuilder::new(rows),
-                items: Self::new(field.data_type(), rows)?,
-                length: 0,
-            })),
-            DataType::Struct(fields) => Self::Struct(Box::new(StructColumn {
-                fields: fields.clone(),
-                columns: fields.iter().map(|field| Self::new(field.data_type(), rows)).collect::<Option<_>>()?,
-                validity: NullBufferBuilder::new(rows),
-            })),
+            DataType::Utf8 => Self::InnerText(StringBuilder::new()),
+            DataType::List(field) => Self::List(Box::new(ListColumn::new(field, rows)?)),
+            DataType::Struct(fields) => Self::Struct(Box::new(StructColumn::new(fields, rows)?)),
+            DataType::Map(entries, _) => Self::Map(Box::new(MapColumn::new(entries, rows)?)),
             _ => return None,
         })
     }
@@ -112,9 +90,10 @@ impl ColumnBuilder {
             Self::Decimal(_, precision, scale) => sql_name(&DataType::Decimal128(*precision, *scale)),
             Self::Date(_) => "date".to_owned(),
             Self::Timestamp(_) => "timestamp".to_owned(),
-            Self::Text(_) => "varchar".to_owned(),
+            Self::Text(_) | Self::InnerText(_) => "varchar".to_owned(),
             Self::List(_) => "list".to_owned(),
             Self::Struct(_) => "struct".to_owned(),
+            Self::Map(_) => "map".to_owned(),
         }
     }
 
@@ -148,7 +127,8 @@ impl ColumnBuilder {
                     .ok_or_else(|| Misfit::of(text, "timestamp of at most microseconds without a time zone"))?,
             ),
             Self::Text(builder) => builder.append_value(text),
-            Self::List(_) | Self::Struct(_) => return Err(Misfit::of(text, &self.kind())),
+            Self::InnerText(builder) => builder.append_value(text),
+            Self::List(_) | Self::Struct(_) | Self::Map(_) => return Err(Misfit::of(text, &self.kind())),
         }
         Ok(())
     }
@@ -177,11 +157,10 @@ impl ColumnBuilder {
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder) => builder.append_null(),
             Self::Text(builder) => builder.append_null(),
+            Self::InnerText(builder) => builder.append_null(),
             Self::List(list) => list.end_null(),
-            Self::Struct(object) => {
-                object.columns.iter_mut().for_each(Self::append_null);
-                object.validity.append_null();
-            }
+            Self::Struct(object) => object.end_null(),
+            Self::Map(map) => map.end_null(),
         }
     }
 
@@ -199,44 +178,11 @@ impl ColumnBuilder {
             Self::Date(builder) => Arc::new(builder.finish()),
             Self::Timestamp(builder) => Arc::new(builder.finish()),
             Self::Text(builder) => Arc::new(builder.finish()),
-            Self::List(list) => {
-                list.length = 0;
-                let offsets = OffsetBuffer::new(std::mem::replace(&mut list.offsets, vec![0]).into());
-                let items = list.items.finish()?;
-                Arc::new(ListArray::try_new(Arc::clone(&list.field), offsets, items, list.validity.finish())?)
-            }
-            Self::Struct(object) => {
-                let columns = object.columns.iter_mut().map(Self::finish).collect::<Result<Vec<_>, _>>()?;
-                Arc::new(StructArray::try_new(object.fields.clone(), columns, object.validity.finish())?)
-            }
+            Self::InnerText(builder) => Arc::new(builder.finish()),
+            Self::List(list) => list.finish()?,
+            Self::Struct(object) => object.finish()?,
+            Self::Map(map) => map.finish()?,
         })
-    }
-}
-
-impl ListColumn {
-    /// Counts an item that was added to `items`.
-    pub(crate) fn count(&mut self) {
-        self.length += 1;
-    }
-
-    /// Ends a list of the items counted since the last one.
-    pub(crate) fn end(&mut self) -> Result<(), Misfit> {
-        let end = i32::try_from(self.length).map_err(|_| Misfit("there are too many items in one batch".to_owned()))?;
-        self.offsets.push(end);
-        self.validity.append_non_null();
-        Ok(())
-    }
-
-    fn end_null(&mut self) {
-        self.offsets.push(self.offsets.last().copied().unwrap_or(0));
-        self.validity.append_null();
-    }
-}
-
-impl StructColumn {
-    /// Ends a struct, of which every member was added.
-    pub(crate) fn end(&mut self) {
-        self.validity.append_non_null();
     }
 }
 

@@ -130,6 +130,21 @@ impl Client {
         Ok(result.structure(0).map(|result| result.structures(1).cloned().collect()).unwrap_or_default())
     }
 
+    /// The same of partitions of these names, taken together by the metastore.
+    pub(crate) async fn statistics_of_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        columns: Vec<String>,
+        names: Vec<String>,
+    ) -> Result<Vec<Struct>> {
+        let wanted = format!("the statistics of {} partitions of {database}.{table}", names.len());
+        let request = Struct::new().with(1, database).with(2, table).with(3, columns).with(4, names);
+        let result = self.call("get_aggr_stats_for", &Struct::new().with(1, request), &wanted).await?;
+        let result = result.map_err(|exception| self.refused(&wanted, exception))?;
+        Ok(result.structure(0).map(|result| result.structures(1).cloned().collect()).unwrap_or_default())
+    }
+
     pub(super) fn refused(&self, wanted: &str, exception: Exception) -> ConnectorError {
         ConnectorError::source(format!("the metastore at {} refused to tell {wanted}", self.place()))
             .said(exception.message)

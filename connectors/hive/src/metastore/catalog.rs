@@ -18,21 +18,27 @@ use crate::store::Store;
 /// The parameter of a table that has a log of our writes: its readers need not look for one otherwise.
 pub(crate) const HAS_LOG: &str = "portolan.log";
 
+/// The parameter of a table that names the write that made it.
+pub(crate) const MADE_BY: &str = "portolan.made-by";
+
 /// How many partitions are asked for to estimate the rows of all.
 const SAMPLED_PARTITIONS: usize = 50;
+
+/// Of how many partitions, spread over all, the metastore is asked to take the statistics of columns together.
+const AGGREGATED_PARTITIONS: usize = 1000;
 
 /// A metastore as a catalog's list of tables.
 #[derive(Debug)]
 pub(crate) struct Metastore {
     pub(crate) client: Arc<Client>,
-    remembered: Arc<Remembered>,
+    pub(crate) remembered: Arc<Remembered>,
 }
 
 /// What a table keeps of its description.
 #[derive(Debug)]
 pub(crate) struct MetastoreTable {
     client: Arc<Client>,
-    remembered: Arc<Remembered>,
+    pub(crate) remembered: Arc<Remembered>,
     name: TableName,
     /// The metastore's partitions; `None` for a table without, or whose directories are its partitions.
     pub(crate) partitions: Option<PartitionSource>,
@@ -137,9 +143,15 @@ impl MetastoreTable {
         self.parameters.get(HAS_LOG).is_some_and(|value| value == "true")
     }
 
-    /// What the metastore says of the table under a name of ours.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.get(name).map(String::as_str)
+    /// The write that made the table, where it was one of ours.
+    pub(crate) fn made_by(&self) -> Option<&str> {
+        self.parameters.get(MADE_BY).map(String::as_str)
+    }
+
+    /// Whether the metastore has the table still, and no other in its place.
+    pub(crate) async fn is_same(&self) -> Result<bool> {
+        let now = self.client.table(&self.name.schema, &self.name.table).await?;
+        Ok(now.is_some_and(|now| now.parameters.get(MADE_BY).map(String::as_str) == self.made_by()))
     }
 
     /// Rows and bytes of the whole table, where its parameters say.
@@ -154,11 +166,17 @@ impl MetastoreTable {
             return Ok(known.as_ref().clone());
         }
         let mut known = self.basic();
-        let mut distinct = BTreeMap::new();
+        if self.partitions.is_some() {
+            // Writers count rows in partitions, and may leave a zero at the table.
+            known.rows = known.rows.filter(|rows| *rows > 0);
+        }
+        let (mut distinct, mut names, mut scale) = (BTreeMap::new(), Vec::new(), 1.0);
         if known.rows.is_none()
             && let Some(source) = &self.partitions
         {
-            (known, distinct) = sample(source, store).await?;
+            let sampled = sample(source, store).await?;
+            (known, distinct) = (sampled.basic, sampled.distinct);
+            (names, scale) = (sampled.names, sampled.scale);
         }
         let mut found = of_spark(&self.parameters, known.rows, columns);
         if found.is_empty() {
@@ -169,6 +187,21 @@ impl MetastoreTable {
                 Vec::new()
             });
             found = of_metastore(&objects, known.rows, columns);
+            if found.is_empty() && !names.is_empty() {
+                let objects = self.client.statistics_of_partitions(schema, table, asked(columns), names).await;
+                let objects = objects.unwrap_or_else(|error| {
+                    tracing::debug!(table = %self.name, %error, "no column statistics of partitions");
+                    Vec::new()
+                });
+                // NULLs are counted in the partitions that were asked for.
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "an estimate, not negative"
+                )]
+                let rows = known.rows.map(|rows| (rows as f64 / scale) as u64);
+                found = of_metastore(&objects, rows, columns);
+            }
         }
         for (column, count) in distinct {
             found
@@ -187,8 +220,20 @@ impl MetastoreTable {
     }
 }
 
-/// Rows of all partitions, estimated from some that are spread over them, and how many values each partition column has.
-async fn sample(source: &PartitionSource, store: &Store) -> Result<(Basic, BTreeMap<String, u64>)> {
+/// What some partitions tell of all.
+struct Sampled {
+    /// Rows of all, estimated.
+    basic: Basic,
+    /// How many values each partition column has.
+    distinct: BTreeMap<String, u64>,
+    /// Names of partitions whose columns the metastore is asked about: all of them, unless there are very many.
+    names: Vec<String>,
+    /// How many partitions there are for each of these.
+    scale: f64,
+}
+
+/// Looks at partitions that are spread over all.
+async fn sample(source: &PartitionSource, store: &Store) -> Result<Sampled> {
     let partitions = source.names().await?;
     let count = partitions.names.len();
     let step = count.div_ceil(SAMPLED_PARTITIONS).max(1);
@@ -205,5 +250,8 @@ async fn sample(source: &PartitionSource, store: &Store) -> Result<(Basic, BTree
         let values: HashSet<_> = partitions.names.iter().filter_map(|named| named.values.get(at)).collect();
         (column.name.clone(), values.len() as u64)
     });
-    Ok((Basic { rows, bytes: None }, distinct.collect()))
+    let step = count.div_ceil(AGGREGATED_PARTITIONS).max(1);
+    let names: Vec<String> = partitions.names.iter().step_by(step).map(|named| named.name.clone()).collect();
+    let scale = count as f64 / names.len().max(1) as f64;
+    Ok(Sampled { basic: Basic { rows, bytes: None }, distinct: distinct.collect(), names, scale })
 }

@@ -1,5 +1,7 @@
 //! What a metastore is told to change. Each of these calls may be made again when its answer was lost.
 
+use std::collections::BTreeMap;
+
 use portolan_connector::{ConnectorError, Result};
 
 use crate::metastore::calls::PARTITIONS_PER_CALL;
@@ -77,6 +79,39 @@ impl Client {
         altered.map(drop).map_err(|exception| self.will_not(&format!("change the table {database}.{table}"), exception))
     }
 
+    /// Puts another table into the place of one, under its name. False where the metastore will not.
+    pub(crate) async fn replace_table(&self, database: &str, table: &str, description: Struct) -> Result<bool> {
+        const INVALID_OPERATION: i16 = 1;
+        let arguments =
+            Struct::new().with(1, database).with(2, table).with(3, description).with(4, context(Counted::ByUs));
+        match self.call("alter_table_with_environment_context", &arguments, "a change of a table").await? {
+            Ok(_) => Ok(true),
+            Err(exception) if exception.field == INVALID_OPERATION => {
+                tracing::debug!(database, table, said = exception.message, "the metastore does not change the table");
+                Ok(false)
+            }
+            Err(exception) => Err(self.will_not(&format!("change the table {database}.{table}"), exception)),
+        }
+    }
+
+    /// Removes partitions of these names, as far as they are there, and keeps their files.
+    pub(crate) async fn drop_partitions(&self, database: &str, table: &str, names: &[String]) -> Result<()> {
+        for batch in names.chunks(PARTITIONS_PER_CALL) {
+            let parts = Struct::new().with(1, batch.to_vec());
+            let request = Struct::new()
+                .with(1, database)
+                .with(2, table)
+                .with(3, parts)
+                .with(4, false)
+                .with(5, true)
+                .with(8, false);
+            let arguments = Struct::new().with(1, request);
+            let dropped = self.call("drop_partitions_req", &arguments, "an end of partitions").await?;
+            dropped.map_err(|exception| self.will_not(&format!("drop partitions of {database}.{table}"), exception))?;
+        }
+        Ok(())
+    }
+
     /// Removes a table and keeps its files. False where there is none.
     pub(crate) async fn drop_table(&self, database: &str, table: &str) -> Result<bool> {
         const NO_SUCH_OBJECT: i16 = 1;
@@ -121,6 +156,66 @@ impl Client {
                 self.call("alter_partitions_with_environment_context", &arguments, "a change of partitions").await?;
             altered
                 .map_err(|exception| self.will_not(&format!("change partitions of {database}.{table}"), exception))?;
+        }
+        Ok(())
+    }
+
+    /// What the metastore knows of columns of each of these partitions, by name.
+    pub(crate) async fn column_statistics_by_partition(
+        &self,
+        database: &str,
+        table: &str,
+        columns: &[String],
+        names: &[String],
+    ) -> Result<BTreeMap<String, Vec<Struct>>> {
+        let wanted = format!("the statistics of {} partitions of {database}.{table}", names.len());
+        let mut found = BTreeMap::new();
+        for batch in names.chunks(PARTITIONS_PER_CALL) {
+            let request =
+                Struct::new().with(1, database).with(2, table).with(3, columns.to_vec()).with(4, batch.to_vec());
+            let result = self.call("get_partitions_statistics_req", &Struct::new().with(1, request), &wanted).await?;
+            let result = result.map_err(|exception| self.refused(&wanted, exception))?;
+            let entries = match result.structure(0).and_then(|result| result.get(1)) {
+                Some(Value::Map(entries)) => entries.as_slice(),
+                _ => &[],
+            };
+            found.extend(entries.iter().filter_map(|(name, objects)| {
+                let Value::List(objects) = objects else { return None };
+                let objects = objects.iter().filter_map(|object| match object {
+                    Value::Struct(object) => Some(object.clone()),
+                    _ => None,
+                });
+                Some((name.to_text()?, objects.collect()))
+            }));
+        }
+        Ok(found)
+    }
+
+    /// Tells what is known of columns of a table without partitions.
+    pub(crate) async fn set_column_statistics(&self, database: &str, table: &str, objects: Vec<Struct>) -> Result<()> {
+        let description = Struct::new().with(1, true).with(2, database).with(3, table);
+        let statistics = Struct::new().with(1, description).with(2, objects);
+        let arguments = Struct::new().with(1, statistics);
+        let told = self.call("update_table_column_statistics", &arguments, "statistics of columns").await?;
+        told.map(drop).map_err(|exception| self.will_not(&format!("keep statistics of {database}.{table}"), exception))
+    }
+
+    /// Tells what is known of columns of partitions, by their names.
+    pub(crate) async fn set_partition_statistics(
+        &self,
+        database: &str,
+        table: &str,
+        partitions: Vec<(String, Vec<Struct>)>,
+    ) -> Result<()> {
+        for batch in partitions.chunks(PARTITIONS_PER_CALL) {
+            let of = |(name, objects): &(String, Vec<Struct>)| {
+                let description = Struct::new().with(1, false).with(2, database).with(3, table).with(4, name.as_str());
+                Struct::new().with(1, description).with(2, objects.clone())
+            };
+            let request = Struct::new().with(1, batch.iter().map(of).collect::<Vec<_>>());
+            let told =
+                self.call("set_aggr_stats_for", &Struct::new().with(1, request), "statistics of columns").await?;
+            told.map_err(|exception| self.will_not(&format!("keep statistics of {database}.{table}"), exception))?;
         }
         Ok(())
     }

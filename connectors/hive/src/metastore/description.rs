@@ -7,14 +7,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use portolan_connector::{ConnectorError, Result, UnsupportedColumn};
 
-use crate::format::Format;
+use crate::format::{CsvFormat, Format, LEVELS};
 use crate::metastore::calls::{HiveColumn, TableDescription, is_view};
 use crate::metastore::format::format_of;
 use crate::metastore::spark::{self, SparkTable};
 use crate::metastore::types::arrow_type;
 use crate::partition::PartitionColumn;
 use crate::schema::FileColumn;
-use crate::types::{is_partition_type, sql_name};
+use crate::types::is_partition_type;
 
 /// What a scan needs to know of a table.
 #[derive(Clone, Debug)]
@@ -99,13 +99,15 @@ pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
             continue;
         }
         match column.data_type {
-            Ok(data_type) if matches!(described.format, Format::Csv(_)) && !is_text(&data_type) => {
-                return Err(out_of_place(&column.name, &format!("text holds no {}", sql_name(&data_type))));
+            Ok(data_type) => {
+                if let Format::Csv(format) = &described.format {
+                    in_text(&data_type, format).map_err(|reason| out_of_place(&column.name, &reason))?;
+                }
+                described.columns.push(FileColumn {
+                    field: Arc::new(Field::new(&column.name, data_type, true)),
+                    source_type: column.source_type,
+                });
             }
-            Ok(data_type) => described.columns.push(FileColumn {
-                field: Arc::new(Field::new(&column.name, data_type, true)),
-                source_type: column.source_type,
-            }),
             Err(reason) if matches!(described.format, Format::Csv(_)) => {
                 return Err(out_of_place(&column.name, &reason));
             }
@@ -119,9 +121,40 @@ pub(crate) fn describe(table: &TableDescription) -> Result<Described> {
     Ok(described)
 }
 
-/// Whether a value of the type stands between two delimiters.
-fn is_text(data_type: &DataType) -> bool {
-    !data_type.is_nested() && !matches!(data_type, DataType::BinaryView)
+/// Why no value of the type stands between two delimiters.
+fn in_text(data_type: &DataType, format: &CsvFormat) -> std::result::Result<(), String> {
+    let binary = |data_type: &DataType| matches!(data_type, DataType::BinaryView | DataType::Binary);
+    if any_leaf(data_type, &binary) {
+        return Err("text holds no varbinary".to_owned());
+    }
+    if !data_type.is_nested() {
+        return Ok(());
+    }
+    if format.separators.is_none() {
+        return Err("lists, maps and structs are read of text without an escape character".to_owned());
+    }
+    match levels(data_type) > LEVELS {
+        true => Err(format!("it is nested in more than {LEVELS} levels, for which Hive has no characters")),
+        false => Ok(()),
+    }
+}
+
+// The depth is that of a type, which its parser bounds.
+fn any_leaf(data_type: &DataType, wanted: &dyn Fn(&DataType) -> bool) -> bool {
+    match data_type {
+        DataType::List(field) | DataType::Map(field, _) => any_leaf(field.data_type(), wanted),
+        DataType::Struct(fields) => fields.iter().any(|field| any_leaf(field.data_type(), wanted)),
+        leaf => wanted(leaf),
+    }
+}
+
+/// How many characters stand between the items of a value, one for each level; maps have two.
+fn levels(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::List(field) | DataType::Map(field, _) => 1 + levels(field.data_type()),
+        DataType::Struct(fields) => 1 + fields.iter().map(|field| levels(field.data_type())).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// The columns of text are found by their places: none can be left out.

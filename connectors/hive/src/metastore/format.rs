@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::format::{CsvFormat, Format, Header, JsonFormat, byte_of};
+use crate::format::{CsvFormat, Format, Header, JsonFormat, Separators, byte_of};
 use crate::metastore::calls::Storage;
 use crate::metastore::spark::SparkTable;
 
@@ -75,9 +75,18 @@ fn text(serde: &BTreeMap<String, String>, table: &BTreeMap<String, String>) -> R
     }
     let header = header(table)?;
     let usual = CsvFormat::hive_text();
+    let escape = byte("escape.delim").transpose()?;
+    let Separators(mut separators) = Separators::default();
+    // The first of these names is Hive's own slip, which versions before 3 write.
+    let told = [byte("colelction.delim").or_else(|| byte("collection.delim")), byte("mapkey.delim")];
+    for (separator, told) in separators.iter_mut().zip(told) {
+        *separator = told.transpose()?.unwrap_or(*separator);
+    }
     let format = CsvFormat {
         delimiter: byte("field.delim").transpose()?.unwrap_or(usual.delimiter),
-        escape: byte("escape.delim").transpose()?,
+        escape,
+        // By the time that a value is taken apart, what was escaped in it is not told from what was not.
+        separators: escape.is_none().then_some(Separators(separators)),
         null_marker: serde.get("serialization.null.format").cloned().unwrap_or_else(|| usual.null_marker.clone()),
         header,
         ..usual
@@ -144,6 +153,7 @@ mod tests {
             escape: Some(b'\\'),
             null_marker: String::new(),
             header: Header::Skip,
+            separators: None,
             ..usual.clone()
         };
         let found = of("lazy.LazySimpleSerDe", &parameters, &[("skip.header.line.count", "1")]);
@@ -151,6 +161,12 @@ mod tests {
         let numbered = Format::Csv(CsvFormat { delimiter: b'\t', ..usual.clone() });
         assert_eq!(of("lazy.LazySimpleSerDe", &[("field.delim", "9")], &[]), Ok(numbered.clone()));
         assert_eq!(of("lazy.LazySimpleSerDe", &[("field.delim", "\t")], &[]), Ok(numbered));
+        for name in ["colelction.delim", "collection.delim"] {
+            let parameters = [("field.delim", "|"), (name, ","), ("mapkey.delim", ":")];
+            let separators = Some(Separators([b',', b':', 4, 5, 6, 7, 8]));
+            let told = CsvFormat { delimiter: b'|', separators, ..usual.clone() };
+            assert_eq!(of("lazy.LazySimpleSerDe", &parameters, &[]), Ok(Format::Csv(told)));
+        }
     }
 
     #[test]

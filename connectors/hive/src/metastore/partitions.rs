@@ -19,6 +19,7 @@ use crate::names::{NULL_PARTITION, parse_partition};
 use crate::partition::PartitionColumn;
 use crate::store::Store;
 use crate::types::{parse_value, sql_name};
+use crate::write::LogState;
 
 /// How many calls for partitions a scan makes at the same time.
 const CALLS_AT_ONCE: usize = 4;
@@ -65,14 +66,22 @@ pub(crate) struct Partitions {
     /// The partition columns and the format for which they were asked.
     columns: Vec<(String, DataType)>,
     format: Option<Format>,
+    /// What the table's log said before they were asked for; `None` of a table without a log.
+    log: Option<LogState>,
     /// Those that were asked for, by their place among the names.
     located: Mutex<HashMap<usize, Arc<Located>>>,
 }
 
 impl Partitions {
-    /// Whether they are what this source would ask for: the table may have been defined anew.
-    pub(crate) fn fit(&self, source: &PartitionSource) -> bool {
-        self.columns == source.typed_columns() && self.format == source.format
+    /// The same, asked for after the table's log said this.
+    pub(crate) fn under(self, log: Option<LogState>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// Whether they are what this source would ask for, and no write of ours has been committed since: the table may have been
+    /// defined anew.
+    pub(crate) fn fit(&self, source: &PartitionSource, log: Option<&LogState>) -> bool {
+        self.columns == source.typed_columns() && self.format == source.format && self.log.as_ref() == log
     }
 
     /// About how many bytes of memory they take, with the places of all.
@@ -81,7 +90,8 @@ impl Partitions {
             let values: usize = named.values.iter().map(ScalarValue::size).sum();
             size_of::<Named>() + size_of::<Located>() + 2 * named.name.len() + values + LOCATION_BYTES
         };
-        size_of::<Self>() + self.names.iter().map(of).sum::<usize>()
+        let log = self.log.as_ref().map_or(0, LogState::bytes);
+        size_of::<Self>() + log + self.names.iter().map(of).sum::<usize>()
     }
 }
 
@@ -97,7 +107,7 @@ impl PartitionSource {
         names.sort();
         let names = names.into_iter().map(|name| self.named(name)).collect::<Result<_>>()?;
         let columns = self.typed_columns();
-        Ok(Partitions { at, names, columns, format: self.format.clone(), located: Mutex::default() })
+        Ok(Partitions { at, names, columns, format: self.format.clone(), log: None, located: Mutex::default() })
     }
 
     /// The places of some of the partitions, in the same order. Each partition is asked for once per query.

@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use portolan_connector::{Column, ColumnStatistics, TableStatistics};
 
+use super::columns::kind::{BINARY, BOOLEAN, DATE, DECIMAL, DOUBLE, LONG, TEXT};
 use crate::rules::{FILE, FLOAT};
 use crate::thrift::Struct;
 use crate::types::parse_value;
@@ -108,14 +109,6 @@ pub(crate) fn of_metastore(
     rows: Option<u64>,
     columns: &[Column],
 ) -> BTreeMap<String, ColumnStatistics> {
-    // Numbers of the union `ColumnStatisticsData`.
-    const BOOLEAN: i16 = 1;
-    const LONG: i16 = 2;
-    const DOUBLE: i16 = 3;
-    const TEXT: i16 = 4;
-    const BINARY: i16 = 5;
-    const DECIMAL: i16 = 6;
-    const DATE: i16 = 7;
     let mut found = BTreeMap::new();
     for object in objects {
         let name = object.text(1).unwrap_or_default();
@@ -178,14 +171,28 @@ fn fraction(nulls: Option<u64>, rows: Option<u64>) -> Option<f64> {
 /// A decimal: its unscaled value, big-endian in as few bytes as it needs, and its scale.
 fn decimal(value: &Struct) -> Option<ScalarValue> {
     const PRECISION: u8 = 38;
+    let (unscaled, scale) = decimal_of(value)?;
+    Some(ScalarValue::Decimal128(Some(unscaled), PRECISION, i8::try_from(scale).ok()?))
+}
+
+/// The unscaled value and the scale of a decimal.
+pub(super) fn decimal_of(value: &Struct) -> Option<(i128, i16)> {
     let bytes = value.bytes(1)?;
     if bytes.is_empty() || bytes.len() > 16 {
         return None;
     }
     let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let unscaled = bytes.iter().fold(if negative { -1_i128 } else { 0 }, |sum, byte| (sum << 8) | i128::from(*byte));
-    let scale = i8::try_from(value.integer(3)?).ok()?;
-    Some(ScalarValue::Decimal128(Some(unscaled), PRECISION, scale))
+    Some((unscaled, i16::try_from(value.integer(3)?).ok()?))
+}
+
+/// The bytes of an unscaled value: big-endian, as few as say it and its sign.
+pub(super) fn unscaled(value: i128) -> Vec<u8> {
+    let bytes = value.to_be_bytes();
+    let sign = if value < 0 { 0xff } else { 0 };
+    let is_needless = |pair: &[u8]| matches!(pair, [first, next] if *first == sign && (next ^ sign) & 0x80 == 0);
+    let needless = bytes.windows(2).take_while(|pair| is_needless(pair)).count();
+    bytes.get(needless..).unwrap_or(&bytes).to_vec()
 }
 
 #[cfg(test)]
@@ -223,6 +230,19 @@ mod tests {
         assert_eq!(known(&[("numRows", "-1")]), Basic::default());
         assert_eq!(known(&[("numRows", "0"), ("totalSize", "500")]), Basic { rows: None, bytes: Some(500) });
         assert_eq!(known(&[("numRows", "0"), ("totalSize", "0")]), both(0, 0));
+    }
+
+    #[test]
+    fn bytes_of_decimals() {
+        assert_eq!(unscaled(0), [0]);
+        assert_eq!(unscaled(127), [127]);
+        assert_eq!(unscaled(128), [0, 128], "its first bit is no sign");
+        assert_eq!(unscaled(-1), [0xff]);
+        assert_eq!(unscaled(-129), [0xff, 0x7f]);
+        for value in [i128::MIN, i128::MAX, -128, 255, 65_536] {
+            let told = Struct::new().with(1, Value::Bytes(Bytes::from(unscaled(value)))).with(3, 2_i16);
+            assert_eq!(decimal_of(&told), Some((value, 2)));
+        }
     }
 
     #[test]

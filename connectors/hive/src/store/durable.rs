@@ -57,13 +57,17 @@ impl Store {
 }
 
 fn sync(files: &[PathBuf], top: &std::path::Path) -> std::io::Result<()> {
+    let sync = |path: &PathBuf| {
+        let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
+        synced.map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    };
     let mut directories = BTreeSet::new();
     for file in files {
-        std::fs::File::open(file)?.sync_all()?;
+        sync(file)?;
         directories.extend(file.ancestors().skip(1).take_while(|outer| outer.starts_with(top)).map(PathBuf::from));
     }
     directories.extend(top.parent().map(PathBuf::from));
-    directories.iter().try_for_each(|directory| std::fs::File::open(directory)?.sync_all())
+    directories.iter().try_for_each(sync)
 }
 
 /// The depth is that of the directories on the disk, which the length of paths bounds.

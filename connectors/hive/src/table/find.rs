@@ -64,14 +64,11 @@ impl HiveTable {
         // The partitions of a metastore may be listed without the table's directory, which would show the log.
         let mut said = self.metastore.as_ref().filter(|table| table.partitions.is_some()).map(|table| table.has_log());
         let log = match &self.metastore {
-            Some(_) => Log::of_metastore(&self.store, &self.directory),
+            Some(table) => Log::of_metastore(&self.store, &self.directory).registered_by(table.made_by()),
             None => Log::new(&self.store, &self.directory),
         };
         for _ in 0..LISTINGS_MAX {
             let view = snapshot.view(&log, said).await?;
-            if let Some(partitions) = known.filter(|_| view.has_log()) {
-                snapshot.ask_anew(partitions);
-            }
             let walk = Walk {
                 store: &self.store,
                 settings: &self.settings,
@@ -90,7 +87,14 @@ impl HiveTable {
                 Some(partitions) => walk.over(partitions).await?,
                 None => walk.run().await?,
             };
-            match view.settle(&log, &mut found.files).await? {
+            let settled = view.settle(&log, &mut found.files).await?;
+            if let Some(table) = self.metastore.as_ref().filter(|_| view.hides_another)
+                && !table.is_same().await?
+            {
+                return Err(ConnectorError::source("the table was replaced while the query was planned")
+                    .hint("run the query again"));
+            }
+            match settled {
                 Settled::Yes if snapshot.take(&self.directory, &view) => return Ok(found),
                 // Another scan of the query reads what was there before.
                 Settled::Changed if !snapshot.leave(&self.directory, &view, known) => break,

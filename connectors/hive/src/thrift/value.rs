@@ -135,7 +135,7 @@ impl Struct {
 }
 
 impl Value {
-    fn to_text(&self) -> Option<String> {
+    pub(crate) fn to_text(&self) -> Option<String> {
         match self {
             Self::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
             _ => None,

@@ -11,7 +11,7 @@ use portolan_connector::{
 use super::commit::Goal;
 use super::log::Log;
 use super::options::{Options, TABLE_PROPERTIES};
-use super::publish::{finish, publish};
+use super::publish::{Committed, finish, publish, publish_or_abandon};
 use super::record::Token;
 use super::registry::Registry;
 use super::target::Target;
@@ -19,6 +19,7 @@ use super::view::{View, busy};
 use super::writer::Writer;
 use crate::connector::HiveConnector;
 use crate::listing::list_uncounted;
+use crate::table::HiveTable;
 
 #[async_trait]
 impl WritableCatalog for HiveConnector {
@@ -89,13 +90,13 @@ impl HiveConnector {
         let target = Target::new_table(table, log.clone(), registry)?;
         let registry = target.registry.as_ref();
         let token = context.token.as_ref().map(Token::of);
-        if let Some(rows) = settled(&log, registry, token.as_ref()).await? {
+        if let Some(rows) = settled(&log, registry, token.as_ref(), Committed::Table(None)).await? {
             return Ok(Begun::Already(rows));
         }
         if !log.list().await?.pending().is_empty() {
             // What is left of a table that was dropped would become part of the new one, and one that was made may not be
             // registered yet.
-            publish(&log, registry).await?;
+            publish_or_abandon(&log, registry).await?;
         }
         let view = View::read(&log, None).await?;
         if view.is_dropping {
@@ -120,6 +121,19 @@ impl HiveConnector {
         Ok(Begun::Writer(Box::new(writer)))
     }
 
+    /// Brings writes to their end of which one has put another table into the place of the one that the metastore describes.
+    /// False where there is none: rows of other writes need not be waited for.
+    async fn finish_definition(&self, opened: &HiveTable) -> Result<bool> {
+        let written = opened.written();
+        let Some(known) = written.metastore.filter(|known| known.has_log()) else { return Ok(false) };
+        let log = Log::of_metastore(&self.store, written.root);
+        let view = View::read(&log.clone().registered_by(known.made_by()), None).await?;
+        if view.hides_another {
+            publish(&log, self.registry_of(written.name, Some(known)).as_ref()).await?;
+        }
+        Ok(view.hides_another)
+    }
+
     async fn begin_rows(
         &self,
         table: &dyn ConnectorTable,
@@ -133,7 +147,10 @@ impl HiveConnector {
             .map(|column| column.name().to_owned())
             .collect();
         let gone = || ConnectorError::user("the table is there no longer").hint("try again");
-        let opened = self.open_table(table.name()).await?.ok_or_else(gone)?;
+        let mut opened = self.open_table(table.name()).await?.ok_or_else(gone)?;
+        if self.finish_definition(&opened).await? {
+            opened = self.open_table(table.name()).await?.ok_or_else(gone)?;
+        }
         let written = opened.written();
         let log = match &self.metastore {
             Some(_) => Log::of_metastore(&self.store, written.root),
@@ -142,7 +159,7 @@ impl HiveConnector {
         let registry = self.registry_of(written.name, written.metastore);
         let target = Target::existing(&written, log.clone(), &columns, registry)?;
         let token = context.token.as_ref().map(Token::of);
-        if let Some(rows) = settled(&log, target.registry.as_ref(), token.as_ref()).await? {
+        if let Some(rows) = settled(&log, target.registry.as_ref(), token.as_ref(), Committed::Rows).await? {
             return Ok(Begun::Already(rows));
         }
         let seen = log.list().await?.last();
@@ -151,11 +168,16 @@ impl HiveConnector {
 }
 
 /// The rows of the write that was committed with the token before, whose files are brought into their places.
-async fn settled(log: &Log, registry: Option<&Registry>, token: Option<&Token>) -> Result<Option<u64>> {
+async fn settled(
+    log: &Log,
+    registry: Option<&Registry>,
+    token: Option<&Token>,
+    committed: Committed<'_>,
+) -> Result<Option<u64>> {
     let Some(token) = token else { return Ok(None) };
     let rows = token.committed(log).await?;
     if rows.is_some() {
-        finish(log, registry).await?;
+        finish(log, registry, committed).await?;
     }
     Ok(rows)
 }

@@ -10,7 +10,7 @@ use object_store::path::Path;
 use portolan_connector::{ConnectorError, Result};
 
 use super::log::{Entries, Log};
-use super::publish::{delete, publish, trim};
+use super::publish::{delete, publish_or_abandon, trim};
 use super::record::{Change, began_ms};
 use super::registry::Registry;
 use crate::connector::HiveConnector;
@@ -97,7 +97,7 @@ impl HiveConnector {
 
 /// Cleans one table.
 async fn clean(log: &Log, registry: Option<&Registry>, before: DateTime<Utc>) -> Result<Cleaned> {
-    let mut cleaned = Cleaned { writes_finished: publish(log, registry).await?, ..Cleaned::default() };
+    let mut cleaned = Cleaned { writes_finished: publish_or_abandon(log, registry).await?, ..Cleaned::default() };
     let entries = log.list().await?;
     trim(log, &entries).await?;
     unstage(log, &entries, before, &mut cleaned).await?;

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use portolan_connector::{ConnectorError, InsertMode, OnExisting, Result};
 
+use super::columns::Counts;
 use super::existing::{Existing, Held, relative};
 use super::files::Finished;
 use super::log::{Entries, Log};
 use super::publish::list_all;
-use super::record::{Added, Change, Record, Token, VERSION};
+use super::record::{Added, Change, Record, Summary, Token, VERSION};
 use super::split::Partition;
 use super::target::Target;
 use super::view::{View, busy, records};
@@ -45,6 +46,8 @@ pub(super) struct Commit<'a> {
     pub(super) seen: u64,
     pub(super) partitions: &'a [Partition],
     pub(super) files: &'a [Finished],
+    /// What was counted of their columns.
+    pub(super) counts: Option<&'a Counts>,
 }
 
 /// What came of a commit.
@@ -194,6 +197,8 @@ impl Commit<'_> {
             registration: None,
             added,
             removed,
+            replaced_partitions: Vec::new(),
+            summaries: Vec::new(),
         }
     }
 
@@ -224,9 +229,15 @@ impl Commit<'_> {
             removed.dedup();
         }
         let added = self.added(&HashMap::new())?;
+        let summaries = self.summaries(&HashMap::new())?;
         let definition = self.target.definition.clone();
         let registration = self.target.registry.as_ref().map(|registry| registry.registration());
-        Ok(Some(Record { definition, registration, ..self.record(change, added, removed) }))
+        let replaced_partitions = match (&self.target.registry, change) {
+            (Some(registry), Change::Replace) => registry.partition_names().await?,
+            _ => Vec::new(),
+        };
+        let record = self.record(change, added, removed);
+        Ok(Some(Record { definition, registration, replaced_partitions, summaries, ..record }))
     }
 
     /// The record of rows that are put into a table.
@@ -257,6 +268,7 @@ impl Commit<'_> {
             }
         }
         let mut record = self.record(Change::Rows, self.added(&held)?, removed);
+        record.summaries = self.summaries(&held)?;
         let overwrites_all = mode == InsertMode::Overwrite && self.target.partitions.is_empty();
         if overwrites_all && self.target.definition.is_none() && self.target.registry.is_none() {
             record.definition = Some(self.target.define()?);
@@ -267,14 +279,25 @@ impl Commit<'_> {
     /// The files with their directories: those that are there already, where there are any.
     fn added(&self, held: &HashMap<usize, Held>) -> Result<Vec<Added>> {
         let files = self.files.iter().map(|file| {
-            let known = held.get(&file.partition).and_then(|held| held.directories.first());
-            let directory = match known {
-                Some(path) => relative(self.target, path)?,
-                None => self.partitions.get(file.partition).map(|known| known.directory.clone()).unwrap_or_default(),
-            };
+            let directory = self.directory(file.partition, held)?;
             let Finished { number, bytes, rows, raw_bytes, .. } = *file;
             Ok(Added { directory, number, bytes, rows, raw_bytes })
         });
         files.collect()
+    }
+
+    /// What was counted of the columns of each partition.
+    fn summaries(&self, held: &HashMap<usize, Held>) -> Result<Vec<Summary>> {
+        let Some(counts) = self.counts else { return Ok(Vec::new()) };
+        let of = |partition| Ok(Summary { directory: self.directory(partition, held)?, columns: counts.of(partition) });
+        let summaries = (0..self.partitions.len()).map(of).collect::<Result<Vec<_>>>()?;
+        Ok(summaries.into_iter().filter(|summary| !summary.columns.is_empty()).collect())
+    }
+
+    fn directory(&self, partition: usize, held: &HashMap<usize, Held>) -> Result<String> {
+        match held.get(&partition).and_then(|held| held.directories.first()) {
+            Some(path) => relative(self.target, path),
+            None => Ok(self.partitions.get(partition).map(|known| known.directory.clone()).unwrap_or_default()),
+        }
     }
 }

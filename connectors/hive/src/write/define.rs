@@ -10,7 +10,7 @@ use portolan_connector::{ConnectorError, Result, TableName};
 use super::at_once;
 use super::clean::forget_dropped;
 use super::log::{LOG, Log, SCHEMA};
-use super::publish::{delete, publish};
+use super::publish::{delete, publish_or_abandon};
 use super::record::{Change, Record, VERSION, new_write};
 use super::registry::Registry;
 use crate::connector::{HiveConnector, plain_child};
@@ -139,9 +139,11 @@ pub(super) async fn drop_files(log: &Log, registry: Option<&Registry>) -> Result
             registration: None,
             added: Vec::new(),
             removed: Vec::new(),
+            replaced_partitions: Vec::new(),
+            summaries: Vec::new(),
         };
         if log.create(&log.commit_path(entries.last() + 1)?, &record).await? {
-            return publish(log, registry).await.map(drop);
+            return publish_or_abandon(log, registry).await.map(drop);
         }
     }
     Err(super::busy(log))

@@ -15,6 +15,7 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use portolan_connector::{ConnectorError, Result};
 
+use super::columns::Counts;
 use super::log::Log;
 use super::target::Target;
 
@@ -58,6 +59,8 @@ pub(super) struct Files {
     open: HashMap<usize, OpenFile>,
     pub(super) finished: Vec<Finished>,
     next: u32,
+    /// Where a metastore is to be told of the columns.
+    pub(super) counts: Option<Counts>,
 }
 
 struct OpenFile {
@@ -94,6 +97,7 @@ impl Files {
             open: HashMap::new(),
             finished: Vec::new(),
             next: 0,
+            counts: target.registry.as_ref().map(|_| Counts::new(&target.files)),
         }
     }
 
@@ -113,6 +117,9 @@ impl Files {
             self.make_room().await?;
             let opened = self.begin()?;
             self.open.insert(partition, opened);
+        }
+        if let Some(counts) = &mut self.counts {
+            counts.add(partition, rows);
         }
         let used = self.open.values().map(|file| file.used).max().unwrap_or_default() + 1;
         let Some(file) = self.open.get_mut(&partition) else { return Ok(()) };
@@ -166,6 +173,9 @@ impl Files {
     async fn close(&mut self, partition: usize) -> Result<()> {
         let Some(mut file) = self.open.remove(&partition) else { return Ok(()) };
         let footer = file.writer.finish().await.map_err(|error| self.failed(&file.path, &error))?;
+        if let Some(counts) = &mut self.counts {
+            counts.close(partition, &footer);
+        }
         self.finished.push(Finished {
             partition,
             number: file.number,

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::definition::Definition;
-use super::record::{Record, VERSION};
+use super::record::{Change, Record, VERSION};
 use crate::store::{Store, child};
 
 /// The directory of the log in a table's.
@@ -42,6 +42,9 @@ pub(crate) struct Log {
     pub(super) root: Path,
     /// Whether a metastore says which tables there are.
     pub(super) in_metastore: bool,
+    /// For readers of a table of a metastore: the write that made the table that the metastore describes, where it was one of
+    /// ours. What is committed and not registered yet is not seen.
+    registered: Option<Option<String>>,
 }
 
 /// What is in a log.
@@ -105,12 +108,23 @@ impl Entries {
 
 impl Log {
     pub(crate) fn new(store: &Arc<Store>, root: &Path) -> Self {
-        Self { store: Arc::clone(store), root: root.clone(), in_metastore: false }
+        Self { store: Arc::clone(store), root: root.clone(), in_metastore: false, registered: None }
     }
 
     /// The log of a table that a metastore knows, or is to know.
     pub(crate) fn of_metastore(store: &Arc<Store>, root: &Path) -> Self {
         Self { in_metastore: true, ..Self::new(store, root) }
+    }
+
+    /// The same for who reads the table that the metastore describes, which this write made.
+    pub(crate) fn registered_by(self, made_by: Option<&str>) -> Self {
+        Self { registered: Some(made_by.map(str::to_owned)), ..self }
+    }
+
+    /// Whether a committed write makes a table that the metastore does not know yet, and readers go by the one it knows.
+    pub(super) fn hides(&self, record: &Record) -> bool {
+        let defines = matches!(record.change, Change::Create | Change::Replace);
+        defines && self.registered.as_ref().is_some_and(|made_by| made_by.as_ref() != Some(&record.write))
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {

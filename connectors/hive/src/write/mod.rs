@@ -6,14 +6,17 @@
 //! * `writer`: the rows of a statement; `split`: their partitions; `files`: the files that are open.
 //! * `log` and `record`: what a table's log holds; `commit`: the next record; `token`: a write that is tried again;
 //!   `existing`: what a write finds.
-//! * `publish`: files into their places; `registry` and `registered`: what a metastore is told; `view`: what readers see of all this.
+//! * `publish`: files into their places; `registry`, `registered` and `tally`: what a metastore is told; `columns` and `distinct`: what it is told
+//!   of columns; `view`: what readers see of all this.
 //! * `catalog`: the statements; `define`: schemas and tables made and dropped; `clean`: what dead writes leave.
 
 mod catalog;
 mod clean;
+mod columns;
 mod commit;
 mod define;
 mod definition;
+mod distinct;
 mod existing;
 mod files;
 mod log;
@@ -23,6 +26,7 @@ mod record;
 mod registered;
 mod registry;
 mod split;
+mod tally;
 mod target;
 mod token;
 mod types;

@@ -8,7 +8,7 @@ use chrono::{TimeDelta, Utc};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt};
-use portolan_connector::{ConnectorError, Result};
+use portolan_connector::{ConnectorError, ErrorClass, Result};
 
 use super::at_once;
 use super::log::{Entries, LOG, Log, Stamp};
@@ -20,6 +20,9 @@ use crate::store::child;
 
 /// Requests for files of one write that are made at the same time.
 const FILES_AT_ONCE: usize = 16;
+
+/// How many writes to a table that was dropped are removed at a time.
+const ABANDONED_MAX: usize = 1000;
 
 /// How long the record of a write is kept that is done: longer than a reader takes from the first directory that it lists
 /// to the last, so that it learns of each write between them.
@@ -41,6 +44,18 @@ pub(super) async fn publish(log: &Log, registry: Option<&Registry>) -> Result<u6
     Ok(count)
 }
 
+/// The same. Rows that were committed to a table that was dropped are removed on the way.
+pub(super) async fn publish_or_abandon(log: &Log, registry: Option<&Registry>) -> Result<u64> {
+    let mut abandoned = 0;
+    loop {
+        match publish(log, registry).await {
+            // What told of the rows is gone with them, so each time there is less to do.
+            Err(error) if error.class() == ErrorClass::User && abandoned < ABANDONED_MAX => abandoned += 1,
+            published => return published,
+        }
+    }
+}
+
 struct Publication<'a> {
     log: &'a Log,
     registry: Option<&'a Registry>,
@@ -55,7 +70,14 @@ impl Publication<'_> {
             return self.drop_table().await;
         }
         if let Some(registry) = self.registry {
+            if record.change == Change::Rows && !registry.exists().await? {
+                self.abandon().await?;
+                return Err(registry.gone());
+            }
             registry.define(record).await?;
+            if !record.replaced_partitions.is_empty() && !self.is_done().await? {
+                registry.forget_partitions(record).await?;
+            }
         } else if let Some(definition) = &record.definition {
             log.replace(&log.definition_path()?, definition).await?;
         }
@@ -133,6 +155,17 @@ impl Publication<'_> {
         Ok(())
     }
 
+    /// Removes rows that were committed to a table when the metastore had it no longer.
+    async fn abandon(&self) -> Result<()> {
+        let (log, record) = (self.log, self.record);
+        let places = record.added.iter().map(|added| self.place(added)).collect::<Result<_>>()?;
+        delete(log, places).await?;
+        self.unstage().await?;
+        delete(log, vec![log.commit_path(self.number)?]).await?;
+        log.store.remove_empty_directories(&log.root).await;
+        Ok(())
+    }
+
     /// Removes the table. The record stays, and in a lake of directories as the last that the log holds: a write that began
     /// before it finds its number taken, and not a directory in which it would be the first. With a metastore such a write
     /// is told that the table is gone, and others want the directory empty.
@@ -195,13 +228,28 @@ pub(super) async fn trim(log: &Log, entries: &Entries) -> Result<()> {
     Ok(())
 }
 
+/// What was committed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Committed<'a> {
+    Rows,
+    /// A table, by this write where that is known.
+    Table(Option<&'a str>),
+}
+
 /// Brings a committed write to its end. Where that fails its readers see it all the same, and others go on with it; only a
 /// table that the metastore does not have yet is seen by nobody, which is an error.
-pub(super) async fn finish(log: &Log, registry: Option<&Registry>) -> Result<()> {
+pub(super) async fn finish(log: &Log, registry: Option<&Registry>, committed: Committed<'_>) -> Result<()> {
     let Err(error) = publish(log, registry).await else { return Ok(()) };
-    if let Some(registry) = registry
-        && !registry.exists().await.unwrap_or(false)
-    {
+    if error.class() == ErrorClass::User {
+        return Err(error);
+    }
+    let is_seen = match (registry, committed) {
+        (None, _) => true,
+        (Some(registry), Committed::Rows) => registry.exists().await.unwrap_or(false),
+        (Some(registry), Committed::Table(Some(write))) => registry.is_made_by(write).await.unwrap_or(false),
+        (Some(_), Committed::Table(None)) => false,
+    };
+    if !is_seen {
         return Err(error.hint(
             "the rows are committed, and the metastore does not know the table yet: run the statement again under the same write_token, or call clean_staging",
         ));

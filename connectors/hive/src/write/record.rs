@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
 use super::registry::Registration;
+use crate::metastore::ColumnSummary;
 
 /// The version of records that we write. A later one is not understood.
 pub(super) const VERSION: u32 = 1;
@@ -27,6 +28,20 @@ pub(crate) struct Record {
     pub(super) added: Vec<Added>,
     /// Files that are no longer the table's, relative to its directory.
     pub(super) removed: Vec<String>,
+    /// Partitions of the table before, by which the metastore knew them, where another takes its place.
+    #[serde(default)]
+    pub(super) replaced_partitions: Vec<String>,
+    /// What the rows of each partition are in each column, for the metastore.
+    #[serde(default)]
+    pub(super) summaries: Vec<Summary>,
+}
+
+/// What a write has put into a partition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Summary {
+    /// The directory, relative to the table's; empty for the table's own.
+    pub(super) directory: String,
+    pub(super) columns: Vec<ColumnSummary>,
 }
 
 /// Digests in hexadecimal digits.

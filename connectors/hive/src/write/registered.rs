@@ -8,36 +8,37 @@ use portolan_connector::{ConnectorError, NewTable, Result, TableKind, TableName}
 use super::define::drop_files;
 use super::log::Log;
 use super::options::Options;
-use super::registry::{MADE_BY, Registry};
+use super::registry::Registry;
 use crate::connector::HiveConnector;
 use crate::listing::list_uncounted;
-use crate::metastore::{Client, Made, MetastoreTable, is_plain};
+use crate::metastore::{Client, Made, MetastoreTable, Remembered, is_plain};
 use crate::table::HiveTable;
 
 /// Tables that are looked at at the same time.
 const TABLES_AT_ONCE: usize = 8;
 
 impl HiveConnector {
-    fn client(&self) -> Option<&Arc<Client>> {
-        self.metastore.as_ref().map(|metastore| &metastore.client)
+    fn client(&self) -> Option<(&Arc<Client>, &Arc<Remembered>)> {
+        self.metastore.as_ref().map(|metastore| (&metastore.client, &metastore.remembered))
     }
 
     /// What the metastore of the catalog, if there is one, is told of a table that is there.
     pub(super) fn registry_of(&self, name: &TableName, table: Option<&MetastoreTable>) -> Option<Registry> {
-        let table = table?;
+        let (table, (client, remembered)) = (table?, self.client()?);
         Some(Registry {
-            client: Arc::clone(self.client()?),
+            client: Arc::clone(client),
+            remembered: Arc::clone(remembered),
             schema: name.schema.clone(),
             table: name.table.clone(),
             location: table.location.clone(),
             external: table.is_external,
-            made_by: table.parameter(MADE_BY).map(str::to_owned),
+            made_by: table.made_by().map(str::to_owned),
         })
     }
 
     /// What the metastore is told of a new table, and where it is to be; `None` without a metastore.
     pub(super) async fn registry_of_new(&self, table: &NewTable) -> Result<Option<(Log, Registry)>> {
-        let Some(client) = self.client() else { return Ok(None) };
+        let Some((client, remembered)) = self.client() else { return Ok(None) };
         let name = &table.name;
         check_name(&name.table)?;
         let external = Options::of(table)?.external_location;
@@ -57,6 +58,7 @@ impl HiveConnector {
         let log = Log::of_metastore(&self.store, &self.store.resolve(&location)?);
         let registry = Registry {
             client: Arc::clone(client),
+            remembered: Arc::clone(remembered),
             schema: name.schema.clone(),
             table: name.table.clone(),
             location,
@@ -108,7 +110,7 @@ impl HiveConnector {
 
     /// The logs of all tables of the metastore, and of those in the directories of its databases that it does not know.
     pub(super) async fn registered_logs(&self) -> Result<Vec<(Log, Option<Registry>)>> {
-        let Some(client) = self.client() else { return Ok(Vec::new()) };
+        let Some((client, remembered)) = self.client() else { return Ok(Vec::new()) };
         let mut logs = Vec::new();
         for schema in self.list_databases().await? {
             let entries = self.tables(&schema).await?;
@@ -136,6 +138,7 @@ impl HiveConnector {
                 let log = Log::of_metastore(&self.store, &directory);
                 let registry = Registry {
                     client: Arc::clone(client),
+                    remembered: Arc::clone(remembered),
                     schema: schema.clone(),
                     location: format!("{}/{table}", location.trim_end_matches('/')),
                     table,

@@ -9,25 +9,22 @@ use serde::{Deserialize, Serialize};
 use super::commit::Goal;
 use super::definition::Definition;
 use super::record::{Change, Record};
-use crate::metastore::{Client, Counted, HAS_LOG, Made};
-use crate::names::{NULL_PARTITION, parse_partition, partition_directory};
+use super::tally::uncounted;
+use crate::metastore::{Client, Counted, HAS_LOG, MADE_BY, Made, Remembered};
+use crate::names::{NULL_PARTITION, parse_partition};
 use crate::thrift::{Struct, Value};
-
-/// The parameter of a table that names the write that made it.
-pub(super) const MADE_BY: &str = "portolan.made-by";
-
-/// The parameter of a table or partition with the number of the last write whose rows it has counted.
-const COUNTED: &str = "portolan.counted";
 
 const EXTERNAL: &str = "EXTERNAL_TABLE";
 const MANAGED: &str = "MANAGED_TABLE";
 
 /// Fields of Thrift's structs, as `hive_metastore.thrift` numbers them.
 const TABLE_STORAGE: i16 = 7;
-const TABLE_PARAMETERS: i16 = 9;
-const PARTITION_VALUES: i16 = 1;
+pub(super) const TABLE_PARTITIONS: i16 = 8;
+pub(super) const TABLE_PARAMETERS: i16 = 9;
+const TABLE_KIND: i16 = 12;
+pub(super) const PARTITION_VALUES: i16 = 1;
 const PARTITION_STORAGE: i16 = 6;
-const PARTITION_PARAMETERS: i16 = 7;
+pub(super) const PARTITION_PARAMETERS: i16 = 7;
 const STORAGE_LOCATION: i16 = 2;
 
 /// How a new table is to be registered.
@@ -43,6 +40,8 @@ pub(super) struct Registration {
 #[derive(Clone, Debug)]
 pub(super) struct Registry {
     pub(super) client: Arc<Client>,
+    /// What the catalog remembers of statistics.
+    pub(super) remembered: Arc<Remembered>,
     pub(super) schema: String,
     pub(super) table: String,
     /// Where it is, as the metastore writes it.
@@ -51,20 +50,6 @@ pub(super) struct Registry {
     /// The write that made it, where it was one of ours.
     pub(super) made_by: Option<String>,
 }
-
-/// Rows and bytes of a table or partition.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    files: u64,
-    rows: u64,
-    bytes: u64,
-    raw_bytes: u64,
-}
-
-const NUM_FILES: &str = "numFiles";
-const NUM_ROWS: &str = "numRows";
-const TOTAL_SIZE: &str = "totalSize";
-const RAW_DATA_SIZE: &str = "rawDataSize";
 
 impl Registry {
     pub(super) fn registration(&self) -> Registration {
@@ -80,6 +65,12 @@ impl Registry {
     pub(super) async fn is_same(&self) -> Result<bool> {
         let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Ok(false) };
         Ok(parameter(&table, TABLE_PARAMETERS, MADE_BY) == self.made_by)
+    }
+
+    /// Whether this write made the table that the metastore has.
+    pub(super) async fn is_made_by(&self, write: &str) -> Result<bool> {
+        let table = self.client.raw_table(&self.schema, &self.table).await?;
+        Ok(table.is_some_and(|table| parameter(&table, TABLE_PARAMETERS, MADE_BY).as_deref() == Some(write)))
     }
 
     /// Before the first write to a table: tells readers that it has a log.
@@ -106,10 +97,14 @@ impl Registry {
         if known.as_ref().is_some_and(is_made) {
             return Ok(());
         }
-        if known.is_some() && record.change == Change::Replace {
+        let table = self.new_table(definition, registration, &record.write);
+        if let Some(known) = known.filter(|_| record.change == Change::Replace) {
+            if self.alter(&known, &table).await? {
+                return Ok(());
+            }
+            // What the metastore does not change into the new table has to go first.
             self.client.drop_table(&self.schema, &self.table).await?;
         }
-        let table = self.new_table(definition, registration, &record.write);
         match self.client.create_table(&self.schema, &self.table, table).await? {
             Made::Yes => Ok(()),
             Made::ThereAlready => match self.client.raw_table(&self.schema, &self.table).await? {
@@ -122,11 +117,44 @@ impl Registry {
         }
     }
 
+    /// Puts the description of the new table into the place of the old one's, in one call. False where the metastore does not do
+    /// that: it changes no partition columns, and no column into one of a type that does not hold its values.
+    async fn alter(&self, known: &Struct, table: &Struct) -> Result<bool> {
+        let keys = |table: &Struct| -> Vec<(Option<String>, Option<String>)> {
+            table.structures(TABLE_PARTITIONS).map(|key| (key.text(1), key.text(2))).collect()
+        };
+        if keys(known) != keys(table) || known.text(TABLE_KIND) != table.text(TABLE_KIND) {
+            return Ok(false);
+        }
+        self.client.replace_table(&self.schema, &self.table, table.clone()).await
+    }
+
+    /// The names of the partitions that the metastore has of the table, if it has the table.
+    pub(super) async fn partition_names(&self) -> Result<Vec<String>> {
+        match self.client.raw_table(&self.schema, &self.table).await? {
+            Some(table) if table.structures(TABLE_PARTITIONS).next().is_some() => {
+                self.client.partition_names(&self.schema, &self.table).await
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Forgets the partitions of the table whose place another one has taken. Their files stay.
+    pub(super) async fn forget_partitions(&self, record: &Record) -> Result<()> {
+        match record.replaced_partitions.is_empty() {
+            true => Ok(()),
+            false => self.client.drop_partitions(&self.schema, &self.table, &record.replaced_partitions).await,
+        }
+    }
+
     fn new_table(&self, definition: &Definition, registration: &Registration, write: &str) -> Struct {
         let columns = definition.hive_columns();
         let kind = if registration.external { EXTERNAL } else { MANAGED };
         let mut parameters = vec![(HAS_LOG, "true".to_owned()), (MADE_BY, write.to_owned())];
-        parameters.extend(Counts::default().parameters().into_iter().chain([(COUNTED, "0".to_owned())]));
+        // Of a table with partitions each of them is counted, and what is said of the table would be taken for all of it.
+        if columns.partitions.is_empty() {
+            parameters.extend(uncounted());
+        }
         if registration.external {
             parameters.push(("EXTERNAL", "TRUE".to_owned()));
         }
@@ -154,9 +182,9 @@ impl Registry {
             .with(5, 0_i32)
             .with(6, 0_i32)
             .with(TABLE_STORAGE, storage)
-            .with(8, fields(&columns.partitions))
+            .with(TABLE_PARTITIONS, fields(&columns.partitions))
             .with(TABLE_PARAMETERS, map(&parameters))
-            .with(12, kind)
+            .with(TABLE_KIND, kind)
     }
 
     /// Adds the partitions of the write that the metastore does not know.
@@ -166,13 +194,12 @@ impl Registry {
             return Ok(());
         }
         let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Err(self.gone()) };
-        if table.structures(8).next().is_none() {
+        if table.structures(TABLE_PARTITIONS).next().is_none() {
             // The directories of a table of Spark's may be its partitions, and the metastore know none.
             return Ok(());
         }
         let location = self.location.trim_end_matches('/');
-        let mut parameters = Counts::default().parameters();
-        parameters.push((COUNTED, "0".to_owned()));
+        let parameters = uncounted();
         let partition = |directory: &&str| {
             let storage = table.structure(TABLE_STORAGE).cloned().unwrap_or_default();
             let storage = storage.replaced(STORAGE_LOCATION, format!("{location}/{directory}"));
@@ -189,107 +216,43 @@ impl Registry {
         self.client.add_partitions(&self.schema, &self.table, partitions).await
     }
 
-    /// Adds what the write wrote to what the metastore has counted of the table or of its partitions.
-    pub(super) async fn count(&self, record: &Record, number: u64) -> Result<()> {
-        let Some(table) = self.client.raw_table(&self.schema, &self.table).await? else { return Err(self.gone()) };
-        if table.structures(8).next().is_none() {
-            if let Some(counted) = counted(table, TABLE_PARAMETERS, record, "", number) {
-                self.client.alter_table(&self.schema, &self.table, counted, Counted::ByUs).await?;
-            }
-            return Ok(());
-        }
-        let by_values: BTreeMap<Vec<String>, &str> =
-            directories(record).into_iter().map(|directory| (values(directory), directory)).collect();
-        // The metastore's names of the partition columns are in lower case, which those of directories need not be.
-        let keys: Vec<String> = table.structures(8).filter_map(|key| key.text(1)).collect();
-        let name = |values: &Vec<String>| {
-            let value = |text: &String| (text != NULL_PARTITION).then(|| text.clone());
-            let parts = keys.iter().zip(values).map(|(key, text)| partition_directory(key, value(text).as_deref()));
-            parts.collect::<Vec<_>>().join("/")
-        };
-        let names: Vec<String> = by_values.keys().map(name).collect();
-        let known = self.client.raw_partitions(&self.schema, &self.table, &names).await?;
-        let changed = known.into_iter().filter_map(|partition| {
-            let directory = by_values.get(&partition.texts(PARTITION_VALUES).collect::<Vec<_>>())?;
-            counted(partition, PARTITION_PARAMETERS, record, directory, number)
-        });
-        self.client.alter_partitions(&self.schema, &self.table, changed.collect()).await
-    }
-
     /// Removes the table from the metastore. Its files stay. False where it is not there.
     pub(super) async fn forget_table(&self) -> Result<bool> {
         self.client.drop_table(&self.schema, &self.table).await
     }
 
-    fn gone(&self) -> ConnectorError {
-        ConnectorError::source(format!("the metastore no longer has the table {}.{}", self.schema, self.table))
-    }
-}
-
-/// The table or partition with what the write has added to a directory; `None` where that is counted already.
-fn counted(of: Struct, parameters: i16, record: &Record, directory: &str, number: u64) -> Option<Struct> {
-    let number_of = |name: &str| parameter(&of, parameters, name)?.parse::<u64>().ok();
-    if number_of(COUNTED).is_some_and(|counted| counted >= number) {
-        return None;
-    }
-    let mut written = Counts::default();
-    for added in record.added.iter().filter(|added| added.directory == directory) {
-        written.files += 1;
-        written.rows += added.rows;
-        written.bytes += added.bytes;
-        written.raw_bytes += added.raw_bytes;
-    }
-    // What is overwritten is overwritten whole.
-    let in_directory = |path: &String| path.rsplit_once('/').map_or("", |(outer, _)| outer) == directory;
-    let before = match record.removed.iter().any(in_directory) {
-        true => Some(Counts::default()),
-        false => Some(Counts {
-            files: number_of(NUM_FILES).unwrap_or_default(),
-            rows: number_of(NUM_ROWS)?,
-            bytes: number_of(TOTAL_SIZE).unwrap_or_default(),
-            raw_bytes: number_of(RAW_DATA_SIZE).unwrap_or_default(),
-        }),
-    }?;
-    let now = Counts {
-        files: before.files + written.files,
-        rows: before.rows + written.rows,
-        bytes: before.bytes + written.bytes,
-        raw_bytes: before.raw_bytes + written.raw_bytes,
-    };
-    let mut changed = now.parameters();
-    changed.push((COUNTED, number.to_string()));
-    Some(with_parameters(of, parameters, &changed))
-}
-
-impl Counts {
-    fn parameters(&self) -> Vec<(&'static str, String)> {
-        vec![
-            (NUM_FILES, self.files.to_string()),
-            (NUM_ROWS, self.rows.to_string()),
-            (TOTAL_SIZE, self.bytes.to_string()),
-            (RAW_DATA_SIZE, self.raw_bytes.to_string()),
-        ]
+    /// The error of rows that were committed to a table that is gone.
+    pub(super) fn gone(&self) -> ConnectorError {
+        ConnectorError::user(format!(
+            "the metastore no longer has the table {}.{}: it was dropped while rows were written to it",
+            self.schema, self.table
+        ))
+        .hint("make the table again, and run the statement again")
     }
 }
 
 /// The directories of partitions that the write adds files to.
-fn directories(record: &Record) -> BTreeSet<&str> {
+pub(super) fn directories(record: &Record) -> BTreeSet<&str> {
     record.added.iter().map(|added| added.directory.as_str()).filter(|directory| !directory.is_empty()).collect()
 }
 
 /// The values in a partition's directory, as the metastore keeps them.
-fn values(directory: &str) -> Vec<String> {
+pub(super) fn values(directory: &str) -> Vec<String> {
     let values = directory.split('/').filter_map(parse_partition).map(|(_, value)| value);
     values.map(|value| value.unwrap_or_else(|| NULL_PARTITION.to_owned())).collect()
 }
 
-fn parameter(of: &Struct, parameters: i16, name: &str) -> Option<String> {
+pub(super) fn parameter(of: &Struct, parameters: i16, name: &str) -> Option<String> {
     of.text_map(parameters).find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
-fn with_parameters(of: Struct, id: i16, changed: &[(&str, String)]) -> Struct {
+pub(super) fn with_parameters(of: Struct, id: i16, changed: &[(&str, String)]) -> Struct {
     let mut parameters: BTreeMap<String, String> = of.text_map(id).collect();
     parameters.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    with_all_parameters(of, id, parameters)
+}
+
+pub(super) fn with_all_parameters(of: Struct, id: i16, parameters: BTreeMap<String, String>) -> Struct {
     let entries = parameters.into_iter().map(|(name, value)| (name.into(), value.into()));
     of.replaced(id, Value::Map(entries.collect()))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use parquet::basic::Compression;
 use portolan_connector::{ConnectorError, NewTable, Result, TableName};
 
@@ -144,13 +144,10 @@ fn places(files: &[FieldRef], names: &[String]) -> Vec<usize> {
 }
 
 fn partition_column(field: &Field) -> Result<PartitionColumn> {
-    let data_type = match field.data_type() {
-        DataType::Timestamp(_, None) => DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
-        other => other.clone(),
-    };
-    if !is_partition_type(&data_type) {
+    if !is_partition_type(field.data_type()) {
         return Err(refused(field.name(), "no table is partitioned by values of this type"));
     }
+    let data_type = field.data_type().clone();
     Ok(PartitionColumn { name: field.name().clone(), data_type, declared: true, distinct: 0 })
 }
 

@@ -144,12 +144,22 @@ pub(super) fn conformed(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef,
         // Parts of a unit are cut by the cast: what does not come back was not whole.
         let back = cast_with_options(&cast, array.data_type(), &strict)?;
         if back.to_data() != array.to_data() {
-            return Err(ArrowError::CastError(
-                "a time with parts of a microsecond, which a table of a metastore cannot hold".to_owned(),
-            ));
+            return Err(ArrowError::CastError(format!(
+                "a time with parts of a {}, which the column cannot hold",
+                unit_name(wanted)
+            )));
         }
     }
     Ok(cast)
+}
+
+fn unit_name(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Second, _) => "second",
+        DataType::Timestamp(TimeUnit::Millisecond, _) => "millisecond",
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => "nanosecond",
+        _ => "microsecond",
+    }
 }
 
 fn coarser(from: &DataType, to: &DataType) -> bool {

@@ -1,6 +1,6 @@
 //! The text of a partition value, as Hive writes it into the name of a directory and as it is read back.
 
-use chrono::{Datelike, NaiveDate, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use datafusion::common::ScalarValue;
 
 use crate::names::NULL_PARTITION;
@@ -29,7 +29,10 @@ pub(super) fn partition_text(value: &ScalarValue) -> Result<Option<String>, Stri
                 .map(|date| date.format("%Y-%m-%d").to_string())
                 .ok_or("a date outside of the years 1 to 9999")?
         }
-        ScalarValue::TimestampMicrosecond(Some(micros), None) => timestamp(*micros)?,
+        ScalarValue::TimestampSecond(Some(seconds), None) => timestamp(DateTime::from_timestamp_secs(*seconds))?,
+        ScalarValue::TimestampMillisecond(Some(millis), None) => timestamp(DateTime::from_timestamp_millis(*millis))?,
+        ScalarValue::TimestampMicrosecond(Some(micros), None) => timestamp(DateTime::from_timestamp_micros(*micros))?,
+        ScalarValue::TimestampNanosecond(Some(nanos), None) => timestamp(Some(DateTime::from_timestamp_nanos(*nanos)))?,
         ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
             if text == NULL_PARTITION {
                 return Err(format!("the text {NULL_PARTITION}, which stands for NULL in the name of a directory"));
@@ -66,13 +69,10 @@ fn is_plain_year(year: i32) -> bool {
 }
 
 /// `2026-10-01 12:00:00`, with a fraction where there is one.
-fn timestamp(micros: i64) -> Result<String, String> {
-    let time = chrono::DateTime::from_timestamp_micros(micros)
-        .map(|time| time.naive_utc())
-        .filter(|time| is_plain_year(time.year()))
-        .ok_or("a time outside of the years 1 to 9999")?;
+fn timestamp(time: Option<DateTime<Utc>>) -> Result<String, String> {
+    let time = time.filter(|time| is_plain_year(time.year())).ok_or("a time outside of the years 1 to 9999")?;
     let whole = time.format("%Y-%m-%d %H:%M:%S").to_string();
-    let fraction = format!("{:06}", time.nanosecond() / 1000);
+    let fraction = format!("{:09}", time.nanosecond());
     Ok(match fraction.trim_end_matches('0') {
         "" => whole,
         fraction => format!("{whole}.{fraction}"),
@@ -138,6 +138,10 @@ mod tests {
             ScalarValue::TimestampMicrosecond(Some(1_500_000), None),
             ScalarValue::TimestampMicrosecond(Some(-1), None),
             ScalarValue::TimestampMicrosecond(Some(1_790_000_000_000_000), None),
+            ScalarValue::TimestampSecond(Some(-62_135_596_800), None),
+            ScalarValue::TimestampMillisecond(Some(1_790_000_000_007), None),
+            ScalarValue::TimestampNanosecond(Some(i64::MIN), None),
+            ScalarValue::TimestampNanosecond(Some(1_790_000_000_000_000_001), None),
         ]);
         for value in values {
             let text = partition_text(&value).unwrap();

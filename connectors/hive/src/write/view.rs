@@ -51,6 +51,8 @@ pub(crate) struct View {
     state: Option<LogState>,
     /// Whether the directory is that of a schema.
     pub(crate) is_schema: bool,
+    /// Whether a table was committed in the place of this one that the metastore does not know yet.
+    pub(crate) hides_another: bool,
 }
 
 /// A log at a moment when all files were in their places.
@@ -96,8 +98,17 @@ impl View {
     }
 
     async fn of(log: &Log, entries: &Entries, records: &[Record], remembered: Option<&LogState>) -> Result<Self> {
-        let mut view =
-            Self { log: Some(log.clone()), last: entries.last(), is_schema: entries.is_schema, ..Self::default() };
+        let is_settled = records.is_empty();
+        let hidden = records.iter().position(|record| log.hides(record));
+        let before = hidden.and_then(|at| entries.pending().get(at).map(|number| number.saturating_sub(1)));
+        let records = hidden.and_then(|at| records.get(..at)).unwrap_or(records);
+        let mut view = Self {
+            log: Some(log.clone()),
+            last: before.unwrap_or(entries.last()),
+            is_schema: entries.is_schema,
+            hides_another: before.is_some(),
+            ..Self::default()
+        };
         view.is_made = entries.definition.is_some();
         if let Some(stamp) = &entries.definition
             && records.iter().all(|record| record.definition.is_none())
@@ -111,7 +122,7 @@ impl View {
         for record in records {
             view.lay(log, record)?;
         }
-        if records.is_empty() {
+        if is_settled {
             let definition = entries.definition.clone().zip(view.definition.clone());
             view.state = Some(LogState { last: entries.last(), record: entries.last_record(), definition });
         }
@@ -220,6 +231,10 @@ impl View {
         let entries = log.list().await?;
         if entries.last() < self.last {
             return Ok(Settled::Changed);
+        }
+        if self.hides_another {
+            // The metastore tells whether that is seen by now.
+            return Ok(Settled::Yes);
         }
         let since = entries.after(self.last);
         let Some(records) = records(log, &since).await? else { return Ok(Settled::Changed) };

@@ -8,7 +8,7 @@ use portolan_connector::{InsertMode, Result, TableWriter};
 
 use super::commit::{Commit, Goal, Outcome};
 use super::files::Files;
-use super::publish::finish;
+use super::publish::{Committed, finish};
 use super::record::{Token, new_write};
 use super::split::Splitter;
 use super::target::Target;
@@ -54,12 +54,17 @@ impl Writer {
             seen: self.seen,
             partitions: &self.splitter.partitions,
             files: &files.finished,
+            counts: files.counts.as_ref(),
         };
         match commit.run().await {
             Ok(Outcome::Committed(number)) => {
                 self.files = None;
                 store.persist(&[log.commit_path(number)?], &log.root).await?;
-                finish(log, self.target.registry.as_ref()).await?;
+                let committed = match self.goal {
+                    Goal::New(_) => Committed::Table(Some(self.write.as_str())),
+                    Goal::Rows(_) => Committed::Rows,
+                };
+                finish(log, self.target.registry.as_ref(), committed).await?;
                 Ok(rows)
             }
             Ok(Outcome::Already(rows)) => Ok(rows),

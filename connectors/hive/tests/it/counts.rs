@@ -98,6 +98,9 @@ async fn counting_reads_footers_once_and_then_nothing() {
     assert_eq!(counted.of(of_days).await, (OPENING + days - 2, 0, rows(&["2024-01-01|2026-09-26|1000"])));
 }
 
+/// Files that two threads may have begun to read before either has told what it found.
+const MET_MEANWHILE: usize = 8;
+
 #[tokio::test]
 async fn least_and_greatest_take_one_request_for_each_file() {
     let counted = Counted::one_by_one("");
@@ -114,6 +117,15 @@ async fn least_and_greatest_take_one_request_for_each_file() {
     let (_, gets, answer) = counted.of(extremes).await;
     assert_eq!(answer, rows(&["0|999"]));
     assert!((days..=2 + days).contains(&gets), "{gets}");
+    // The least alone: what a thread has found rules out all files whose footers are known and say that they have no less.
+    let least = "SELECT min(n) FROM t";
+    let (_, gets, answer) = counted.of(least).await;
+    assert_eq!(answer, rows(&["0"]));
+    assert!((1..=MET_MEANWHILE).contains(&gets), "{gets}");
+    // Where they are not known, each file is asked for once, and comes whole.
+    let (_, gets, answer) = Counted::new("").of(least).await;
+    assert_eq!(answer, rows(&["0"]));
+    assert!(gets <= 2 + days, "{gets}");
 }
 
 #[tokio::test]

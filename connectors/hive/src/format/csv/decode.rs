@@ -6,8 +6,9 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::Result;
 
+use super::nested::Items;
 use super::split::{Record, Splitter};
-use super::{CsvFormat, Header, RowLength};
+use super::{CsvFormat, Header, RowLength, Separators};
 use crate::adapter::find_column;
 use crate::format::fault::Fault;
 use crate::format::project;
@@ -43,6 +44,8 @@ struct Rows {
     rows: usize,
     batch_rows: usize,
     null_on_mismatch: bool,
+    null_marker: String,
+    separators: Option<Separators>,
 }
 
 impl CsvDecoder {
@@ -76,6 +79,8 @@ impl CsvDecoder {
             rows: 0,
             batch_rows,
             null_on_mismatch,
+            null_marker: format.null_marker.clone(),
+            separators: format.separators,
         };
         Ok(Self { splitter: Splitter::new(format), rows })
     }
@@ -116,13 +121,15 @@ impl Rows {
             }
             check_length(record, self.width)?;
         }
+        let items = Items { null_marker: &self.null_marker, null_on_mismatch: self.null_on_mismatch };
+        let separators = self.separators.as_ref().map(|known| known.0.as_slice()).unwrap_or_default();
         for target in &mut self.targets {
             let Some(value) = target.place.and_then(|place| record.value(place)) else {
                 target.builder.append_null();
                 continue;
             };
             let read = text_of(value).and_then(|text| {
-                target.builder.append_text_or_null(text, self.null_on_mismatch).map_err(|misfit| {
+                items.append(&mut target.builder, text, separators).map_err(|misfit| {
                     Fault::new(misfit.0).hint(
                         "declare a type that all values have, or what stands for NULL (`null_marker`), in the table's section of the catalog file",
                     )

@@ -4,6 +4,7 @@
 //! are split (`split`) and read (`decode`) here.
 
 mod decode;
+mod nested;
 mod split;
 
 use datafusion::error::Result;
@@ -23,6 +24,7 @@ use crate::schema::{FileColumn, FileSchema};
 use crate::store::Files;
 
 use decode::{CsvDecoder, text_of};
+pub(crate) use nested::{LEVELS, Separators};
 use split::Splitter;
 
 /// How many rows of a file are looked at to infer its columns.
@@ -92,6 +94,8 @@ pub(crate) struct CsvFormat {
     pub(crate) row_length: RowLength,
     /// As Hive's OpenCSVSerde reads it: each line is a row of texts, and what that class reads in a way of its own is an error.
     pub(crate) open_csv: bool,
+    /// Between the items of lists, maps and structs; `None` where a value holds none of these.
+    pub(crate) separators: Option<Separators>,
     /// `None` goes by the extension of each file.
     pub(crate) compression: Option<Codec>,
 }
@@ -106,6 +110,7 @@ impl Default for CsvFormat {
             null_marker: String::new(),
             row_length: RowLength::Exact,
             open_csv: false,
+            separators: None,
             compression: None,
         }
     }
@@ -122,6 +127,7 @@ impl CsvFormat {
             null_marker: "\\N".to_owned(),
             row_length: RowLength::Any,
             open_csv: false,
+            separators: Some(Separators::default()),
             compression: None,
         }
     }
@@ -135,6 +141,7 @@ impl CsvFormat {
             // No value without quotes holds the end of a line.
             null_marker: "\n".to_owned(),
             open_csv: true,
+            separators: None,
             ..Self::hive_text()
         }
     }

@@ -1,6 +1,7 @@
 //! From lines to batches.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -10,11 +11,12 @@ use memchr::memchr;
 use serde::Deserializer as _;
 use serde_json::value::RawValue;
 
-use super::object::{Items, Lookup, Slot, located, read_object};
+use super::object::{Entries, Items, Lookup, Slot, located, read_object};
 use crate::format::fault::{Fault, shown};
+use crate::format::nested::{MapColumn, StructColumn};
 use crate::format::project;
 use crate::format::records::{LONGEST_RECORD_BYTES, RecordDecoder};
-use crate::format::values::{ColumnBuilder, Misfit, StructColumn};
+use crate::format::values::{ColumnBuilder, Misfit};
 use crate::types::sql_name;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -49,6 +51,7 @@ struct Rows {
 enum Shape {
     Plain,
     List(Box<Shape>),
+    Map(Box<Shape>),
     Struct { lookup: Lookup, slot_of: Vec<Option<usize>>, members: Vec<Shape> },
 }
 
@@ -56,6 +59,7 @@ impl Shape {
     fn of(builder: &ColumnBuilder) -> Self {
         match builder {
             ColumnBuilder::List(list) => Self::List(Box::new(Self::of(&list.items))),
+            ColumnBuilder::Map(map) => Self::Map(Box::new(Self::of(&map.values))),
             ColumnBuilder::Struct(object) => Self::Struct {
                 lookup: Lookup::new(object.fields.iter()),
                 slot_of: (0..object.fields.len()).map(Some).collect(),
@@ -189,9 +193,10 @@ fn append(builder: &mut ColumnBuilder, shape: &Shape, value: Option<&RawValue>, 
         (Some(b'{'), ColumnBuilder::Struct(object), Shape::Struct { lookup, slot_of, members }) => {
             append_object(object, (lookup, slot_of), members, text, lenient)
         }
+        (Some(b'{'), ColumnBuilder::Map(map), Shape::Map(shape)) => append_map(map, shape, text, lenient),
         // A text keeps what is not text as the file has it.
         (Some(b'"'), builder, _) => builder.append_text_or_null(&unquoted(text)?, lenient),
-        (_, builder @ ColumnBuilder::Text(_), _) => builder.append_text(text),
+        (_, builder @ (ColumnBuilder::Text(_) | ColumnBuilder::InnerText(_)), _) => builder.append_text(text),
         (Some(b'[' | b'{'), builder, _) if lenient => {
             builder.append_null();
             Ok(())
@@ -219,6 +224,26 @@ fn append_object(
     }
     object.end();
     Ok(())
+}
+
+/// A key that is there twice is an error, as it is in an object of columns.
+fn append_map(map: &mut MapColumn, shape: &Shape, text: &str, lenient: bool) -> Result<(), Misfit> {
+    let mut seen = HashSet::new();
+    let mut entries = Ok(());
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = deserializer.deserialize_map(Entries(|key: String, value: &RawValue| {
+        if entries.is_ok() {
+            entries = map.keys.append_text(&key).and_then(|()| append(&mut map.values, shape, Some(value), lenient));
+            map.count();
+        }
+        if seen.insert(key) { Ok(()) } else { Err("the map has a key twice".to_owned()) }
+    }));
+    entries?;
+    read.map_err(|error| {
+        let text = error.to_string();
+        Misfit(text.split(" at line ").next().unwrap_or(&text).to_owned())
+    })?;
+    map.end()
 }
 
 /// The text of a string of JSON.

@@ -120,6 +120,24 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
+/// What an object holds whose keys are values.
+pub(super) struct Entries<F>(pub(super) F);
+
+impl<'de, F: FnMut(String, &'de RawValue) -> Result<(), String>> Visitor<'de> for Entries<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
+            (self.0)(key, value).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
 /// What an array holds.
 pub(super) struct Items<F>(pub(super) F);
 

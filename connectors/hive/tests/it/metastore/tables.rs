@@ -205,10 +205,47 @@ async fn text_and_json_are_read_as_the_serde_says() {
     assert_eq!(rows("usual").await, both);
     assert_eq!(rows("lines").await, both);
     assert_eq!(rows("told").await, [both[0], both[1], "3|a|b|NULL|7.00|x"]);
-    let nested = Table { name: "nested", columns: &[("a", "array<int>")], ..usual.clone() };
+    let nested = Table { name: "nested", columns: &[("a", "array<int>")], ..told.clone() };
     warehouse.create(nested).await;
     let error = warehouse.engine().connector.table(&warehouse.database, "nested").await.unwrap_err().to_string();
     assert!(error.contains("the column `a` of its text files cannot be read"), "{error}");
+    assert!(error.contains("are read of text without an escape character"), "{error}");
+}
+
+/// What Hive writes of lists, maps and structs (its language manual, "Create Table", `COLLECTION ITEMS TERMINATED BY`), and the same
+/// as JSON.
+#[tokio::test]
+async fn lists_maps_and_structs_of_text_and_json() {
+    let warehouse = Warehouse::new().await;
+    let columns =
+        &[("n", "int"), ("l", "array<int>"), ("m", "map<string,array<string>>"), ("s", "struct<a:int,b:string>")][..];
+    let usual = Table { name: "usual", columns, serde: TEXT, input_format: LINES, ..Table::default() };
+    let told = Table {
+        name: "told",
+        serde_parameters: &[("field.delim", "|"), ("colelction.delim", ","), ("mapkey.delim", ":")],
+        ..usual.clone()
+    };
+    let lines = Table { name: "lines", serde: "org.apache.hive.hcatalog.data.JsonSerDe", ..usual.clone() };
+    for (table, content) in [
+        (&usual, "1\u{1}7\u{2}\\N\u{1}k\u{3}x\u{4}y\u{2}l\u{3}\u{1}5\u{2}five\n2\u{1}\u{1}\\N\u{1}\\N\n"),
+        (&told, "1|7,\\N|k:x\u{4}y,l:|5,five\n2||\\N|\\N\n"),
+        (
+            &lines,
+            "{\"n\": 1, \"l\": [7, null], \"m\": {\"k\": [\"x\", \"y\"], \"l\": []}, \"s\": {\"b\": \"five\", \"a\": 5}}\n{\"n\": 2, \"l\": []}\n",
+        ),
+    ] {
+        warehouse.create(table.clone()).await;
+        warehouse.lake.raw(&format!("{}/{}/000000_0", warehouse.database, table.name), content.as_bytes());
+        let engine = warehouse.engine();
+        let rows = engine.rows(table.name, "SELECT n, l, m, s FROM t").await;
+        assert_eq!(rows, ["1|[7, ]|{k: [x, y], l: []}|{a: 5, b: five}", "2|[]|NULL|NULL"], "{}", table.name);
+        let parts = "SELECT l[1], s['b'] FROM t WHERE n = 1";
+        assert_eq!(engine.rows(table.name, parts).await, ["7|five"], "{}", table.name);
+    }
+    let lines = format!("{}/lines/000000_0", warehouse.database);
+    warehouse.lake.raw(&lines, b"{\"n\": 1, \"m\": {\"k\": [], \"k\": []}}\n");
+    let error = warehouse.engine().error("lines", "SELECT m FROM t").await;
+    assert!(error.contains("the map has a key twice") && error.contains("line 1"), "{error}");
 }
 
 #[test]

@@ -225,6 +225,21 @@ async fn overwriting_rows_and_losing_the_metastore() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn adding_rows_and_losing_the_metastore() {
+    killed_at_calls_to_the_metastore(Statement::Insert).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replacing_a_table_and_losing_the_metastore() {
+    killed_at_calls_to_the_metastore(Statement::Replace).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replacing_a_table_of_a_metastore() {
+    in_a_metastore(Statement::Replace).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn making_a_table() {
     in_directories(Statement::Create).await;
 }

@@ -8,13 +8,14 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionContext, col, lit};
 use object_store::ObjectStore;
 use portolan_connector::{
-    Begun, Connector, ConnectorTable, InsertMode, OnExisting, PlanContext, PushedFilter, QueryContext, Scan,
-    ScanRequest, Snapshot, TableName, TableWriter, Verdict, WriteContext,
+    Begun, Connector, ConnectorFactory, ConnectorTable, InsertMode, OnExisting, PlanContext, PushedFilter,
+    QueryContext, Scan, ScanRequest, Snapshot, TableName, TableWriter, Verdict, WriteContext,
 };
-use portolan_hive::HiveConnector;
+use portolan_hive::{HiveConnector, HiveFactory};
 
 use crate::support::{
-    Create, Engine, Failing, Fault, Interposed, Lake, WRITABLE, batch, floats, insert, integers, staged, texts,
+    Create, Engine, Failing, Fault, Interposed, Lake, Proxy, WRITABLE, Warehouse, batch, entry, floats, insert,
+    integers, staged, texts,
 };
 
 fn lake() -> (Lake, Arc<dyn Connector>) {
@@ -127,6 +128,66 @@ async fn rows_for_a_table_that_is_dropped_at_the_last_moment() {
     // The next one of the name has none of this.
     Create::default().run(connector.as_ref(), &rows(&[(3, 3)])).await.unwrap();
     assert_eq!(Engine::new(Arc::clone(&connector)).rows("t", "SELECT n FROM t").await, ["3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_for_a_table_that_a_metastore_drops_at_the_last_moment() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    let schema = warehouse.database.clone();
+    let create = Create { schema: &schema, partitioned_by: &["k"], ..Create::default() };
+    create.run(connector.as_ref(), &rows(&[(1, 1)])).await.unwrap();
+    let (dropping, name) = (Arc::clone(&connector), TableName::new("lake", &schema, "t"));
+    let store = Interposed::new(".commit", async move {
+        assert!(dropping.writable().unwrap().drop_table(&name).await.unwrap());
+    });
+    let late: Arc<dyn Connector> = Arc::new(HiveConnector::over(warehouse.entry(WRITABLE), store).unwrap());
+    let error = insert(&late, (&schema, "t"), &rows(&[(2, 2)]), InsertMode::Append, None).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("it was dropped while rows were written to it"), "{error}");
+    assert!(!warehouse.lake.path("t").exists(), "nothing is left of them");
+    crate::support::clean(&connector).await;
+    // The next one of the name has none of this.
+    create.run(connector.as_ref(), &rows(&[(3, 3)])).await.unwrap();
+    assert_eq!(warehouse.engine_over(connector).rows("t", "SELECT n, k FROM t").await, ["3|3"]);
+}
+
+/// Until a REPLACE with one more column has been committed, and killed before the metastore was told.
+async fn killed_before_the_metastore_knows(warehouse: &Warehouse, replace: &Create<'_>, new: &RecordBatch) {
+    for calls in 1..100 {
+        let proxy = Proxy::start_until(warehouse, calls).await;
+        let settings = format!("{WRITABLE}metastore_timeout_seconds = 1\n");
+        let failing = HiveFactory.create(entry(proxy.port(), &settings)).unwrap();
+        let told = replace.run(failing.as_ref(), new).await;
+        let log = warehouse.lake.path("t/_portolan");
+        if log.join("000000000002.commit").exists() {
+            assert!(told.is_err() || !log.join("000000000002.done").exists(), "{told:?}");
+            return;
+        }
+    }
+    panic!("it is never committed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_not_another_before_the_metastore_says_so() {
+    let warehouse = Warehouse::new().await;
+    let connector = warehouse.connector(WRITABLE).unwrap();
+    let schema = warehouse.database.clone();
+    let create = Create { schema: &schema, partitioned_by: &["k"], ..Create::default() };
+    create.run(connector.as_ref(), &rows(&[(1, 1), (2, 2)])).await.unwrap();
+    let new = batch(vec![("m", texts(["x"])), ("n", integers([10])), ("k", integers([3]))]);
+    let replace = Create { on_existing: OnExisting::Replace, ..create.clone() };
+    killed_before_the_metastore_knows(&warehouse, &replace, &new).await;
+    let engine = warehouse.engine_over(Arc::clone(&connector));
+    assert_eq!(
+        engine.rows("t", "SELECT n, k FROM t").await,
+        ["1|1", "2|2"],
+        "the old table, and none of the new files"
+    );
+    // Who writes next brings it to its end first.
+    insert(&connector, (&schema, "t"), &rows(&[(20, 3)]), InsertMode::Append, None).await.unwrap();
+    assert_eq!(engine.rows("t", "SELECT m, n, k FROM t").await, ["NULL|20|3", "x|10|3"]);
+    assert!(!warehouse.lake.path("t/k=1").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

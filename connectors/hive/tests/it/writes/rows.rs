@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Decimal128Array, Int32Array, TimestampMicrosecondArray, TimestampNanosecondArray};
+use arrow::array::{
+    ArrayRef, Decimal128Array, Int32Array, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray, TimestampSecondArray,
+};
 use portolan_connector::{Connector, InsertMode, OnExisting};
 
 use crate::support::{Create, Engine, Lake, WRITABLE, batch, dates, insert, integers, longs, texts};
@@ -87,6 +90,40 @@ async fn partition_columns_keep_their_types() {
     );
     assert_eq!(engine.rows("t", "SELECT n FROM t WHERE code = '01' AND price > 1").await, ["1"]);
     assert_eq!(engine.rows("t", "SELECT n FROM t WHERE at < '1970-01-01T00:00:00'").await, ["3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_of_times_of_any_precision_take_more_rows() {
+    let times: [(ArrayRef, ArrayRef, &str); 3] = [
+        (
+            Arc::new(TimestampSecondArray::from(vec![1])),
+            Arc::new(TimestampSecondArray::from(vec![-1])),
+            "1970-01-01T00:00:01",
+        ),
+        (
+            Arc::new(TimestampMillisecondArray::from(vec![1_500])),
+            Arc::new(TimestampMillisecondArray::from(vec![-1])),
+            "1970-01-01T00:00:01.500",
+        ),
+        (
+            Arc::new(TimestampNanosecondArray::from(vec![1_000_000_001])),
+            Arc::new(TimestampNanosecondArray::from(vec![-1])),
+            "1970-01-01T00:00:01.000000001",
+        ),
+    ];
+    for (first, second, shown) in times {
+        let (_lake, connector) = lake();
+        let rows = |n: i32, at: &ArrayRef| batch(vec![("n", integers([n])), ("at", Arc::clone(at))]);
+        let create = Create { partitioned_by: &["at"], ..Create::default() };
+        create.run(connector.as_ref(), &rows(1, &first)).await.unwrap();
+        insert(&connector, ("s", "t"), &rows(2, &second), InsertMode::Append, None).await.unwrap();
+        insert(&connector, ("s", "t"), &rows(3, &first), InsertMode::Overwrite, None).await.unwrap();
+        let engine = Engine::new(Arc::clone(&connector));
+        assert_eq!(engine.rows("t", "SELECT n FROM t").await, ["2", "3"], "{shown}");
+        let found = engine.rows("t", &format!("SELECT n, at FROM t WHERE at = '{shown}'")).await;
+        assert_eq!(found, [format!("3|{shown}")]);
+        assert_eq!(engine.rows("t", "SELECT n FROM t WHERE at < '1970-01-01T00:00:00'").await, ["2"], "{shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
