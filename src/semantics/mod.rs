@@ -11,6 +11,8 @@
 //! * numbers with a point or an exponent are decimals, and become doubles beside a double (`numbers`);
 //! * times and timestamps have six digits after the second where nothing else is said (`types`, `now`), and dates and
 //!   texts are compared with timestamps as such (`temporal`);
+//! * `AT TIME ZONE` makes local times of instants and the reverse (`zones`), and intervals are compared by their length
+//!   (`intervals`);
 //! * floats have one zero and one NaN, and NaN equals itself and sorts last (`floats`);
 //! * NOT IN over a subquery knows NULL wherever it stands (`membership`).
 //!
@@ -43,6 +45,7 @@ mod temporal;
 #[cfg(test)]
 mod tests;
 mod types;
+mod zones;
 
 use std::sync::Arc;
 
@@ -69,6 +72,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     scalars.push(floats::function());
     scalars.extend(dates::functions());
     scalars.push(intervals::function());
+    scalars.push(zones::function());
     scalars.extend(casts::functions());
     // Of two functions with one name the later one wins.
     scalars.push(now::function());

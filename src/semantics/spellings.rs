@@ -1,10 +1,12 @@
-//! Other ways to write what DataFusion only knows in one: `FETCH FIRST n ROWS ONLY`, `LIKE ... ESCAPE`, `mod` and `sign`.
+//! Other ways to write what DataFusion only knows in one: `FETCH FIRST n ROWS ONLY`, `LIKE ... ESCAPE`, `mod` and `sign`; and
+//! `AT TIME ZONE`, of which it knows another thing.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LimitClause,
-    ObjectName, ObjectNamePart, Query, Statement, TableFactor, Value, ValueWithSpan,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, LimitClause, ObjectName, ObjectNamePart, Query, Statement, TableFactor, Value, ValueWithSpan,
 };
 
+use super::zones;
 use crate::syntax::{self, Rewriter};
 
 /// The escape character of LIKE where none is given, as in PostgreSQL.
@@ -54,6 +56,11 @@ impl Rewriter for Spellings {
                     *escape_char = None;
                 }
             }
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                let arguments =
+                    [timestamp, time_zone].map(|part| std::mem::replace(part, Box::new(Expr::value(Value::Null))));
+                *expr = call(zones::NAME, arguments.map(|argument| *argument));
+            }
             Expr::Function(function) => {
                 if let Some(respelled) = respelled(function) {
                     *expr = respelled;
@@ -82,6 +89,20 @@ pub(super) fn with_backslashes(pattern: &Expr, escape: &ValueWithSpan) -> Option
         }
     }
     Some(Expr::Value(Value::SingleQuotedString(respelled).with_span(*span)))
+}
+
+fn call(name: &str, arguments: [Expr; 2]) -> Expr {
+    let args = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).to_vec();
+    Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// `mod(a, b)` is `a % b`, and `sign` DataFusion's `signum`.
@@ -128,6 +149,7 @@ mod tests {
             (r"SELECT a LIKE 'a\%' ESCAPE ''", r"SELECT a LIKE 'a\\%'"),
             ("SELECT a LIKE 'a#' ESCAPE '#'", "SELECT a LIKE 'a#' ESCAPE '#'"),
             ("SELECT * FROM range(TIMESTAMP '2024-01-01', 5)", "SELECT * FROM range(TIMESTAMP(9) '2024-01-01', 5)"),
+            ("SELECT (a AT TIME ZONE 'UTC') AT TIME ZONE b", "SELECT at_time_zone((at_time_zone(a, 'UTC')), b)"),
             ("SELECT a LIKE b ESCAPE '#'", "SELECT a LIKE b ESCAPE '#'"),
             ("SELECT mod(a + 1, b), sign(a)", "SELECT ((a + 1) % (b)), signum(a)"),
         ] {
