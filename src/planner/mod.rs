@@ -33,6 +33,7 @@ mod session_values;
 mod sides;
 mod spelling;
 mod table;
+mod version;
 
 pub(crate) use ahead::AheadExec;
 pub(crate) use assign::{Assignment, assignable, new_columns};

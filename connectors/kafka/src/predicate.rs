@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::instant::millis_around;
 use crate::range::Ranges;
-use crate::rules::{NO_CONTENT, NO_UPPER_BOUND, OFFSET, PARTITION, TIMESTAMP};
+use crate::rules::{BY_KEY, NO_CONTENT, NO_UPPER_BOUND, OFFSET, PARTITION, TIMESTAMP};
 
 /// The most constants that one conjunct may compare with.
 const MAX_CONSTANTS: usize = 10_000;
@@ -28,6 +28,8 @@ pub(crate) enum Predicate {
     Partition(Outcome),
     /// Depends on the offset alone.
     Offset(Outcome),
+    /// Is true of these keys alone, or of fewer.
+    Keys(Vec<Vec<u8>>),
     /// Depends on the time alone, and bounds it.
     Time { when_true: Bounds, when_false: Bounds },
     /// Says nothing that Kafka can use.
@@ -59,6 +61,11 @@ pub(crate) trait TimeIndex {
     /// The first offset whose message is not older than `millis`; an offset past the end if there is none. `None` if
     /// the index was not asked.
     fn first_at(&self, partition: i32, millis: i64) -> Option<i64>;
+
+    /// The partition of a key; `None` if it is not known.
+    fn partition_of(&self, _key: &[u8]) -> Option<i32> {
+        None
+    }
 }
 
 /// What is promised of the order of times.
@@ -93,7 +100,7 @@ impl Predicate {
     fn is_exact(&self) -> bool {
         match self {
             Self::Constant(_) | Self::Partition(_) | Self::Offset(_) => true,
-            Self::Time { .. } | Self::Unknown(_) => false,
+            Self::Keys(_) | Self::Time { .. } | Self::Unknown(_) => false,
             Self::And(parts) | Self::Or(parts) => parts.iter().all(Self::is_exact),
             Self::Not(part) => part.is_exact(),
         }
@@ -104,6 +111,7 @@ impl Predicate {
         match self {
             Self::Constant(_) | Self::Partition(_) | Self::Offset(_) => (true, true),
             Self::Time { when_true, when_false } => (when_true.narrows(order), when_false.narrows(order)),
+            Self::Keys(_) => (true, false),
             Self::Unknown(_) => (false, false),
             Self::And(parts) => {
                 let parts = parts.iter().map(|part| part.narrows(order));
@@ -127,6 +135,8 @@ impl Predicate {
             Self::Time { .. } => Some(NO_UPPER_BOUND.into()),
             Self::And(parts) | Self::Or(parts) => parts.iter().find_map(Self::reason),
             Self::Not(part) => part.reason(),
+            // What is not such a key may be anywhere.
+            Self::Keys(_) => Some(NO_CONTENT.into()),
             Self::Constant(_) | Self::Partition(_) | Self::Offset(_) => None,
         }
     }
@@ -142,7 +152,7 @@ impl Predicate {
             }
             Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.times(order, times)),
             Self::Not(part) => part.times(order, times),
-            Self::Constant(_) | Self::Partition(_) | Self::Offset(_) | Self::Unknown(_) => {}
+            Self::Constant(_) | Self::Partition(_) | Self::Offset(_) | Self::Keys(_) | Self::Unknown(_) => {}
         }
     }
 
@@ -165,6 +175,11 @@ impl Predicate {
                 yes: when_true.offsets(partition, order, index),
                 no: when_false.offsets(partition, order, index),
             },
+            Self::Keys(keys) => {
+                let may_be_here = |key: &Vec<u8>| index.partition_of(key).is_none_or(|of_key| of_key == partition);
+                let yes = if keys.iter().any(may_be_here) { Ranges::all() } else { Ranges::none() };
+                Outcome { yes, no: Ranges::all() }
+            }
             Self::Unknown(_) => Outcome { yes: Ranges::all(), no: Ranges::all() },
             Self::And(parts) => {
                 let parts = parts.iter().map(|part| part.evaluate(partition, order, index));
@@ -285,6 +300,15 @@ impl<'a> Reader<'a> {
     }
 
     fn comparison(&mut self, left: &Expr, op: Operator, right: &Expr) -> Predicate {
+        for (column, value) in [(left, right), (right, left)] {
+            if op == Operator::Eq
+                && self.column(column).is_some_and(|column| column.domain == BY_KEY)
+                && let Some(key) = key_bytes(value)
+            {
+                self.constants += 1;
+                return Predicate::Keys(vec![key]);
+            }
+        }
         let (column, op, constant) = if let (Some(column), Some(constant)) = (self.column(left), constant(right)) {
             (column, op, constant)
         } else if let (Some(column), Some(swapped), Some(constant)) = (self.column(right), op.swap(), constant(left)) {
@@ -305,7 +329,7 @@ impl<'a> Reader<'a> {
             return refusal;
         }
         match constant {
-            Constant::Null if domain != TIMESTAMP => Predicate::Constant(None),
+            Constant::Null if domain == PARTITION || domain == OFFSET => Predicate::Constant(None),
             Constant::Number(number) if domain == PARTITION => Predicate::Partition(compare(operation, number)),
             Constant::Number(number) if domain == OFFSET => Predicate::Offset(compare(operation, number)),
             Constant::Time { floor, ceiling } if domain == TIMESTAMP => {
@@ -331,6 +355,14 @@ impl<'a> Reader<'a> {
         self.constants += list.list.len();
         if let Some(refusal) = self.refusal(Operation::In, domain) {
             return refusal;
+        }
+        if domain == BY_KEY {
+            let keys: Option<Vec<Vec<u8>>> = list.list.iter().map(key_bytes).collect();
+            return match keys {
+                Some(keys) if list.negated => Predicate::Not(Box::new(Predicate::Keys(keys))),
+                Some(keys) => Predicate::Keys(keys),
+                None => Predicate::Unknown("the list has more than constants".into()),
+            };
         }
         let Some(constants) = list.list.iter().map(constant).collect::<Option<Vec<_>>>() else {
             return Predicate::Unknown("the list has more than constants".into());
@@ -478,6 +510,24 @@ fn compare(operation: Operation, number: i128) -> Outcome {
         Operation::Gt => Ranges::from(next),
         _ => Ranges::from(number),
     })
+}
+
+/// The bytes of a key that a constant is.
+fn key_bytes(expr: &Expr) -> Option<Vec<u8>> {
+    match expr {
+        Expr::Alias(alias) => key_bytes(&alias.expr),
+        Expr::Literal(
+            ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)),
+            _,
+        ) => Some(text.as_bytes().to_vec()),
+        Expr::Literal(
+            ScalarValue::Binary(Some(bytes))
+            | ScalarValue::LargeBinary(Some(bytes))
+            | ScalarValue::BinaryView(Some(bytes)),
+            _,
+        ) => Some(bytes.clone()),
+        _ => None,
+    }
 }
 
 fn constant(expr: &Expr) -> Option<Constant> {

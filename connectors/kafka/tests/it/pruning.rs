@@ -3,7 +3,7 @@
 use portolan_connector::Verdict;
 
 use super::engine::Engine;
-use super::topics::{Sent, an_hour_ago, create, produce};
+use super::topics::{Sent, an_hour_ago, create, produce, producer, send};
 
 /// SQL for an instant given in milliseconds since 1970.
 fn at(millis: i64) -> String {
@@ -165,4 +165,68 @@ async fn a_promise_of_order_makes_upper_bounds_prune() {
         let sql = format!("SELECT t FROM t WHERE _timestamp NOT BETWEEN {} AND {}", at(base + hi), at(base + hi + 20));
         assert_eq!(with.rows(&sql).await, without.rows(&sql).await);
     }
+}
+
+#[tokio::test]
+async fn a_key_is_looked_for_in_its_partition() {
+    // librdkafka's own names of what it does.
+    for (partitioner, of_producer) in
+        [("murmur2", "murmur2_random"), ("crc32", "consistent_random"), ("fnv1a", "fnv1a_random")]
+    {
+        let topic = format!("prune.keys.{partitioner}");
+        create(&topic, 7).await;
+        let keyed = |n: usize| Sent {
+            key: Some(format!("user-{}", n % 40).into_bytes()),
+            ..Sent::value(format!("{{\"n\":{n}}}")).to(-1)
+        };
+        let mut messages: Vec<Sent> = (0..200).map(keyed).collect();
+        messages.push(Sent { key: Some(Vec::new()), ..Sent::value("{\"n\":200}").to(-1) });
+        messages.push(Sent::value("{\"n\":201}").to(-1));
+        send(&producer(&[("partitioner", of_producer)]), &topic, &messages);
+        let table = format!(
+            "[tables.t]\ntopic = \"{topic}\"\npartitioner = \"{partitioner}\"\nkey = {{ columns = {{ who = \"varchar\" }} }}"
+        );
+        let (with, without) = (Engine::new(&table), Engine::without_pushdown(&table));
+        for n in 0..40 {
+            let sql = format!("SELECT n FROM t WHERE _key = 'user-{n}'");
+            let rows = with.rows(&sql).await;
+            assert_eq!(rows.len(), 5, "{partitioner} {n}");
+            let planned = with.planned();
+            assert_eq!(planned.filters[0].verdict, Verdict::Pruning);
+            assert_eq!(planned.units[0].kept, 1, "{partitioner} {n}: {}", planned.request);
+        }
+        for (condition, most) in [
+            ("'user-3' = _key", 1),
+            ("who = 'user-3'", 1),
+            ("_key IN ('user-3', 'user-4')", 2),
+            ("_key = 'user-3' OR who = 'user-4'", 2),
+            ("_key = 'user-3' AND who = 'user-4'", 1),
+            ("_key = 'user-3' OR _partition_id = 0", 2),
+            ("_key = 'nobody'", 1),
+            ("_key = ''", 7),
+            ("_key NOT IN ('user-3')", 7),
+            ("NOT (_key = 'user-3')", 7),
+            ("_key <> 'user-3'", 7),
+            ("_key IS NULL", 7),
+            ("_key > 'user-3'", 7),
+            ("_key = 'user-3' OR n = 7", 7),
+        ] {
+            let sql = format!("SELECT n FROM t WHERE {condition}");
+            assert_eq!(with.rows(&sql).await, without.rows(&sql).await, "{partitioner}: {condition}");
+            for planned in with.all_planned() {
+                assert!(planned.units[0].kept <= most, "{partitioner}: {condition}: {}", planned.request);
+            }
+        }
+        let cut = format!("{topic} 0:0..1");
+        let sql = format!("SELECT count(*) FROM \"t at {cut}\" WHERE _key = 'user-3'");
+        assert_eq!(
+            with.rows(&sql).await,
+            without.rows(&sql).await,
+            "the partitions of a cut are not those of the topic"
+        );
+    }
+    // Nobody promised anything.
+    let silent = Engine::new("");
+    silent.rows("SELECT n FROM \"prune.keys.crc32\" WHERE _key = 'user-3'").await;
+    assert_eq!(silent.planned().units[0].kept, 7);
 }
