@@ -111,7 +111,8 @@ fn relations(from: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
     std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
 }
 
-fn qualifier(factor: &TableFactor) -> Option<Ident> {
+/// What columns of a table are qualified with.
+pub(super) fn qualifier(factor: &TableFactor) -> Option<Ident> {
     match factor {
         TableFactor::Table { name, alias, .. } => match alias {
             Some(alias) => Some(alias.name.clone()),

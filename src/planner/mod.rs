@@ -33,6 +33,7 @@ mod session_values;
 mod sides;
 mod spelling;
 mod table;
+mod using;
 mod version;
 
 pub(crate) use ahead::AheadExec;

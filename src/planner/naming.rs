@@ -11,8 +11,8 @@ use super::hidden::normalized;
 use super::session_values::is_session_value;
 use crate::syntax::{self, Rewriter};
 
-/// Names every unnamed column of every SELECT. What is selected twice gets a number the second time, since the columns
-/// of a relation have different names. To be called before literals and names in the statement are changed.
+/// Names every unnamed column of every SELECT. What is selected twice, or named as another, gets a number the second time,
+/// since the columns of a relation have different names. To be called before literals and names in the statement are changed.
 pub(super) fn name_columns(statement: &mut Statement) {
     struct Selects;
     impl Rewriter for Selects {
@@ -51,7 +51,14 @@ fn name(select: &mut Select) {
     let mut seen: Vec<Vec<String>> = Vec::new();
     // Names that the statement gives are not taken by ours.
     let mut taken: HashSet<String> = select.projection.iter().filter_map(given_name).collect();
+    let mut given: HashSet<String> = HashSet::new();
     for item in &mut select.projection {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && !given.insert(normalized(alias))
+        {
+            *alias = Ident::with_quote('"', unique(normalized(alias), false, &taken));
+            taken.insert(alias.value.clone());
+        }
         let SelectItem::UnnamedExpr(expr) = item else { continue };
         let parts = identity(expr);
         let first = !seen.iter().any(|other| other.ends_with(&parts) || parts.ends_with(other));
@@ -136,6 +143,7 @@ mod tests {
             ("SELECT a, A, t.b, t.b", r#"SELECT a, A AS "a_1", t.b, t.b AS "b_1""#),
             ("SELECT t.a, a, u.a", r#"SELECT t.a, a AS "a_1", u.a AS "a_2""#),
             ("SELECT t.a, u.a", "SELECT t.a, u.a"),
+            ("SELECT 1 AS a, 2 AS A, a", r#"SELECT 1 AS a, 2 AS "a_1", a"#),
             ("SELECT 2 AS \"1\", 1", r#"SELECT 2 AS "1", 1 AS "1_1""#),
             ("SELECT * FROM (SELECT lower(x) FROM t)", r#"SELECT * FROM (SELECT lower(x) AS "lower(x)" FROM t)"#),
             (

@@ -57,4 +57,31 @@ macro_rules! over_one_input {
     };
 }
 
-pub(super) use over_one_input;
+/// Beside [`over_one_input`]: each partition has the input's rows in the input's order.
+macro_rules! ordered_as_input {
+    () => {
+        fn properties(&self) -> &std::sync::Arc<datafusion::physical_plan::PlanProperties> {
+            self.input.properties()
+        }
+
+        fn maintains_input_order(&self) -> Vec<bool> {
+            vec![true]
+        }
+    };
+}
+
+/// Beside [`over_one_input`]: there are no expressions in the operator that others would look at or change.
+macro_rules! no_expressions {
+    () => {
+        fn apply_expressions(
+            &self,
+            _f: &mut dyn FnMut(
+                &std::sync::Arc<dyn datafusion::physical_expr::PhysicalExpr>,
+            ) -> datafusion::error::Result<datafusion::common::tree_node::TreeNodeRecursion>,
+        ) -> datafusion::error::Result<datafusion::common::tree_node::TreeNodeRecursion> {
+            Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+        }
+    };
+}
+
+pub(super) use {no_expressions, ordered_as_input, over_one_input};

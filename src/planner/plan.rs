@@ -41,6 +41,7 @@ use super::session_values::{self, SessionValues};
 use super::sides::choose_sides;
 use super::spelling::find_columns;
 use super::table::FederatedTable;
+use super::using::qualify_joined_columns;
 use super::version;
 use crate::catalog::{Resolved, Resolver};
 use crate::error::{Error, Position, Result};
@@ -173,6 +174,7 @@ impl Planner {
         name_columns(&mut statement);
         session_values::fill_in(&mut statement, &self.values);
         let parameters = parameters::number(&mut statement)?;
+        semantics::respell(&mut statement);
         semantics::rewrite_literals(&mut statement);
         let known: Vec<&TableReference> =
             natives.iter().map(|query| &query.reference).chain(versions.iter().map(|table| &table.reference)).collect();
@@ -222,9 +224,15 @@ impl Planner {
     fn adapt_names(&self, statement: &mut Statement, tables: &HashMap<TableReference, Table>, named: &HashSet<String>) {
         let columns = tables.values().filter_map(Table::source).flat_map(|table| table.columns());
         find_columns(statement, columns.map(|column| column.name()));
+        let source = |factor: &TableFactor| match factor {
+            TableFactor::Table { name, args: None, .. } => tables.get(&reference_of(name)).and_then(Table::source),
+            _ => None,
+        };
+        qualify_joined_columns(statement, &|factor, name| {
+            source(factor).map(|table| table.columns().iter().any(|column| column.name() == name))
+        });
         keep_out_of_wildcards(statement, &|factor| {
-            let TableFactor::Table { name, args: None, .. } = factor else { return Vec::new() };
-            let Some(table) = tables.get(&reference_of(name)).and_then(Table::source) else { return Vec::new() };
+            let Some(table) = source(factor) else { return Vec::new() };
             let hidden = table.columns().iter().filter(|column| column.hidden.is_some());
             hidden.map(|column| column.name().to_owned()).filter(|name| named.contains(name)).collect()
         });

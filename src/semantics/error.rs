@@ -20,6 +20,9 @@ pub enum ArithmeticError {
     /// `/` or `%` with a divisor of zero, on integers or decimals.
     #[error("division by zero")]
     DivisionByZero,
+    /// A date plus or minus an interval with hours, minutes or seconds that make no whole day.
+    #[error("a date has no hours, minutes or seconds to add to; cast it to timestamp")]
+    PartOfADay,
 }
 
 impl ArithmeticError {

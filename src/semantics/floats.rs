@@ -52,9 +52,11 @@ impl ScalarUDFImpl for CanonicalFloat {
         "canonical_float"
     }
 
-    /// The name of the argument: results keep their names.
+    /// The name of the argument: results keep their names. That of a cast is the name of what is cast; a join has both
+    /// beside one another when a cast is its key.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         match args {
+            [cast @ (Expr::Cast(_) | Expr::TryCast(_))] => Ok(cast.to_string()),
             [arg] => Ok(arg.schema_name().to_string()),
             _ => plan_err!("{} takes one argument", self.name()),
         }

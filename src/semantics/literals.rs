@@ -1,14 +1,18 @@
-//! Number literals that no decimal holds.
+//! Literals that do not fit the type which the planner gives them: numbers that no decimal holds, and times with more digits
+//! than a timestamp has where it does not say.
 
 use datafusion::sql::sqlparser::ast::{CastKind, DataType, Expr, Statement, Value, ValueWithSpan};
 
 use crate::syntax::{self, Rewriter};
 
+use super::types::DIGITS as DIGITS_OF_SECOND;
+
 /// The most digits of a decimal.
 const DIGITS: i64 = 76;
 
 /// Makes doubles of number literals such as `1e300`, which are beyond decimals: the planner would refuse them, even
-/// beside a double. To be called on every statement before it is planned. Those beyond doubles too are left alone.
+/// beside a double. Those beyond doubles too are left alone. `TIMESTAMP '...'` and `TIME '...'` with more than six digits
+/// after the second get nine. To be called on every statement before it is planned.
 pub fn rewrite_literals(statement: &mut Statement) {
     syntax::rewrite(statement, &mut Literals);
 }
@@ -17,6 +21,13 @@ struct Literals;
 
 impl Rewriter for Literals {
     fn expr(&mut self, expr: &mut Expr) {
+        if let Expr::TypedString(typed) = expr
+            && let Value::SingleQuotedString(text) = &typed.value.value
+            && digits_of_second(text) > DIGITS_OF_SECOND
+            && let DataType::Timestamp(digits @ None, _) | DataType::Time(digits @ None, _) = &mut typed.data_type
+        {
+            *digits = Some(9);
+        }
         if let Expr::Value(ValueWithSpan { value: Value::Number(number, _), span }) = expr {
             let number = number.replace('_', "");
             if is_beyond_decimals(&number) && is_double(&number) {
@@ -31,6 +42,12 @@ impl Rewriter for Literals {
             }
         }
     }
+}
+
+/// How many digits a timestamp or time has after the second, as it is written.
+pub(super) fn digits_of_second(text: &str) -> u64 {
+    let Some((_, fraction)) = text.rsplit_once('.') else { return 0 };
+    fraction.bytes().take_while(u8::is_ascii_digit).count() as u64
 }
 
 /// Whether a literal with an exponent needs more digits than a decimal has, before or after the point.
@@ -63,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_no_decimal_holds_becomes_a_double() {
+    fn literals_get_a_type_that_holds_them() {
         for (sql, expected) in [
             ("SELECT 1e300", "SELECT CAST('1e300' AS DOUBLE PRECISION)"),
             ("SELECT -2.5E-100", "SELECT -CAST('2.5E-100' AS DOUBLE PRECISION)"),
@@ -71,6 +88,9 @@ mod tests {
             ("SELECT 1e-76, 1e-77", "SELECT 1e-76, CAST('1e-77' AS DOUBLE PRECISION)"),
             ("SELECT 1e400, 1e-400", "SELECT 1e400, 1e-400"),
             ("SELECT 1.5, 10, '1e300'", "SELECT 1.5, 10, '1e300'"),
+            ("SELECT TIMESTAMP '2024-01-01 00:00:00.1234567'", "SELECT TIMESTAMP(9) '2024-01-01 00:00:00.1234567'"),
+            ("SELECT TIME '00:00:00.123456789'", "SELECT TIME(9) '00:00:00.123456789'"),
+            ("SELECT TIMESTAMP '2024-01-01 00:00:00.123456Z'", "SELECT TIMESTAMP '2024-01-01 00:00:00.123456Z'"),
             ("SELECT a FROM t WHERE b < 1e99", "SELECT a FROM t WHERE b < CAST('1e99' AS DOUBLE PRECISION)"),
         ] {
             let mut statements = Parser::parse_sql(&GenericDialect {}, sql).unwrap();

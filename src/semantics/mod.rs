@@ -5,14 +5,18 @@
 //!
 //! * integer and decimal arithmetic and `sum` that overflow are errors, and so is division by zero (`arithmetic`,
 //!   `sum`);
+//! * a cast that loses digits rounds (`casts`), and a date takes intervals of whole days only (`dates`);
 //! * `avg` of integers divides their exact sum (`average`);
 //! * `min` and `max` of floats take NaN for the largest (`extreme`);
 //! * numbers with a point or an exponent are decimals, and become doubles beside a double (`numbers`);
+//! * times and timestamps have six digits after the second where nothing else is said (`types`, `now`), and dates and
+//!   texts are compared with timestamps as such (`temporal`);
 //! * floats have one zero and one NaN, and NaN equals itself and sorts last (`floats`);
 //! * NOT IN over a subquery knows NULL wherever it stands (`membership`).
 //!
-//! Two functions have to be called on each statement before it is planned: [`refuse_ignored_syntax`], which refuses what
-//! the planner would drop, and [`rewrite_literals`], which makes doubles of numbers that are too large for a decimal.
+//! Three functions have to be called on each statement before it is planned: [`refuse_ignored_syntax`], which refuses what
+//! the planner would drop, [`respell`], and [`rewrite_literals`], for literals that the type the planner gives them would
+//! not hold.
 //!
 //! What stays as DataFusion has it: floats divide by zero as IEEE 754 says (`1e0::double / 0` is infinite); a decimal
 //! quotient has four digits more than the dividend; `avg` of integers is a double, `avg` of decimals has four digits more; text compares by its UTF-8 bytes,
@@ -20,18 +24,24 @@
 
 mod arithmetic;
 mod average;
+mod casts;
+mod dates;
 mod error;
 mod extreme;
 mod floats;
 mod literals;
 mod membership;
+mod now;
 mod numbers;
 mod operators;
 mod refuse;
 mod rewrite;
+mod spellings;
 mod sum;
+mod temporal;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use std::sync::Arc;
 
@@ -43,6 +53,7 @@ pub use error::ArithmeticError;
 pub use literals::rewrite_literals;
 pub use operators::as_written;
 pub use refuse::{Refusal, refuse_ignored_syntax};
+pub use spellings::respell;
 
 /// Sets the options that decide what SQL means.
 pub fn configure(config: SessionConfig) -> SessionConfig {
@@ -55,7 +66,10 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     let scalars = builder.scalar_functions().get_or_insert_with(SessionStateDefaults::default_scalar_functions);
     scalars.extend(arithmetic::functions());
     scalars.push(floats::function());
+    scalars.push(dates::function());
+    scalars.extend(casts::functions());
     // Of two functions with one name the later one wins.
+    scalars.push(now::function());
     let aggregates =
         builder.aggregate_functions().get_or_insert_with(SessionStateDefaults::default_aggregate_functions);
     aggregates.push(sum::function());
@@ -63,6 +77,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     // Before types are coerced: what coercion would get wrong. After: what needs to know the coerced types.
     analyzer.rules.insert(0, Arc::new(membership::SoundMembership));
     analyzer.rules.insert(1, Arc::new(numbers::DoublesBesideDecimals));
+    analyzer.rules.insert(2, Arc::new(temporal::TimestampsAsTheyAre));
     analyzer.rules.push(Arc::new(operators::SoundOperators));
-    builder
+    builder.with_type_planner(Arc::new(types::TimeTypes))
 }

@@ -86,7 +86,8 @@ fn unify(mut expr: Expr, schema: &DFSchema) -> Expr {
     expr
 }
 
-fn is_comparison(op: Operator) -> bool {
+/// Whether an operator compares its operands as values of one type.
+pub(super) fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq

@@ -1,6 +1,7 @@
 //! The analyzer rule that runs last: every operator that is unsound becomes a function that is not.
 //!
 //! * Integer and decimal arithmetic becomes checked (`arithmetic`).
+//! * Casts that lose digits round (`casts`), and the interval beside a date is checked (`dates`).
 //! * `avg` of integers divides their exact sum (`average`).
 //! * DataFusion's `sum` becomes the checked one (`sum`), where a plan was not built from SQL.
 //! * A computed float is passed through `floats` wherever something else than float arithmetic sees it.
@@ -21,7 +22,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::type_of;
 use super::rewrite::map_expressions;
-use super::{arithmetic, average, extreme, floats, sum};
+use super::{arithmetic, average, casts, dates, extreme, floats, sum};
 
 /// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by
 /// recursion, so that a longer one could exhaust the stack.
@@ -62,7 +63,10 @@ fn is_arithmetic(op: Operator) -> bool {
 }
 
 fn is_ours(function: &ScalarUDF) -> bool {
-    arithmetic::operator(function).is_some() || arithmetic::is_negate(function) || floats::is_canonical(function)
+    arithmetic::operator(function).is_some()
+        || arithmetic::is_negate(function)
+        || floats::is_canonical(function)
+        || casts::is_of_cast(function)
 }
 
 /// Replaces one operator, or `sum`.
@@ -81,7 +85,10 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     let call = ScalarFunction::new_udf(function, vec![*left, *right]);
                     Transformed::yes(Expr::ScalarFunction(call))
                 }
-                None => Transformed::no(Expr::BinaryExpr(binary)),
+                None => match dates::checked(&binary, &left, &right)? {
+                    Some(checked) => Transformed::yes(Expr::BinaryExpr(checked)),
+                    None => Transformed::no(Expr::BinaryExpr(binary)),
+                },
             })
         }
         Expr::Negative(operand) => Ok(match arithmetic::checked_negate(&type_of(&operand, schema)?) {
@@ -108,6 +115,17 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             _ => Ok(Transformed::no(Expr::WindowFunction(window))),
         },
+        Expr::Cast(Cast { expr, field }) => {
+            let rounded = casts::rounded(&expr, &type_of(&expr, schema)?, field.data_type());
+            let changed = rounded.is_some();
+            let expr = rounded.map_or(expr, Box::new);
+            Ok(Transformed::new_transformed(Expr::Cast(Cast { expr, field }), changed))
+        }
+        Expr::TryCast(TryCast { expr, field }) => {
+            let (from, to) = (type_of(&expr, schema)?, field.data_type().clone());
+            let expr = casts::rounded(&expr, &from, &to).map_or(expr, Box::new);
+            Ok(Transformed::yes(casts::tried(Expr::TryCast(TryCast { expr, field }), &from, &to)))
+        }
         expr => Ok(Transformed::no(expr)),
     }
 }
@@ -156,10 +174,12 @@ fn canonical(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Negative(_) => true,
         // Those of this module give integers, decimals or canonical floats.
         Expr::ScalarFunction(call) => !is_ours(&call.func),
-        // Integers and decimals become canonical doubles; text may say "-0", and narrowing may round to it.
+        // Integers and decimals become canonical doubles, and so do narrower floats, which are canonical here. Text may say
+        // "-0", and narrowing may round to it.
         Expr::Cast(Cast { expr: from, field }) | Expr::TryCast(TryCast { expr: from, field }) => {
             let from = type_of(from, schema)?;
-            !(from.is_integer() || (from.is_decimal() && *field.data_type() == DataType::Float64))
+            let exact = from.is_decimal() || from.is_floating();
+            !(from.is_integer() || (exact && *field.data_type() == DataType::Float64))
         }
         _ => false,
     };
@@ -190,7 +210,8 @@ fn operator_of(expr: &Expr) -> Option<Expr> {
             Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left.clone()), op, Box::new(right.clone()))))
         }
         (None, [arg]) if arithmetic::is_negate(&call.func) => Some(Expr::Negative(Box::new(arg.clone()))),
-        (None, [arg]) if floats::is_canonical(&call.func) => Some(arg.clone()),
+        (None, [arg]) if floats::is_canonical(&call.func) || dates::is_whole_days(&call.func) => Some(arg.clone()),
+        (None, [arg, ..]) if casts::is_of_cast(&call.func) => Some(arg.clone()),
         _ => None,
     }
 }

@@ -11,8 +11,9 @@ use std::fmt;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, GroupByExpr, LockType, Query,
-    Select, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor, Visit, WindowType,
+    ArrayElemTypeDef, BinaryOperator, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, GroupByExpr,
+    LimitClause, LockType, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor, Visit,
+    WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 
@@ -103,6 +104,10 @@ impl Reader for Refuser {
             Expr::Function(function) => call::refuse_in_call(function),
             Expr::Cast { data_type, .. } => refuse_in_type(data_type, expr),
             Expr::TypedString(typed) => refuse_in_type(&typed.data_type, expr),
+            // A power for some, exclusive or for others; and it binds less than `*` here.
+            Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
+                Err(Refusal::new("the operator ^", expr.span()).instead("use power(base, exponent)"))
+            }
             _ => Ok(()),
         })
     }
@@ -121,11 +126,14 @@ fn refuse_in_query(query: &Query) -> Result<(), Refusal> {
         return Err(Refusal::new(clause.to_string(), span));
     }
     if let Some(Fetch { with_ties, percent, .. }) = &query.fetch {
-        return Err(match (with_ties, percent) {
-            (true, _) => Refusal::new("FETCH ... WITH TIES", span),
-            (_, true) => Refusal::new("FETCH ... PERCENT", span),
-            _ => Refusal::new("FETCH", span).instead("use LIMIT"),
-        });
+        absent(*with_ties, "FETCH ... WITH TIES", span)?;
+        absent(*percent, "FETCH ... PERCENT", span)?;
+        let limited = match &query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, limit_by, .. }) => limit.is_some() || !limit_by.is_empty(),
+            Some(LimitClause::OffsetCommaLimit { .. }) => true,
+            None => false,
+        };
+        absent(limited, "FETCH beside LIMIT", span)?;
     }
     refuse_in_body(&query.body)?;
     absent(query.settings.is_some(), "SETTINGS", span)?;

@@ -253,7 +253,8 @@ fn a_change_that_waits_can_be_ended() {
 fn literals_of_every_type() {
     let writable = Writable::with(
         "CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'so \"so\"'); CREATE DOMAIN short AS varchar(4);
-         CREATE TABLE t (id int, u uuid, e mood, j json, jb jsonb, c char(4), ci citext, v varchar(4), s short, na name,
+         CREATE DOMAIN label AS name;
+         CREATE TABLE t (id int, u uuid, e mood, j json, jb jsonb, c char(4), ci citext, v varchar(4), s short, na name, la label,
              by bytea, d date, ti time, ts timestamp, tz timestamptz, f float8, r real, bo boolean, ar int[], n numeric);
          INSERT INTO t (id, ar) VALUES (1, '{1}')",
     );
@@ -275,6 +276,7 @@ fn literals_of_every_type() {
             ("s = 'abcde'", "value too long for type character varying(4)"),
             ("c = 'abcde'", "value too long for type character(4)"),
             ("na = 'x'", "cuts a name"),
+            ("la = 'x'", "cuts a name"),
             ("e = 'glad'", "column \"e\""),
             ("u = 'x'", "invalid input syntax for type uuid"),
             ("j = '{'", "invalid input syntax for type json"),

@@ -105,19 +105,28 @@ impl PostgresTable {
     pub(crate) fn new(shared: Shared, name: TableName, described: Arc<Described>, seen: Seen) -> Self {
         let definition = definition(&name, &described.relation);
         let origin = Origin::Named { described: Arc::clone(&described), seen };
-        Self::empty(shared, name, origin, definition).with_columns(&described.relation.attributes, described.utf8)
+        let relation = &described.relation;
+        Self::empty(shared, name, origin, definition).with_columns(
+            &relation.attributes,
+            relation.enforced,
+            described.utf8,
+        )
     }
 
     /// A table as it is in a transaction that holds it. `utf8` says whether the database stores UTF-8.
     pub(crate) fn held(shared: Shared, name: TableName, relation: &metadata::Relation, utf8: bool) -> Self {
         let definition = definition(&name, relation);
-        Self::empty(shared, name, Origin::Held(relation.kind), definition).with_columns(&relation.attributes, utf8)
+        Self::empty(shared, name, Origin::Held(relation.kind), definition).with_columns(
+            &relation.attributes,
+            relation.enforced,
+            utf8,
+        )
     }
 
     /// The rows of a query that somebody wrote. `utf8` says whether the database stores UTF-8.
     pub(crate) fn of_query(shared: Shared, text: String, attributes: &[Attribute], utf8: bool) -> Self {
         let name = TableName::new(&shared.config.catalog, "system", "query");
-        Self::empty(shared, name, Origin::Native(text.clone()), text).with_columns(attributes, utf8)
+        Self::empty(shared, name, Origin::Native(text.clone()), text).with_columns(attributes, false, utf8)
     }
 
     fn empty(shared: Shared, name: TableName, origin: Origin, definition: String) -> Self {
@@ -125,10 +134,8 @@ impl PostgresTable {
         Self { shared, name, origin, definition, columns, sources, unsupported }
     }
 
-    /// Maps the columns.
-    fn with_columns(mut self, attributes: &[Attribute], utf8: bool) -> Self {
-        // PostgreSQL does not check the constraints of a foreign table.
-        let checked = self.origin.kind() != RelationKind::ForeignTable;
+    /// Maps the columns. `enforced` says whether each row keeps their NOT NULL.
+    fn with_columns(mut self, attributes: &[Attribute], enforced: bool, utf8: bool) -> Self {
         let is_query = matches!(self.origin, Origin::Native(_));
         for attribute in attributes {
             let circumstances = Circumstances {
@@ -139,7 +146,7 @@ impl PostgresTable {
             };
             match map(&attribute.postgres_type, circumstances) {
                 Ok(mut mapped) => {
-                    self.columns.push(column(attribute, &mapped, checked));
+                    self.columns.push(column(attribute, &mapped, enforced));
                     // By what collation a query's texts compare is not known, and an array's cannot be told another.
                     mapped.element = mapped.element.filter(|_| !is_query);
                     let collation =
@@ -239,8 +246,8 @@ impl Scope for TableColumns<'_> {
     }
 }
 
-fn column(attribute: &Attribute, mapped: &Mapped, checked: bool) -> Column {
-    let nullable = !(attribute.not_null && checked);
+fn column(attribute: &Attribute, mapped: &Mapped, enforced: bool) -> Column {
+    let nullable = !(attribute.not_null && enforced);
     let field = Field::new(&attribute.name, mapped.wire.data_type(), nullable);
     let mut column = Column::new(Arc::new(field), &attribute.source_type, mapped.domain);
     column.comment = attribute.comment.clone();

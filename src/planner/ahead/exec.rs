@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::oneshot;
 
-use crate::planner::one_input::over_one_input;
+use crate::planner::one_input::{no_expressions, ordered_as_input, over_one_input};
 
 /// Its input's rows. Reading starts when the operator does, in a task of its own, and goes on until it has read so many
 /// bytes or until somebody asks for rows; from then on it is as if there was no operator.
@@ -53,21 +52,8 @@ impl DisplayAs for AheadExec {
 
 impl ExecutionPlan for AheadExec {
     over_one_input!("AheadExec", Arc::clone);
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
+    ordered_as_input!();
+    no_expressions!();
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let memory = MemoryConsumer::new(format!("rows read ahead [{partition}]")).register(context.memory_pool());

@@ -8,11 +8,11 @@ use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr};
 use futures::{StreamExt, future, stream};
 
 use super::set::Keys;
-use crate::planner::one_input::over_one_input;
+use crate::planner::one_input::{ordered_as_input, over_one_input};
 
 /// Its input's rows. The values of `key` in all of them become a set when the last row was read.
 #[derive(Clone, Debug)]
@@ -40,14 +40,7 @@ impl DisplayAs for KeyCollectorExec {
 
 impl ExecutionPlan for KeyCollectorExec {
     over_one_input!("KeyCollectorExec", Arc::clone);
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
+    ordered_as_input!();
 
     fn apply_expressions(
         &self,

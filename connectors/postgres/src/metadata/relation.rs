@@ -46,11 +46,27 @@ LEFT JOIN pg_catalog.pg_namespace en ON en.oid = et.typnamespace\n"
     };
 }
 
+/// Whether each row of `c` keeps the NOT NULL that its columns declare. PostgreSQL does not check that of a foreign table, nor of one
+/// that is a partition; what inherits otherwise need not declare the same (manual, 5.10.1).
+macro_rules! enforced {
+    () => {
+        "\
+CASE c.relkind
+    WHEN 'f' THEN false
+    WHEN 'p' THEN NOT (EXISTS (SELECT FROM pg_catalog.pg_foreign_table f JOIN pg_catalog.pg_inherits i ON i.inhrelid = f.ftrelid)
+        AND EXISTS (SELECT FROM pg_partition_tree(c.oid) part JOIN pg_catalog.pg_foreign_table f ON f.ftrelid = part.relid))
+    ELSE NOT c.relhassubclass END"
+    };
+}
+pub(super) use enforced;
+
 /// One row for each column, and one with NULLs for a table without any.
 const DESCRIBE: &str = concat!(
     "\
 SELECT c.relkind::text, d.description AS comment,
-       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS view,
+       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS view,\n",
+    enforced!(),
+    " AS enforced,
        a.attname::text, a.attnotnull, format_type(a.atttypid, a.atttypmod) AS source_type,
        ad.description AS column_comment, coalesce(co.collisdeterministic, true) AS deterministic,
        nullif(a.attcollation, 0)::text AS collation,\n",
@@ -88,6 +104,8 @@ pub(crate) struct Relation {
     pub(crate) comment: Option<String>,
     /// A view's query.
     pub(crate) view: Option<String>,
+    /// Whether each row keeps the NOT NULL of the columns.
+    pub(crate) enforced: bool,
     pub(crate) attributes: Vec<Attribute>,
 }
 
@@ -137,6 +155,7 @@ pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Resu
         },
         comment: first.try_get("comment")?,
         view: first.try_get("view")?,
+        enforced: first.try_get("enforced")?,
         attributes,
     }))
 }

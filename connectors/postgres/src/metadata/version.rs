@@ -9,22 +9,28 @@ use portolan_remote_sql::{Dialect, PostgresDialect};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 
+use super::relation::enforced;
+
 /// The fingerprint, and what changes without any change to the table: how many rows it had when they were last counted.
 /// The text is the same whatever the settings of a session.
 ///
 /// A restarted server has another fingerprint for everything: it may be another server with the same history.
-const SEE: &str = "\
+const SEE: &str = concat!(
+    "\
 SELECT md5(concat_ws(' ', current_setting('search_path'), extract(epoch FROM pg_postmaster_start_time())::bigint,
          c.relnamespace, c.oid, c.xmin, c.ctid,
          ARRAY(SELECT concat(a.attnum, ' ', a.xmin, a.ctid) FROM pg_catalog.pg_attribute a
                WHERE a.attrelid = c.oid AND a.attnum > 0 ORDER BY a.attnum),
          ARRAY(SELECT concat(d.objsubid, ' ', d.xmin, d.ctid) FROM pg_catalog.pg_description d
                WHERE d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass ORDER BY d.objsubid){types},
-         CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)),
+         CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,\n",
+    enforced!(),
+    ")),
        c.reltuples::float8, c.relpages
 FROM pg_catalog.pg_class c
 WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = {schema}) AND c.relname = {table}
-  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+);
 
 /// The part of the fingerprint for types that people made: their names, labels, ranges and attributes.
 const SEE_TYPES: &str = ",

@@ -17,7 +17,7 @@ const TRUNCATED: &str =
     "in UTC; to a week, month, quarter or year the engine only cuts off what lies between the years 1677 and 2262";
 
 const OF_DATES: &str =
-    "as a timestamp in nanoseconds, which the engine makes of it and only has for the years 1677 to 2262";
+    "as a timestamp; one in nanoseconds, which the engine makes for date_trunc, only has the years 1677 to 2262";
 
 /// The rules of one kind of column beside those for conditions.
 pub(super) fn folds(domain: Domain) -> Vec<Rule> {

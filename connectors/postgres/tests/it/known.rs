@@ -19,7 +19,7 @@ CREATE TABLE u (id text, extra date);
 CREATE VIEW v AS SELECT id, name FROM t";
 
 /// What somebody does to `public.t` or `public.v` between two looks at it.
-const CHANGES: [(&str, &str); 22] = [
+const CHANGES: [(&str, &str); 23] = [
     ("t", "ALTER TABLE t ADD COLUMN added int"),
     ("t", "ALTER TABLE t DROP COLUMN name CASCADE"),
     ("t", "ALTER TABLE t RENAME COLUMN name TO renamed"),
@@ -37,6 +37,8 @@ const CHANGES: [(&str, &str); 22] = [
     ("t", "ALTER TYPE mood RENAME TO feeling"),
     ("t", "ALTER TYPE mood SET SCHEMA other"),
     ("t", "ALTER DOMAIN cents RENAME TO money_of_ours"),
+    // The primary key's NOT NULL may be dropped from what inherits.
+    ("t", "CREATE TABLE heir () INHERITS (t)"),
     ("t", "COMMENT ON TABLE t IS 'what there is'"),
     ("t", "COMMENT ON COLUMN t.name IS 'how it is called'"),
     ("v", "CREATE OR REPLACE VIEW v AS SELECT id, name FROM t WHERE id > 1"),

@@ -99,6 +99,30 @@ async fn tables_are_described() {
     }
 }
 
+/// `ALTER TABLE child ALTER n DROP NOT NULL` is allowed for a child that is no partition (manual, ALTER TABLE): a scan of the parent
+/// has the child's NULL.
+#[tokio::test]
+async fn what_inherits_may_hold_null_where_its_parent_may_not() {
+    let database = Database::with(
+        "CREATE TABLE parent (n int NOT NULL); CREATE TABLE child () INHERITS (parent);
+         ALTER TABLE child ALTER n DROP NOT NULL; INSERT INTO child VALUES (NULL);
+         CREATE TABLE whole (n int NOT NULL) PARTITION BY LIST (n); CREATE TABLE part PARTITION OF whole FOR VALUES IN (1);
+         CREATE EXTENSION postgres_fdw;
+         CREATE SERVER afar FOREIGN DATA WRAPPER postgres_fdw;
+         CREATE TABLE mixed (n int NOT NULL, k text) PARTITION BY LIST (k); CREATE TABLE near PARTITION OF mixed FOR VALUES IN ('near');
+         CREATE FOREIGN TABLE far PARTITION OF mixed FOR VALUES IN ('far') SERVER afar",
+    );
+    let connector = database.connector();
+    for (name, nullable) in
+        [("parent", true), ("child", true), ("whole", false), ("part", false), ("mixed", true), ("near", false)]
+    {
+        let table = table(&connector, "public", name).await;
+        assert_eq!(table.columns()[0].field.is_nullable(), nullable, "{name}");
+    }
+    let parent = table(&connector, "public", "parent").await;
+    assert!(parent.definition().unwrap().contains("\"n\" integer NOT NULL"));
+}
+
 #[tokio::test]
 async fn columns_that_cannot_be_read_are_told_and_the_rest_is_read() {
     let database = Database::with(

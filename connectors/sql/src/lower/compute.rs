@@ -180,7 +180,7 @@ impl Lowering<'_> {
             (DataType::Int64, DataType::Float64) => true,
             (DataType::Boolean | DataType::Int16 | DataType::Int32 | DataType::Int64, DataType::Utf8) => true,
             // Of dates that nanoseconds do not reach the engine makes an error, and the source a timestamp.
-            (DataType::Date32, DataType::Timestamp(TimeUnit::Nanosecond, None)) => true,
+            (DataType::Date32, DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, None)) => true,
             (DataType::Int16 | DataType::Int32 | DataType::Int64, DataType::Decimal128(precision, scale)) => {
                 let digits = match from {
                     DataType::Int16 => 5,
