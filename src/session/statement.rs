@@ -133,7 +133,7 @@ fn query(sql: &str) -> Result<Box<SqlStatement>> {
 /// Parses one statement with DataFusion's parser.
 fn parsed(sql: &str) -> Result<Box<SqlStatement>> {
     let (text, versions) = version::take(sql)?;
-    let mut parser = DFParserBuilder::new(&text)
+    let mut parser = DFParserBuilder::new(&*text)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)
         .build()

@@ -93,6 +93,8 @@ pub(crate) struct Declaration {
     pub(crate) max_out_of_orderness: Option<i64>,
     /// How producers choose partitions by keys, if somebody promises that.
     pub(crate) partitioner: Option<Partitioner>,
+    /// A column, and how many milliseconds a message comes after the time in it at most.
+    pub(crate) event_time: Option<(String, i64)>,
 }
 
 impl KafkaConfig {
@@ -252,6 +254,7 @@ impl Declaration {
             skips_deleted: config.skips_deleted,
             max_out_of_orderness: None,
             partitioner: None,
+            event_time: None,
         }
     }
 }
@@ -281,6 +284,11 @@ fn declaration(name: &str, section: &Properties, defaults: (OnError, bool), has_
     {
         return Err(wrong(format!("`{}` is a column of the key and of the value", twice.name)));
     }
+    let event_time = match (section.text("event_time"), section.integer("max_lateness_ms")) {
+        (Some(column), Some(lateness)) => Some((column.to_owned(), lateness)),
+        (None, None) => None,
+        _ => return Err(wrong("`event_time` and `max_lateness_ms` promise something together".to_owned())),
+    };
     Ok(Declaration {
         name: name.to_owned(),
         topic,
@@ -290,6 +298,7 @@ fn declaration(name: &str, section: &Properties, defaults: (OnError, bool), has_
         value_schema,
         skips_deleted: skips_deleted(section).unwrap_or(defaults.1),
         max_out_of_orderness: section.integer("max_out_of_orderness_ms"),
+        event_time,
         partitioner: section.text("partitioner").map(str::parse).transpose().map_err(wrong)?,
     })
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -31,7 +31,7 @@ use crate::partitions::{PARTITIONS_SUFFIX, PartitionsTable};
 use crate::predicate::TimeOrder;
 use crate::read::SplitReader;
 use crate::registry::Registry;
-use crate::rules::capabilities;
+use crate::rules::{EVENT_TIME, capabilities};
 use crate::snapshot::KafkaSnapshot;
 use crate::split::Work;
 use crate::table::{ERRORS_SUFFIX, KafkaTable};
@@ -111,7 +111,8 @@ impl KafkaConnector {
         }
         let registry = self.registry.as_ref();
         let described = Described::of(registry, &declaration).await.map_err(|error| error.in_table(&name))?;
-        let Declaration { mut layout, inferred, skips_deleted, max_out_of_orderness, partitioner, .. } = declaration;
+        let Declaration { mut layout, inferred, skips_deleted, max_out_of_orderness, partitioner, event_time, .. } =
+            declaration;
         let (mut unsupported, mut key_origin, mut origin) = (Vec::new(), DECLARED.to_owned(), DECLARED.to_owned());
         match described.value {
             Some(found) => {
@@ -156,7 +157,18 @@ impl KafkaConnector {
             }
             is_free
         });
-        let columns = table_columns(&layout, partitioner.is_some(), &key_origin, &origin);
+        let mut columns = table_columns(&layout, partitioner.is_some(), &key_origin, &origin);
+        if let Some((event_time, _)) = &event_time {
+            let column = columns.iter_mut().find(|column| column.hidden.is_none() && column.name() == event_time);
+            let column = column.filter(|column| matches!(column.field.data_type(), DataType::Timestamp(..)));
+            let column = column.ok_or_else(|| {
+                ConnectorError::user(format!(
+                    "`event_time` is \"{event_time}\", and no column of the table is a timestamp of this name"
+                ))
+                .in_table(&name)
+            })?;
+            column.domain = EVENT_TIME;
+        }
         Ok(Some(KafkaTable {
             name,
             topic,
@@ -168,6 +180,7 @@ impl KafkaConnector {
             unsupported,
             order: TimeOrder { slack: max_out_of_orderness },
             partitioner,
+            event_time,
             isolation: self.config.isolation.name(),
             messages_per_split: self.config.messages_per_split,
             capabilities: Arc::clone(&self.capabilities),

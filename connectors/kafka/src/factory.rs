@@ -186,6 +186,17 @@ const TABLE: &[PropertySpec] = &[
          the topic always had as many partitions as now, so that _key = '...' reads one of them",
     ),
     PropertySpec::new(
+        "event_time",
+        PropertyKind::Text,
+        "a timestamp column of which `max_lateness_ms` promises something",
+    ),
+    PropertySpec::new(
+        "max_lateness_ms",
+        PropertyKind::Integer { min: 0, max: 31_536_000_000_000 },
+        "promises that each message has a time, that the `event_time` column is not after it, and not before it by more than so \
+         many milliseconds: conditions on the column then limit what is read as conditions on _timestamp do",
+    ),
+    PropertySpec::new(
         "max_out_of_orderness_ms",
         PropertyKind::Integer { min: 0, max: 31_536_000_000_000 },
         "promises that no message is older than an earlier one of its partition by more than so many milliseconds, \

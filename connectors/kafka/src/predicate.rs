@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::instant::millis_around;
 use crate::range::Ranges;
-use crate::rules::{BY_KEY, NO_CONTENT, NO_UPPER_BOUND, OFFSET, PARTITION, TIMESTAMP};
+use crate::rules::{BY_KEY, EVENT_TIME, NO_CONTENT, NO_UPPER_BOUND, OFFSET, PARTITION, TIMESTAMP};
 
 /// The most constants that one conjunct may compare with.
 const MAX_CONSTANTS: usize = 10_000;
@@ -76,9 +76,9 @@ pub(crate) struct TimeOrder {
 }
 
 impl Predicate {
-    /// Reads a conjunct over these columns.
-    pub(crate) fn new(conjunct: &Expr, columns: &[Column], rules: &Capabilities) -> Self {
-        let mut reader = Reader { columns, rules, constants: 0 };
+    /// Reads a conjunct over these columns. `lateness` is how many milliseconds a message comes after its event time at most.
+    pub(crate) fn new(conjunct: &Expr, columns: &[Column], rules: &Capabilities, lateness: Option<i64>) -> Self {
+        let mut reader = Reader { columns, rules, lateness, constants: 0 };
         let predicate = reader.read(conjunct);
         if reader.constants > MAX_CONSTANTS {
             return Self::Unknown(format!("it compares with more than {MAX_CONSTANTS} constants").into());
@@ -262,6 +262,7 @@ impl Bounds {
 struct Reader<'a> {
     columns: &'a [Column],
     rules: &'a Capabilities,
+    lateness: Option<i64>,
     constants: usize,
 }
 
@@ -332,7 +333,8 @@ impl<'a> Reader<'a> {
             Constant::Null if domain == PARTITION || domain == OFFSET => Predicate::Constant(None),
             Constant::Number(number) if domain == PARTITION => Predicate::Partition(compare(operation, number)),
             Constant::Number(number) if domain == OFFSET => Predicate::Offset(compare(operation, number)),
-            Constant::Time { floor, ceiling } if domain == TIMESTAMP => {
+            Constant::Time { floor, ceiling } if is_time(domain) => {
+                let ceiling = self.latest(domain, ceiling);
                 let (exactly, from, to) =
                     (Bounds { lower: Some(floor), upper: Some(ceiling) }, Bounds::from(floor), Bounds::to(ceiling));
                 let (when_true, when_false) = match operation {
@@ -368,13 +370,14 @@ impl<'a> Reader<'a> {
             return Predicate::Unknown("the list has more than constants".into());
         };
         let with_null = constants.contains(&Constant::Null);
-        if domain == TIMESTAMP {
+        if is_time(domain) {
             let (mut lower, mut upper) = (None::<i64>, None::<i64>);
             for constant in constants {
                 match constant {
                     Constant::Null => {}
                     Constant::Time { floor, ceiling } => {
                         lower = Some(lower.map_or(floor, |lower| lower.min(floor)));
+                        let ceiling = self.latest(domain, ceiling);
                         upper = Some(upper.map_or(ceiling, |upper| upper.max(ceiling)));
                     }
                     Constant::Number(_) => return wrong_constant(domain),
@@ -412,14 +415,14 @@ impl<'a> Reader<'a> {
         let (Some(low), Some(high)) = (constant(&between.low), constant(&between.high)) else {
             return Predicate::Unknown("a bound is not a constant".into());
         };
-        if domain == TIMESTAMP {
+        if is_time(domain) {
             let mut bounds = Bounds::default();
             match low {
                 Constant::Time { floor, .. } => bounds.lower = Some(floor),
                 Constant::Null | Constant::Number(_) => return wrong_constant(domain),
             }
             match high {
-                Constant::Time { ceiling, .. } => bounds.upper = Some(ceiling),
+                Constant::Time { ceiling, .. } => bounds.upper = Some(self.latest(domain, ceiling)),
                 Constant::Null | Constant::Number(_) => return wrong_constant(domain),
             }
             let inside = Predicate::Time { when_true: bounds, when_false: Bounds::default() };
@@ -446,6 +449,12 @@ impl<'a> Reader<'a> {
         self.refusal(operation, column.domain).unwrap_or(Predicate::Constant(Some(negated)))
     }
 
+    /// The last time of a message whose time in this domain is not after one. A message comes after what it tells of, and by
+    /// so much at most as the table promises.
+    fn latest(&self, domain: Domain, ceiling: i64) -> i64 {
+        if domain == EVENT_TIME { ceiling.saturating_add(self.lateness.unwrap_or(i64::MAX)) } else { ceiling }
+    }
+
     /// The refusal of the rules, if they refuse.
     fn refusal(&self, operation: Operation, domain: Domain) -> Option<Predicate> {
         match self.rules.verdict(operation, domain) {
@@ -462,7 +471,8 @@ impl<'a> Reader<'a> {
             Expr::Column(column) => self.columns.iter().find(|candidate| candidate.name() == column.name),
             Expr::Cast(cast) => {
                 let column = self.column(&cast.expr)?;
-                let keeps = column.domain == TIMESTAMP && crate::instant::keeps_millis(cast.field.data_type());
+                let (from, to) = (column.field.data_type(), cast.field.data_type());
+                let keeps = is_time(column.domain) && crate::instant::keeps_instant(from, to);
                 keeps.then_some(column)
             }
             _ => None,
@@ -483,8 +493,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether the values of a domain are times that bound the times of messages.
+fn is_time(domain: Domain) -> bool {
+    domain == TIMESTAMP || domain == EVENT_TIME
+}
+
 fn wrong_constant(domain: Domain) -> Predicate {
-    let wanted = if domain == TIMESTAMP { "a timestamp in UTC" } else { "a whole number" };
+    let wanted = if is_time(domain) { "a timestamp in UTC" } else { "a whole number" };
     Predicate::Unknown(format!("{domain} is compared with something other than {wanted}").into())
 }
 

@@ -13,6 +13,8 @@ pub(crate) const CONTENT: Domain = Domain("message content");
 
 /// The domain of keys whose partitions are known.
 pub(crate) const BY_KEY: Domain = Domain("_key");
+/// The domain of the column with the time of what a message tells of, where the table promises how late messages are.
+pub(crate) const EVENT_TIME: Domain = Domain("event time");
 /// The domain of columns of tables that are listed, of which no rule speaks.
 pub(crate) const LISTED_DOMAIN: Domain = Domain("listed column");
 
@@ -44,11 +46,16 @@ pub(crate) fn capabilities() -> Capabilities {
         rules.push(Rule::exact(IsNull, Some(domain)));
         rules.push(Rule::exact(IsNotNull, Some(domain)));
     }
-    for operation in [Eq, Gt, GtEq, In, Between] {
-        rules.push(Rule::pruning(operation, Some(TIMESTAMP)).when(INSTANT));
+    for domain in [TIMESTAMP, EVENT_TIME] {
+        for operation in [Eq, Gt, GtEq, In, Between] {
+            rules.push(Rule::pruning(operation, Some(domain)).when(INSTANT));
+        }
+        for operation in [Lt, LtEq] {
+            rules.push(Rule::pruning(operation, Some(domain)).when(ORDERED));
+        }
     }
-    for operation in [Lt, LtEq] {
-        rules.push(Rule::pruning(operation, Some(TIMESTAMP)).when(ORDERED));
+    for operation in [NotEq, IsNull, IsNotNull] {
+        rules.push(Rule::refused(operation, Some(EVENT_TIME), NO_CONTENT));
     }
     rules.push(Rule::refused(NotEq, Some(TIMESTAMP), "it excludes almost nothing"));
     rules.push(Rule::refused(IsNull, Some(TIMESTAMP), NO_NULL_TIME));

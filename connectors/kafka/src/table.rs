@@ -48,6 +48,8 @@ pub(crate) struct KafkaTable {
     pub(crate) unsupported: Vec<UnsupportedColumn>,
     pub(crate) order: TimeOrder,
     pub(crate) partitioner: Option<Partitioner>,
+    /// The column with the time of what a message tells of, and how many milliseconds a message comes after that at most.
+    pub(crate) event_time: Option<(String, i64)>,
     pub(crate) isolation: &'static str,
     pub(crate) messages_per_split: u64,
     pub(crate) capabilities: Arc<Capabilities>,
@@ -181,7 +183,12 @@ impl KafkaTable {
     }
 
     fn predicate(&self, conjunct: &Expr) -> Predicate {
-        Predicate::new(conjunct, &self.columns, &self.capabilities)
+        Predicate::new(
+            conjunct,
+            &self.columns,
+            &self.capabilities,
+            self.event_time.as_ref().map(|(_, lateness)| *lateness),
+        )
     }
 
     /// Asks for the offsets of all times that the filters need.

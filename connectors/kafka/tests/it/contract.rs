@@ -16,7 +16,12 @@ async fn subject(topic: &str) -> (Subject, i64) {
     for (offset, time) in [0, 10, 7, 20, 30, 27].into_iter().enumerate() {
         for partition in 0..2 {
             // The producer chooses the partitions of keys.
-            let mut message = Sent::value(format!("{{\"n\":{offset},\"s\":\"x{partition}\"}}")).to(-1).at(base + time);
+            let mut message = Sent::value(format!(
+                "{{\"n\":{offset},\"s\":\"x{partition}\",\"at\":{}}}",
+                base + time - partition * 4
+            ))
+            .to(-1)
+            .at(base + time);
             message.key = (offset != 2).then(|| format!("k{offset}{partition}").into_bytes());
             message.headers = vec![("h", Some(b"1")), ("h", None)];
             messages.push(message);
@@ -24,8 +29,11 @@ async fn subject(topic: &str) -> (Subject, i64) {
     }
     messages.push(Sent { key: Some(b"gone".to_vec()), ..Sent::default().to(-1).at(base + 28) });
     produce(topic, &messages);
-    let engine =
-        Engine::new(&format!("[tables.t]\ntopic = \"{topic}\"\nmax_out_of_orderness_ms = 3\npartitioner = \"crc32\""));
+    let engine = Engine::new(&format!(
+        "[tables.t]\ntopic = \"{topic}\"\nmax_out_of_orderness_ms = 3\npartitioner = \"crc32\"\n\
+         event_time = \"at\"\nmax_lateness_ms = 4\n\
+         value = {{ columns = {{ n = \"bigint\", s = \"varchar\", at = \"timestamp(3)\" }} }}"
+    ));
     (Subject::new(Arc::clone(engine.connector()), engine.table("t").await), base)
 }
 
@@ -45,6 +53,12 @@ async fn no_rule_can_be_broken() {
             Domain("_timestamp"),
             ["_timestamp"],
             [0, base + 7, base + 20, base + 31].map(|millis| ScalarValue::TimestampMillisecond(Some(millis), None)),
+        )
+        .probe(
+            Domain("event time"),
+            ["at"],
+            [0, base - 4, base + 7, base + 16, base + 20, base + 31]
+                .map(|millis| ScalarValue::TimestampMillisecond(Some(millis), None)),
         )
         .probe(Domain("message content"), ["n", "s", "_message"], ["0", "x1"].map(ScalarValue::from))
         .probe(Domain("_key"), ["_key"], ["", "k30", "k31", "gone", "none"].map(ScalarValue::from))

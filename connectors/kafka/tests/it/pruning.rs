@@ -230,3 +230,57 @@ async fn a_key_is_looked_for_in_its_partition() {
     silent.rows("SELECT n FROM \"prune.keys.crc32\" WHERE _key = 'user-3'").await;
     assert_eq!(silent.planned().units[0].kept, 7);
 }
+
+#[tokio::test]
+async fn the_time_of_an_event_limits_what_is_read_as_the_table_promises() {
+    create("prune.events", 1).await;
+    let base = an_hour_ago();
+    // Messages come 0 to 9 ms after what they tell of, in the order of their own times.
+    let messages: Vec<Sent> = (0..100_i64)
+        .map(|n| Sent::value(format!("{{\"at\":{},\"n\":{n}}}", base + n * 10 - n * 7 % 10)).at(base + n * 10))
+        .collect();
+    produce("prune.events", &messages);
+    let table = |more: &str| {
+        format!(
+            "[tables.t]\ntopic = \"prune.events\"\nevent_time = \"at\"\nmax_lateness_ms = 9\n{more}\n\
+             value = {{ columns = {{ at = \"timestamp(3)\", n = \"bigint\" }} }}"
+        )
+    };
+    let ordered = table("max_out_of_orderness_ms = 0");
+    let (with, without) = (Engine::new(&ordered), Engine::without_pushdown(&ordered));
+    for (condition, most) in [
+        (format!("at >= {}", at(base + 900)), 10),
+        (format!("at < {}", at(base + 100)), 11),
+        (format!("at <= {}", at(base + 100)), 11),
+        (format!("at = {}", at(base + 500)), 1),
+        (format!("at BETWEEN {} AND {}", at(base + 200), at(base + 299)), 11),
+        (format!("at IN ({}, {})", at(base + 500), at(base + 700)), 21),
+        (format!("NOT (at >= {})", at(base + 100)), 11),
+        (format!("at > {} AND n > 95", at(base + 900)), 10),
+        (format!("at > {} OR n = 3", at(base + 900)), 100),
+        (
+            format!(
+                "arrow_cast(at, 'Timestamp(Microsecond, None)') >= arrow_cast({}, 'Timestamp(Microsecond, None)')",
+                (base + 900) * 1000
+            ),
+            10,
+        ),
+        (format!("at <> {}", at(base)), 100),
+        ("at IS NULL".to_owned(), 100),
+    ] {
+        let sql = format!("SELECT n FROM t WHERE {condition}");
+        assert_eq!(with.rows(&sql).await, without.rows(&sql).await, "{condition}");
+        for planned in with.all_planned() {
+            assert!(planned.offsets() <= most, "{condition}: {}", planned.request);
+        }
+    }
+    // Nothing is promised of the order of messages, so that only what is too old is left out.
+    let with = Engine::new(&table(""));
+    with.rows(&format!("SELECT n FROM t WHERE at BETWEEN {} AND {}", at(base + 900), at(base + 910))).await;
+    assert_eq!(with.planned().offsets(), 10);
+    let error = Engine::new(
+        "[tables.t]\ntopic = \"prune.events\"\nevent_time = \"n\"\nmax_lateness_ms = 9\nvalue = { columns = { n = \"bigint\" } }",
+    );
+    let error = error.connector().table("default", "t").await.unwrap_err().to_string();
+    assert!(error.contains("no column of the table is a timestamp of this name"), "{error}");
+}
