@@ -25,6 +25,7 @@ use crate::error::LogError;
 use crate::factory::KIND;
 use crate::groups::{CONSUMER_GROUPS, GroupsTable, SYSTEM};
 use crate::infer::{Inferred, infer};
+use crate::layout::MessageColumn;
 use crate::log::KafkaLog;
 use crate::narrow;
 use crate::partitions::{PARTITIONS_SUFFIX, PartitionsTable};
@@ -134,8 +135,17 @@ impl KafkaConnector {
                     return Err(self.error(LogError::NoTopic { topic }, &name));
                 };
                 layout.value.declared |= !found.columns.is_empty();
-                layout.value.columns.clone_from(&found.columns);
+                // What the catalog file says of the key goes before what was found in values.
+                let is_free =
+                    |column: &MessageColumn| layout.key.columns.iter().all(|of_key| of_key.name != column.name);
+                let (free, taken): (Vec<_>, Vec<_>) = found.columns.iter().cloned().partition(is_free);
+                layout.value.columns = free;
                 unsupported.extend(found.unsupported.iter().cloned());
+                unsupported.extend(taken.into_iter().map(|column| UnsupportedColumn {
+                    name: column.name,
+                    source_type: column.value_type.to_string(),
+                    reason: "a column of the key has this name; the field is in _message".to_owned(),
+                }));
                 origin = format!("inferred from {} messages", found.messages);
             }
             None => {}

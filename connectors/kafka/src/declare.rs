@@ -133,7 +133,7 @@ fn times(section: &Properties, columns: &mut [MessageColumn]) -> Result<(), Stri
         };
         column.temporal = text.parse().map_err(|error| format!("`times.{name}`: {error}"))?;
         if !column.temporal.fits(&column.value_type) {
-            return Err(format!("`times.{name}`: {text} is no way to write a {}", column.value_type));
+            return Err(format!("`times.{name}`: {text} is no way to write values of {}", column.value_type));
         }
     }
     Ok(())

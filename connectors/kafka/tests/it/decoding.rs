@@ -174,7 +174,7 @@ fn declarations_that_cannot_work_are_refused() {
         ("security = \"sasl_plaintext\"", "needs `sasl.username` and `sasl.password`"),
         ("sasl = { username = \"u\", password = \"p\" }", "does not log in"),
         ("tls = { ca_file = \"x\" }", "has no TLS"),
-        ("[tables.t]\nvalue = { format = \"thrift\" }", "one of \"json\", \"csv\""),
+        ("[tables.t]\nvalue = { format = \"thrift\" }", "one of \"json\", \"avro\""),
         ("[tables.t]\ntopics = \"x\"", "did you mean `topic`?"),
     ] {
         let error = connector("events", &on_broker(section)).unwrap_err();

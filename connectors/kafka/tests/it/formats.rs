@@ -207,6 +207,8 @@ async fn where_columns_come_from() {
         .collect();
     let expected = [("k", "declared in the catalog file"), ("a", "inferred from 1 messages")];
     assert_eq!(origins, expected.map(|(name, origin)| (name.to_owned(), origin.to_owned())));
+    let unsupported = &table.unsupported_columns()[0];
+    assert_eq!(unsupported.reason, "a column of the key has this name; the field is in _message");
 }
 
 #[test]
@@ -228,7 +230,7 @@ fn declarations_that_cannot_work_are_refused() {
         ("value = { format = \"text\", columns = { a = \"int\" } }", "integer cannot be read of the format text"),
         (
             "value = { columns = { a = \"int\" }, times = { a = \"epoch-seconds\" } }",
-            "epoch-seconds is no way to write a integer",
+            "epoch-seconds is no way to write values of integer",
         ),
         ("value = { columns = { a = \"date\" }, times = { b = \"%Y\" } }", "`times.b`: there is no such column"),
         ("value = { format = \"csv\", delimiter = \"::\", columns = { a = \"int\" } }", "must be one character"),
