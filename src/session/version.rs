@@ -114,7 +114,8 @@ mod tests {
             ("SELECT a FROM t FOR VERSION AS OF 'x'", "SELECT a FROM t VERSION AS OF 'x'"),
             (
                 "select a from k.d.\"t\" for version as of 'é''x' as c join t on true",
-                "SELECT a FROM k.d.\"t\" VERSION AS OF 'é''x' AS c JOIN t ON true",
+                // The parser prints the alias first.
+                "SELECT a FROM k.d.\"t\" AS c VERSION AS OF 'é''x' JOIN t ON true",
             ),
             (
                 "SELECT 'é', (SELECT max(b) FROM u\nFOR VERSION\nAS OF 'y') FROM t FOR VERSION AS OF 'x', u",
