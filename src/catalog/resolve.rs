@@ -40,6 +40,19 @@ impl Resolver {
         self.table(catalog, &schema, &table).await.map(Resolved::Source)
     }
 
+    /// The table that a reference names, as it was: `FOR VERSION AS OF 'version'`.
+    pub async fn resolve_at(&self, reference: &TableReference, version: &str) -> Result<Arc<dyn ConnectorTable>> {
+        // The table as it is has the name as the source spells it, and tells what is wrong with a name that it has not.
+        let Resolved::Source(now) = self.resolve(reference).await? else {
+            return Err(Error::user(format!("{reference} has no versions")));
+        };
+        let (catalog, schema, _) = self.complete(reference)?;
+        let catalog = self.catalogs.get(&catalog)?;
+        let schema = self.schema(catalog, &schema).await?;
+        let found = catalog.connector()?.table_at(&schema, &now.name().table, version).await?;
+        found.ok_or_else(|| Error::not_found(format!("table \"{}\" does not exist", now.name())))
+    }
+
     /// A catalog by its written name, or the current one.
     pub fn catalog(&self, name: Option<&str>) -> Result<&Catalog> {
         match name.or(self.current_catalog.as_deref()) {

@@ -8,7 +8,7 @@ use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
-use portolan_connector::SourceExec;
+use portolan_connector::{SourceExec, SourceMetrics};
 
 use super::expression;
 use super::model::{Actual, Cost, Estimate, Filter, Node, Report, Source, Unfolded, Unit, VERSION};
@@ -206,6 +206,8 @@ fn source_actual(metrics: Option<&MetricsSet>) -> Actual {
         rows: progress::rows(metrics),
         bytes: progress::bytes(metrics),
         seconds: progress::waiting_nanoseconds(metrics) as f64 / 1e9,
+        skipped: count(metrics, SourceMetrics::ROWS_SKIPPED).filter(|count| *count > 0),
+        lost: count(metrics, SourceMetrics::ROWS_LOST).filter(|count| *count > 0),
         memory_bytes: None,
         spills: None,
     }
@@ -216,6 +218,8 @@ fn operator_actual(metrics: Option<&MetricsSet>) -> Actual {
         rows: metrics.and_then(MetricsSet::output_rows).unwrap_or_default() as u64,
         bytes: None,
         seconds: metrics.and_then(MetricsSet::elapsed_compute).unwrap_or_default() as f64 / 1e9,
+        skipped: None,
+        lost: None,
         memory_bytes: metrics
             .and_then(|metrics| count(metrics, "peak_mem_used").or_else(|| count(metrics, "build_mem_used"))),
         spills: metrics.and_then(MetricsSet::spill_count).map(|count| count as u64).filter(|count| *count > 0),

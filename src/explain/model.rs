@@ -159,6 +159,12 @@ pub struct Actual {
     /// For a source, time spent waiting for it; for an operator, time spent computing. In seconds, added up over
     /// everything that ran side by side.
     pub seconds: f64,
+    /// Rows that the source has and that were left out because they cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<u64>,
+    /// Places of rows that the source had when the query began and not any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
     /// Peak memory in bytes, for operators that reserve some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,

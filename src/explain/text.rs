@@ -186,6 +186,8 @@ fn source_actual(actual: &Actual) -> String {
     let mut parts = vec![counted(actual.rows, "row")];
     parts.extend(actual.bytes.map(size));
     parts.push(format!("{} waiting", duration(actual.seconds)));
+    parts.extend(actual.skipped.map(|count| format!("{} skipped", counted(count, "row"))));
+    parts.extend(actual.lost.map(|count| format!("{} gone", counted(count, "offset"))));
     parts.join(" · ")
 }
 

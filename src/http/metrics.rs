@@ -64,7 +64,10 @@ impl Collector for Metrics {
         counters(rows, &by_catalog(|totals| totals.rows))?;
         let help = "bytes that sources sent for queries that ended";
         let bytes = encoder.encode_descriptor("portolan_source", help, Some(&Unit::Bytes), MetricType::Counter)?;
-        counters(bytes, &by_catalog(|totals| totals.bytes))
+        counters(bytes, &by_catalog(|totals| totals.bytes))?;
+        let help = "rows that were left out of queries that ended because they cannot be read";
+        let skipped = encoder.encode_descriptor("portolan_source_skipped_rows", help, None, MetricType::Counter)?;
+        counters(skipped, &by_catalog(|totals| totals.skipped))
     }
 }
 
@@ -123,6 +126,7 @@ mod tests {
             "portolan_result_rows_total 3",
             "portolan_memory_bytes 0",
             "portolan_source_rows_total{catalog=\"system\"} 2",
+            "portolan_source_skipped_rows_total{catalog=\"system\"} 0",
             "# EOF",
         ] {
             assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");

@@ -34,6 +34,7 @@ mod sides;
 mod spelling;
 mod table;
 mod using;
+mod version;
 
 pub(crate) use ahead::AheadExec;
 pub(crate) use assign::{Assignment, assignable, new_columns};

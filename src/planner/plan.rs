@@ -31,7 +31,7 @@ use super::fold::{Folding, fold_judged, physical_planner};
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::keyset::filter_by_keys;
 use super::naming::name_columns;
-use super::native::{self, NativeQuery};
+use super::native;
 use super::once::{once, only_equal};
 use super::parameters::{self, Parameter};
 use super::patience::{await_joins, keys_max};
@@ -42,6 +42,7 @@ use super::sides::choose_sides;
 use super::spelling::find_columns;
 use super::table::FederatedTable;
 use super::using::qualify_joined_columns;
+use super::version;
 use crate::catalog::{Resolved, Resolver};
 use crate::error::{Error, Position, Result};
 use crate::query::QueryScope;
@@ -165,6 +166,7 @@ impl Planner {
     /// The logical plan before optimization, and how many parameters it has.
     async fn logical(self, mut statement: Statement) -> Result<(LogicalPlan, SessionState, usize)> {
         let natives = native::take(&mut statement)?;
+        let versions = version::take(&mut statement);
         semantics::refuse_ignored_syntax(&statement).map_err(|refusal| {
             let place = refusal.location().map(|place| Position { line: place.line, column: place.column });
             Error::unsupported(refusal.to_string()).at(place)
@@ -174,12 +176,19 @@ impl Planner {
         let parameters = parameters::number(&mut statement)?;
         semantics::respell(&mut statement);
         semantics::rewrite_literals(&mut statement);
-        let mut tables = self.tables(&statement, &natives).await?;
+        let known: Vec<&TableReference> =
+            natives.iter().map(|query| &query.reference).chain(versions.iter().map(|table| &table.reference)).collect();
+        let mut tables = self.tables(&statement, &known).await?;
         for query in natives {
             let catalog = self.resolver.catalog(Some(&query.catalog)).map_err(|error| error.at(query.position))?;
             let table = catalog.connector()?.native(&query.text).await;
             let table = table.map_err(|error| Error::from(error).at(query.position))?;
             tables.insert(query.reference, Table::Source(table, None));
+        }
+        for version in versions {
+            let found = self.resolver.resolve_at(&version.table, &version.version).await;
+            let found = found.map_err(|error| error.at(version.position))?;
+            tables.insert(version.reference, Table::load(Resolved::Source(found)).await);
         }
         let named = named_columns(&statement);
         self.adapt_names(&mut statement, &tables, &named);
@@ -192,16 +201,15 @@ impl Planner {
         Ok((plan, state, parameters))
     }
 
-    /// The tables that a statement names, each looked up once, without the results of native queries.
-    async fn tables(&self, statement: &Statement, natives: &[NativeQuery]) -> Result<HashMap<TableReference, Table>> {
+    /// The tables that a statement names, each looked up once, without those that are known already.
+    async fn tables(&self, statement: &Statement, known: &[&TableReference]) -> Result<HashMap<TableReference, Table>> {
         let wrapped = DfStatement::Statement(Box::new(statement.clone()));
         let references = self.base.resolve_table_references(&wrapped)?;
         let functions: HashSet<&String> = self.base.table_functions().keys().collect();
         futures::stream::iter(references)
             .filter(|reference| {
                 let is_function = reference.schema().is_none() && functions.contains(&reference.table().to_owned());
-                let is_native = natives.iter().any(|query| query.reference == *reference);
-                futures::future::ready(!is_function && !is_native)
+                futures::future::ready(!is_function && !known.contains(&reference))
             })
             .map(|reference| async {
                 let resolved = self.resolver.resolve(&reference).await;

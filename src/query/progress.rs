@@ -48,6 +48,8 @@ pub struct SourceProgress {
     pub rows: u64,
     /// Bytes that the source sent, where that is counted.
     pub bytes: Option<u64>,
+    /// Rows that were left out because they cannot be read.
+    pub skipped: u64,
     /// Nanoseconds that were spent waiting for the source, over all parts that read at the same time.
     pub waiting_nanoseconds: u64,
     /// Splits or files that were read to their end.
@@ -98,6 +100,7 @@ fn source(leaf: &SourceExec) -> SourceProgress {
         state,
         rows,
         bytes,
+        skipped: count(&metrics, SourceMetrics::ROWS_SKIPPED).unwrap_or_default(),
         waiting_nanoseconds: waiting_nanoseconds(&metrics),
         splits_done: done,
         splits_total: total,

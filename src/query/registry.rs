@@ -88,6 +88,8 @@ pub struct SourceTotals {
     pub rows: u64,
     /// Bytes that the source sent, where they are counted.
     pub bytes: u64,
+    /// Rows that were left out because they cannot be read.
+    pub skipped: u64,
 }
 
 /// What all queries since the start come to, at one moment.
@@ -193,6 +195,7 @@ impl Queries {
         for source in query.sources() {
             let total = totals.entry(source.catalog).or_default();
             total.rows += source.rows;
+            total.skipped += source.skipped;
             total.bytes += source.bytes.unwrap_or(0);
         }
     }

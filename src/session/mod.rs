@@ -12,6 +12,7 @@ mod show;
 mod statement;
 mod stats;
 mod types;
+mod version;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};

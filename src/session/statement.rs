@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use super::call::Call;
 use super::change::Change;
 use super::precedence;
+use super::version;
 use super::words::Words;
 use crate::error::{Error, Position, Result, syntax_error};
 
@@ -131,7 +132,8 @@ fn query(sql: &str) -> Result<Box<SqlStatement>> {
 
 /// Parses one statement with DataFusion's parser.
 fn parsed(sql: &str) -> Result<Box<SqlStatement>> {
-    let mut parser = DFParserBuilder::new(sql)
+    let (text, versions) = version::take(sql)?;
+    let mut parser = DFParserBuilder::new(&*text)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)
         .build()
@@ -144,6 +146,7 @@ fn parsed(sql: &str) -> Result<Box<SqlStatement>> {
     };
     match statement {
         DfStatement::Statement(mut statement) => {
+            version::put(&mut statement, versions)?;
             precedence::restore(&mut statement);
             Ok(statement)
         }

@@ -126,7 +126,7 @@ impl<'a> Words<'a> {
 }
 
 /// The text from a location on, which counts lines and characters from 1.
-fn from_location(sql: &str, location: Location) -> &str {
+pub(super) fn from_location(sql: &str, location: Location) -> &str {
     let index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
     let mut lines = sql.split_inclusive('\n');
     let before: usize = lines.by_ref().take(index(location.line)).map(str::len).sum();

@@ -18,6 +18,7 @@ mod federated;
 mod flight;
 mod folding;
 mod join_keys;
+mod kafka;
 mod lake_write;
 mod native;
 mod planning;

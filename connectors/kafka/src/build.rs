@@ -5,11 +5,13 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
     Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, StringBuilder, StructArray,
-    TimestampMicrosecondBuilder, TimestampMillisecondBuilder, TimestampNanosecondBuilder, TimestampSecondBuilder,
+    Time32MillisecondBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, TimestampMillisecondBuilder,
+    TimestampNanosecondBuilder, TimestampSecondBuilder,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, TimeUnit};
 
+use crate::build_nested::{ListBuilder, MapBuilder, RowBuilder};
 use crate::cell::Cell;
 use crate::columns::{header_fields, header_item};
 use crate::log::RecordHeaders;
@@ -26,6 +28,8 @@ pub(crate) enum ColumnBuilder {
     Float64(Float64Builder),
     Decimal(Decimal128Builder),
     Date(Date32Builder),
+    TimeMillis(Time32MillisecondBuilder),
+    TimeMicros(Time64MicrosecondBuilder),
     Seconds(TimestampSecondBuilder),
     Millis(TimestampMillisecondBuilder),
     Micros(TimestampMicrosecondBuilder),
@@ -33,6 +37,9 @@ pub(crate) enum ColumnBuilder {
     Text(StringBuilder),
     Binary(BinaryBuilder),
     Headers(HeadersBuilder),
+    List(Box<ListBuilder>),
+    Map(Box<MapBuilder>),
+    Row(Box<RowBuilder>),
 }
 
 /// Appends `$value` where the cell has it, NULL where it is NULL.
@@ -66,6 +73,8 @@ impl ColumnBuilder {
             DataType::Float64 => Self::Float64(Float64Builder::new()),
             DataType::Decimal128(..) => Self::Decimal(Decimal128Builder::new().with_data_type(same)),
             DataType::Date32 => Self::Date(Date32Builder::new()),
+            DataType::Time32(TimeUnit::Millisecond) => Self::TimeMillis(Time32MillisecondBuilder::new()),
+            DataType::Time64(TimeUnit::Microsecond) => Self::TimeMicros(Time64MicrosecondBuilder::new()),
             DataType::Timestamp(TimeUnit::Second, _) => {
                 Self::Seconds(TimestampSecondBuilder::new().with_data_type(same))
             }
@@ -81,6 +90,9 @@ impl ColumnBuilder {
             DataType::Utf8 => Self::Text(StringBuilder::new()),
             DataType::Binary => Self::Binary(BinaryBuilder::new()),
             DataType::List(item) if **item == header_item() => Self::Headers(HeadersBuilder::default()),
+            DataType::List(item) => Self::List(Box::new(ListBuilder::new(item)?)),
+            DataType::Map(entries, _) => Self::Map(Box::new(MapBuilder::new(entries)?)),
+            DataType::Struct(fields) => Self::Row(Box::new(RowBuilder::new(fields)?)),
             other => return Err(format!("a column of a topic cannot be {other}")),
         })
     }
@@ -102,6 +114,8 @@ impl ColumnBuilder {
             Self::Float64(builder) => append!(builder, cell, Double, value => *value),
             Self::Decimal(builder) => append!(builder, cell, Decimal, value => *value),
             Self::Date(builder) => append!(builder, cell, Integer, value => narrow(*value)?),
+            Self::TimeMillis(builder) => append!(builder, cell, Integer, value => narrow(*value)?),
+            Self::TimeMicros(builder) => append!(builder, cell, Integer, value => *value),
             Self::Seconds(builder) => append!(builder, cell, Integer, value => *value),
             Self::Millis(builder) => append!(builder, cell, Integer, value => *value),
             Self::Micros(builder) => append!(builder, cell, Integer, value => *value),
@@ -117,7 +131,21 @@ impl ColumnBuilder {
                 }
                 other => Err(mismatch(other)),
             },
-            Self::Binary(_) | Self::Headers(_) => Err(mismatch(cell)),
+            Self::Binary(builder) => match cell {
+                Cell::Null => {
+                    builder.append_null();
+                    Ok(0)
+                }
+                Cell::Bytes(bytes) => {
+                    builder.append_value(bytes);
+                    Ok(bytes.len())
+                }
+                other => Err(mismatch(other)),
+            },
+            Self::List(builder) => builder.push(cell),
+            Self::Map(builder) => builder.push(cell),
+            Self::Row(builder) => builder.push(cell),
+            Self::Headers(_) => Err(mismatch(cell)),
         }
     }
 
@@ -151,6 +179,8 @@ impl ColumnBuilder {
             Self::Float64(builder) => builder,
             Self::Decimal(builder) => builder,
             Self::Date(builder) => builder,
+            Self::TimeMillis(builder) => builder,
+            Self::TimeMicros(builder) => builder,
             Self::Seconds(builder) => builder,
             Self::Millis(builder) => builder,
             Self::Micros(builder) => builder,
@@ -158,6 +188,9 @@ impl ColumnBuilder {
             Self::Text(builder) => builder,
             Self::Binary(builder) => builder,
             Self::Headers(builder) => return builder.finish(),
+            Self::List(builder) => return builder.finish(),
+            Self::Map(builder) => return builder.finish(),
+            Self::Row(builder) => return builder.finish(),
         };
         Ok(builder.finish())
     }
@@ -167,7 +200,7 @@ fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, String> {
     T::try_from(value).map_err(|_| format!("{value} is too large for its column"))
 }
 
-fn mismatch(cell: &Cell<'_>) -> String {
+pub(crate) fn mismatch(cell: &Cell<'_>) -> String {
     format!("{cell:?} does not fit its column")
 }
 

@@ -1,16 +1,20 @@
-//! One JSON value as the value of a column. A value is taken exactly or refused, never rounded or guessed.
+//! The value of a column, and how it is read of one JSON value. A value is taken exactly or refused, never rounded or
+//! guessed.
 //!
 //! * JSON `null` is NULL for every type.
 //! * Numbers fit whole-number columns if they are whole, however written (`1e3`, `2.0`), and decimals if no digit is
 //!   lost. `real` and `double` take the nearest value and refuse what is too large.
 //! * Strings are never read as numbers or booleans.
 //! * Timestamps are strings as RFC 3339 writes them or numbers of milliseconds since 1970. A column with a zone needs
-//!   the string's offset; a column without one takes the string as it is, or in UTC if it has an offset.
+//!   the string's offset; a column without one takes the string as it is, or in UTC if it has an offset. A column may be
+//!   declared to write them otherwise ([`crate::temporal`]).
+//! * Arrays, maps and rows are read element by element ([`crate::nested`]).
 
 use std::borrow::Cow;
 
+use crate::nested;
 use crate::number::{NumberError, exact};
-use crate::time::{parse_date, parse_date_time};
+use crate::temporal::{self, Temporal};
 use crate::types::ValueType;
 
 /// How much of a value an error message shows, in characters.
@@ -33,6 +37,14 @@ pub(crate) enum Cell<'a> {
     Double(f64),
     /// Of a text.
     Text(Cow<'a, str>),
+    /// Of bytes.
+    Bytes(Cow<'a, [u8]>),
+    /// Of an array.
+    List(Vec<Cell<'a>>),
+    /// Of a map.
+    Entries(Vec<(Cow<'a, str>, Cell<'a>)>),
+    /// Of a row, field by field.
+    Fields(Vec<Cell<'a>>),
 }
 
 /// What kind of JSON value a text is; the text has been checked.
@@ -77,49 +89,48 @@ impl Kind {
     }
 }
 
-/// The value of a JSON text as `value_type`; the error says why it does not fit, to follow the column's name.
-pub(crate) fn read(raw: &str, value_type: ValueType) -> Result<Cell<'_>, String> {
+/// The value of a JSON text as `value_type`, whose times are written as `temporal` says; the error says why it does not fit,
+/// to follow the column's name.
+pub(crate) fn read<'a>(raw: &'a str, value_type: &ValueType, temporal: &Temporal) -> Result<Cell<'a>, String> {
     let kind = Kind::of(raw);
-    if kind == Kind::Null {
-        return Ok(Cell::Null);
-    }
     match (value_type, kind) {
+        (_, Kind::Null) => Ok(Cell::Null),
         (ValueType::Varchar, Kind::Text) => text(raw).map(Cell::Text),
         (ValueType::Varchar | ValueType::Json, _) => Ok(Cell::Text(Cow::Borrowed(raw))),
         (ValueType::Boolean, Kind::Boolean) => Ok(Cell::Boolean(raw == "true")),
-        (ValueType::TinyInt, Kind::Number) => whole(raw, i8::MIN.into(), i8::MAX.into(), value_type),
-        (ValueType::SmallInt, Kind::Number) => whole(raw, i16::MIN.into(), i16::MAX.into(), value_type),
-        (ValueType::Integer, Kind::Number) => whole(raw, i32::MIN.into(), i32::MAX.into(), value_type),
-        (ValueType::BigInt, Kind::Number) => whole(raw, i64::MIN, i64::MAX, value_type),
-        (ValueType::Real, Kind::Number) => match raw.parse::<f32>() {
-            Ok(number) if number.is_finite() => Ok(Cell::Real(number)),
-            _ => Err(too_large(raw, value_type)),
-        },
-        (ValueType::Double, Kind::Number) => match raw.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(Cell::Double(number)),
-            _ => Err(too_large(raw, value_type)),
-        },
-        (ValueType::Decimal { precision, scale }, Kind::Number) => decimal(raw, precision, scale, value_type),
-        (ValueType::Date, Kind::Text) => {
-            let text = text(raw)?;
-            let days = parse_date(&text).ok_or_else(|| format!("{} is not a date as YYYY-MM-DD", shown(raw)))?;
-            Ok(Cell::Integer(days.into()))
+        (ValueType::Date | ValueType::Time { .. } | ValueType::Timestamp { .. }, Kind::Text) => {
+            temporal::of_text(&text(raw)?, value_type, temporal)
         }
-        (ValueType::Timestamp { precision, zone }, Kind::Text) => timestamp_of_text(raw, precision, zone),
-        (ValueType::Timestamp { precision, .. }, Kind::Number) => {
-            let units = exact(raw, i32::from(precision) - 3)
-                .map_err(|error| match error {
-                    NumberError::Inexact => finer(raw, precision),
-                    NumberError::Overflow => too_large(raw, value_type),
-                })
-                .and_then(|units| i64::try_from(units).map_err(|_| too_large(raw, value_type)))?;
-            Ok(Cell::Integer(units))
-        }
+        (_, Kind::Number) => number(raw, value_type, temporal),
+        (ValueType::Array(item), Kind::Array) => nested::array(raw, item),
+        (ValueType::Map(value), Kind::Object) => nested::map(raw, value),
+        (ValueType::Row(fields), Kind::Object) => nested::row(raw, fields),
         _ => Err(format!("{} is {}, not {value_type}", shown(raw), kind.name())),
     }
 }
 
-fn whole(raw: &str, min: i64, max: i64, value_type: ValueType) -> Result<Cell<'_>, String> {
+/// The value of a number as JSON writes it.
+pub(crate) fn number<'a>(raw: &str, value_type: &ValueType, temporal: &Temporal) -> Result<Cell<'a>, String> {
+    match value_type {
+        ValueType::TinyInt => whole(raw, i8::MIN.into(), i8::MAX.into(), value_type),
+        ValueType::SmallInt => whole(raw, i16::MIN.into(), i16::MAX.into(), value_type),
+        ValueType::Integer => whole(raw, i32::MIN.into(), i32::MAX.into(), value_type),
+        ValueType::BigInt => whole(raw, i64::MIN, i64::MAX, value_type),
+        ValueType::Real => match raw.parse::<f32>() {
+            Ok(number) if number.is_finite() => Ok(Cell::Real(number)),
+            _ => Err(too_large(raw, value_type)),
+        },
+        ValueType::Double => match raw.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Cell::Double(number)),
+            _ => Err(too_large(raw, value_type)),
+        },
+        ValueType::Decimal { precision, scale } => decimal(raw, *precision, *scale, value_type),
+        ValueType::Timestamp { precision, .. } => temporal::of_number(raw, *precision, temporal),
+        _ => Err(format!("{} is {}, not {value_type}", shown(raw), Kind::Number.name())),
+    }
+}
+
+fn whole<'a>(raw: &str, min: i64, max: i64, value_type: &ValueType) -> Result<Cell<'a>, String> {
     let number = match raw.parse::<i64>() {
         Ok(number) => Some(number),
         Err(_) => match exact(raw, 0) {
@@ -134,7 +145,7 @@ fn whole(raw: &str, min: i64, max: i64, value_type: ValueType) -> Result<Cell<'_
     }
 }
 
-fn decimal(raw: &str, precision: u8, scale: u8, value_type: ValueType) -> Result<Cell<'_>, String> {
+fn decimal<'a>(raw: &str, precision: u8, scale: u8, value_type: &ValueType) -> Result<Cell<'a>, String> {
     let number = exact(raw, scale.into()).map_err(|error| match error {
         NumberError::Inexact => format!("{} has more than {scale} digits after the point", shown(raw)),
         NumberError::Overflow => too_large(raw, value_type),
@@ -143,27 +154,6 @@ fn decimal(raw: &str, precision: u8, scale: u8, value_type: ValueType) -> Result
         Some(limit) if number.unsigned_abs() < limit => Ok(Cell::Decimal(number)),
         _ => Err(too_large(raw, value_type)),
     }
-}
-
-fn timestamp_of_text(raw: &str, precision: u8, zone: bool) -> Result<Cell<'_>, String> {
-    let text = text(raw)?;
-    let parsed = parse_date_time(&text)
-        .ok_or_else(|| format!("{} is not a date and time such as 2026-11-21T07:35:00Z", shown(raw)))?;
-    if zone && !parsed.zoned {
-        return Err(format!("{} does not say its offset from UTC: declare the column as timestamp", shown(raw)));
-    }
-    let (per_second, per_unit) = match precision {
-        0 => (1, 1_000_000_000),
-        3 => (1_000, 1_000_000),
-        9 => (1_000_000_000, 1),
-        _ => (1_000_000, 1_000),
-    };
-    if parsed.nanos % per_unit != 0 {
-        return Err(finer(raw, precision));
-    }
-    let units =
-        parsed.seconds.checked_mul(per_second).and_then(|units| units.checked_add((parsed.nanos / per_unit).into()));
-    units.map(Cell::Integer).ok_or_else(|| format!("{} is out of range for timestamp({precision})", shown(raw)))
 }
 
 /// The text of a JSON string.
@@ -176,16 +166,12 @@ pub(crate) fn text(raw: &str) -> Result<Cow<'_, str>, String> {
     }
 }
 
-fn finer(raw: &str, precision: u8) -> String {
-    format!("{} has a finer fraction than timestamp({precision}) holds: declare timestamp(9)", shown(raw))
-}
-
-fn too_large(raw: &str, value_type: ValueType) -> String {
+pub(crate) fn too_large(raw: &str, value_type: &ValueType) -> String {
     format!("{} is too large for {value_type}", shown(raw))
 }
 
 /// The start of a value, for messages.
-fn shown(raw: &str) -> String {
+pub(crate) fn shown(raw: &str) -> String {
     match raw.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", raw.get(..end).unwrap_or(raw)),
         None => raw.to_owned(),
@@ -197,7 +183,7 @@ mod tests {
     use super::*;
 
     fn of(raw: &'static str, value_type: &str) -> Result<Cell<'static>, String> {
-        read(raw, value_type.parse().unwrap())
+        read(raw, &value_type.parse().unwrap(), &Temporal::Iso)
     }
 
     #[test]

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use crate::config::KafkaConfig;
 use crate::context::LogContext;
 use crate::error::LogError;
-use crate::log::{KafkaLog, LogScan, PartitionOffsets, ScanRange};
+use crate::log::{Committed, Group, KafkaLog, LogScan, PartitionOffsets, Replicas, ScanRange};
 use crate::scan::BrokerScan;
 
 /// A client that reads; its context collects what the library reports.
@@ -297,6 +297,29 @@ fn list_offsets(
         .collect()
 }
 
+/// What the client's group has committed of these topics.
+fn committed(client: &Client, topics: &[String], limit: Duration) -> KafkaResult<Vec<Committed>> {
+    let metadata = client.fetch_metadata(None, limit)?;
+    let mut list = TopicPartitionList::new();
+    for topic in metadata.topics().iter().filter(|topic| topics.iter().any(|name| name == topic.name())) {
+        for partition in topic.partitions() {
+            list.add_partition(topic.name(), partition.id());
+        }
+    }
+    if list.count() == 0 {
+        return Ok(Vec::new());
+    }
+    let answer = client.committed_offsets(list, limit)?;
+    let mut committed = Vec::new();
+    for element in answer.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            committed.push(Committed { topic: element.topic().to_owned(), partition: element.partition(), offset });
+        }
+    }
+    Ok(committed)
+}
+
 fn number(offset: Offset) -> KafkaResult<i64> {
     match offset {
         Offset::Offset(number) => Ok(number),
@@ -353,6 +376,64 @@ impl KafkaLog for BrokerLog {
                 .collect()
         })
         .await
+    }
+
+    async fn replicas(&self, topic: &str) -> Result<Option<Vec<Replicas>>, LogError> {
+        let name = topic.to_owned();
+        self.ask(format!("the brokers of topic {topic}"), move |client, limit| {
+            let metadata = client.fetch_metadata(Some(&name), limit)?;
+            let Some(found) = metadata.topics().iter().find(|found| found.name() == name && found.error().is_none())
+            else {
+                return Ok(None);
+            };
+            let mut replicas: Vec<Replicas> = found
+                .partitions()
+                .iter()
+                .map(|partition| Replicas {
+                    partition: partition.id(),
+                    leader: Some(partition.leader()).filter(|leader| *leader >= 0),
+                    all: partition.replicas().to_vec(),
+                    in_sync: partition.isr().to_vec(),
+                })
+                .collect();
+            replicas.sort_unstable_by_key(|replicas| replicas.partition);
+            Ok(Some(replicas))
+        })
+        .await
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>, LogError> {
+        self.ask("the groups of consumers".to_owned(), |client, limit| {
+            let list = client.fetch_group_list(None, limit)?;
+            let mut groups: Vec<Group> = list
+                .groups()
+                .iter()
+                .map(|group| Group {
+                    name: group.name().to_owned(),
+                    state: group.state().to_owned(),
+                    members: group.members().len(),
+                })
+                .collect();
+            groups.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            Ok(groups)
+        })
+        .await
+    }
+
+    async fn committed(&self, group: &str, topics: &[String]) -> Result<Vec<Committed>, LogError> {
+        let (shared, group, topics) = (Arc::clone(&self.shared), group.to_owned(), topics.to_vec());
+        let what = format!("the offsets of group {group}");
+        // What a group has committed is told to a client of its name; it subscribes to nothing, so that it joins nothing.
+        let task = tokio::task::spawn_blocking(move || {
+            let client = shared.client(&[("group.id", group)])?;
+            let limit = shared.metadata_timeout;
+            let committed = committed(&client, &topics, limit);
+            client.context().collect(&client, committed.is_err());
+            committed.map_err(|error| shared.explain(&what, &error, client.context()))
+        });
+        task.await.unwrap_or_else(|error| {
+            Err(LogError::Client { what: "answer".to_owned(), said: format!("its thread ended: {error}") })
+        })
     }
 
     fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError> {

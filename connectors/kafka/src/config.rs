@@ -5,9 +5,11 @@ use std::time::Duration;
 use portolan_connector::{CatalogEntry, ConnectorError, Properties, Result};
 use secrecy::SecretString;
 
-use crate::columns::is_hidden_name;
-use crate::decode::{ByteFormat, OnError, ValueColumn};
-use crate::topics::is_legal;
+use crate::declare::{DeclaredPart, part};
+use crate::layout::{Format, Layout, OnError, Part, SchemaSource};
+use crate::partitioner::Partitioner;
+use crate::registry::RegistryConfig;
+use crate::topics::{Patterns, is_legal};
 
 /// Everything that a Kafka catalog is configured with.
 #[derive(Clone, Debug)]
@@ -18,7 +20,12 @@ pub(crate) struct KafkaConfig {
     /// The one schema's name.
     pub(crate) schema: String,
     pub(crate) on_error: OnError,
+    /// Whether offsets that retention has deleted are left out.
+    pub(crate) skips_deleted: bool,
     pub(crate) tables: Vec<Declaration>,
+    /// Which of the topics that no table declares are tables.
+    pub(crate) patterns: Patterns,
+    pub(crate) registry: Option<RegistryConfig>,
     /// Messages to infer columns from.
     pub(crate) sample_messages: u64,
     pub(crate) schema_cache: Duration,
@@ -75,12 +82,19 @@ pub(crate) struct Declaration {
     /// The table's name.
     pub(crate) name: String,
     pub(crate) topic: String,
-    /// `None` where the columns are inferred.
-    pub(crate) columns: Option<Vec<ValueColumn>>,
-    pub(crate) value: ByteFormat,
-    pub(crate) key: ByteFormat,
-    pub(crate) on_error: OnError,
+    /// How messages are taken apart.
+    pub(crate) layout: Layout,
+    /// Whether the columns of the value are inferred.
+    pub(crate) inferred: bool,
+    /// Where the schemas of key and value come from.
+    pub(crate) key_schema: Option<SchemaSource>,
+    pub(crate) value_schema: Option<SchemaSource>,
+    pub(crate) skips_deleted: bool,
     pub(crate) max_out_of_orderness: Option<i64>,
+    /// How producers choose partitions by keys, if somebody promises that.
+    pub(crate) partitioner: Option<Partitioner>,
+    /// A column, and how many milliseconds a message comes after the time in it at most.
+    pub(crate) event_time: Option<(String, i64)>,
 }
 
 impl KafkaConfig {
@@ -88,9 +102,10 @@ impl KafkaConfig {
     pub(crate) fn new(entry: &CatalogEntry) -> Result<Self> {
         let properties = &entry.properties;
         let on_error = on_error(properties).unwrap_or(OnError::Fail);
+        let skips_deleted = skips_deleted(properties).unwrap_or(false);
         let mut tables: Vec<Declaration> = Vec::new();
         for (name, section) in properties.sections("tables") {
-            tables.push(declaration(name, section, on_error)?);
+            tables.push(declaration(name, section, (on_error, skips_deleted), properties.contains("schema_registry"))?);
         }
         Ok(Self {
             brokers: text(properties, "brokers")?.to_owned(),
@@ -101,6 +116,12 @@ impl KafkaConfig {
             },
             schema: text(properties, "schema")?.to_owned(),
             on_error,
+            skips_deleted,
+            registry: registry(properties)?,
+            patterns: Patterns {
+                shown: properties.list("show_topics").to_vec(),
+                hidden: properties.list("hide_topics").to_vec(),
+            },
             tables,
             sample_messages: integer(properties, "sample_messages")?.unsigned_abs(),
             schema_cache: milliseconds(properties, "schema_cache_ms")?,
@@ -132,8 +153,29 @@ fn milliseconds(properties: &Properties, name: &str) -> Result<Duration> {
 fn on_error(properties: &Properties) -> Option<OnError> {
     match properties.text("on_error")? {
         "null" => Some(OnError::Null),
+        "skip" => Some(OnError::Skip),
         _ => Some(OnError::Fail),
     }
+}
+
+fn skips_deleted(properties: &Properties) -> Option<bool> {
+    Some(properties.text("on_truncated")? == "skip")
+}
+
+fn registry(properties: &Properties) -> Result<Option<RegistryConfig>> {
+    let Some(section) = properties.section("schema_registry") else { return Ok(None) };
+    let (username, password) = (section.text("username").map(ToOwned::to_owned), section.secret("password").cloned());
+    if username.is_none() && password.is_some() {
+        return Err(ConnectorError::user("`schema_registry.password` needs `schema_registry.username`"));
+    }
+    Ok(Some(RegistryConfig {
+        url: text(section, "url")?.to_owned(),
+        username,
+        password,
+        ca_file: section.text("ca_file").map(ToOwned::to_owned),
+        timeout: milliseconds(section, "timeout_ms")?,
+        cache: milliseconds(properties, "schema_cache_ms")?,
+    }))
 }
 
 /// How this binary was built decides what it can do; say so here rather than let the client library fail later.
@@ -195,43 +237,68 @@ fn sasl(section: &Properties) -> Result<Sasl> {
     })
 }
 
-fn declaration(name: &str, section: &Properties, catalog_on_error: OnError) -> Result<Declaration> {
+impl Declaration {
+    /// How a topic is read that nobody declared.
+    pub(crate) fn of_topic(topic: &str, config: &KafkaConfig) -> Self {
+        Self {
+            name: topic.to_owned(),
+            topic: topic.to_owned(),
+            layout: Layout {
+                key: Part::undeclared(Format::Text),
+                value: Part::undeclared(Format::Json),
+                on_error: config.on_error,
+            },
+            inferred: true,
+            key_schema: None,
+            value_schema: None,
+            skips_deleted: config.skips_deleted,
+            max_out_of_orderness: None,
+            partitioner: None,
+            event_time: None,
+        }
+    }
+}
+
+/// `defaults` are what the catalog says of messages that do not decode, and of offsets that are deleted.
+fn declaration(name: &str, section: &Properties, defaults: (OnError, bool), has_registry: bool) -> Result<Declaration> {
     let wrong = |message: String| ConnectorError::user(format!("`tables.{name}`: {message}"));
     let topic = section.text("topic").unwrap_or(name).to_owned();
     if !is_legal(&topic) {
         return Err(wrong(format!("\"{topic}\" cannot be the name of a topic")).hint("set `topic` to the topic's name"));
     }
-    let (mut columns, mut value) = (None, ByteFormat::Text);
-    if let Some(section) = section.section("value") {
-        if section.text("format") == Some("binary") {
-            value = ByteFormat::Binary;
-            if section.contains("columns") {
-                return Err(wrong("a value of format \"binary\" has no columns".to_owned()));
-            }
-            columns = Some(Vec::new());
-        } else if section.contains("columns") {
-            let mut declared = Vec::new();
-            for (column, value_type) in section.map("columns") {
-                if is_hidden_name(column) {
-                    return Err(wrong(format!("`{column}` is the name of a hidden column")));
-                }
-                let value_type = value_type.parse().map_err(|error| wrong(format!("column `{column}`: {error}")))?;
-                declared.push(ValueColumn { name: column.clone(), value_type });
-            }
-            columns = Some(declared);
-        }
+    let declared = |part_name: &str, default: Format, inferred: bool| match section.section(part_name) {
+        Some(section) => part(section, default).map_err(|error| wrong(format!("`{part_name}`: {error}"))),
+        None => Ok(DeclaredPart { part: Part::undeclared(default), inferred, source: None }),
+    };
+    let DeclaredPart { part: value, inferred, source: value_schema } = declared("value", Format::Json, true)?;
+    let DeclaredPart { part: key, inferred: key_inferred, source: key_schema } = declared("key", Format::Text, false)?;
+    if key_inferred {
+        return Err(wrong("`key`: a part of format \"json\" needs `columns`".to_owned()));
     }
-    let key = match section.section("key").and_then(|key| key.text("format")) {
-        Some("binary") => ByteFormat::Binary,
-        _ => ByteFormat::Text,
+    let asks_registry = |source: &Option<SchemaSource>| matches!(source, Some(SchemaSource::Subject { .. }));
+    if !has_registry && (asks_registry(&key_schema) || asks_registry(&value_schema)) {
+        return Err(wrong("its schema is one of a registry, and the catalog has none".to_owned())
+            .hint("set `schema_registry.url`, or write the schema as `schema`"));
+    }
+    if let Some(twice) = key.columns.iter().find(|of_key| value.columns.iter().any(|column| column.name == of_key.name))
+    {
+        return Err(wrong(format!("`{}` is a column of the key and of the value", twice.name)));
+    }
+    let event_time = match (section.text("event_time"), section.integer("max_lateness_ms")) {
+        (Some(column), Some(lateness)) => Some((column.to_owned(), lateness)),
+        (None, None) => None,
+        _ => return Err(wrong("`event_time` and `max_lateness_ms` promise something together".to_owned())),
     };
     Ok(Declaration {
         name: name.to_owned(),
         topic,
-        columns,
-        value,
-        key,
-        on_error: on_error(section).unwrap_or(catalog_on_error),
+        layout: Layout { key, value, on_error: on_error(section).unwrap_or(defaults.0) },
+        inferred,
+        key_schema,
+        value_schema,
+        skips_deleted: skips_deleted(section).unwrap_or(defaults.1),
         max_out_of_orderness: section.integer("max_out_of_orderness_ms"),
+        event_time,
+        partitioner: section.text("partitioner").map(str::parse).transpose().map_err(wrong)?,
     })
 }

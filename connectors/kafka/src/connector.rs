@@ -1,10 +1,12 @@
 //! One Kafka catalog.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -12,23 +14,28 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{TryStreamExt, stream};
 use portolan_connector::{
     Capabilities, Connector, ConnectorError, ConnectorTable, KeyFilter, Narrowed, QueryContext, ReadContext, Result,
-    Snapshot, Split, TableEntry, TableKind, TableName,
+    Snapshot, Split, TableEntry, TableKind, TableName, UnsupportedColumn,
 };
 
 use crate::columns::table_columns;
 use crate::config::{Declaration, KafkaConfig};
-use crate::decode::ByteFormat;
+use crate::cut::Cut;
+use crate::described::Described;
 use crate::error::LogError;
 use crate::factory::KIND;
+use crate::groups::{CONSUMER_GROUPS, GroupsTable, SYSTEM};
 use crate::infer::{Inferred, infer};
+use crate::layout::MessageColumn;
 use crate::log::KafkaLog;
 use crate::narrow;
+use crate::partitions::{PARTITIONS_SUFFIX, PartitionsTable};
 use crate::predicate::TimeOrder;
 use crate::read::SplitReader;
-use crate::rules::capabilities;
+use crate::registry::Registry;
+use crate::rules::{EVENT_TIME, capabilities};
 use crate::snapshot::KafkaSnapshot;
-use crate::split::KafkaSplit;
-use crate::table::KafkaTable;
+use crate::split::Work;
+use crate::table::{ERRORS_SUFFIX, KafkaTable};
 use crate::times::within_times;
 use crate::topics::{is_legal, is_table, table_names};
 
@@ -41,6 +48,7 @@ pub(crate) struct KafkaConnector {
     config: KafkaConfig,
     capabilities: Arc<Capabilities>,
     log: Arc<dyn KafkaLog>,
+    registry: Option<Registry>,
     /// Inferred columns by topic, and when they were.
     inferred: Mutex<HashMap<String, (Instant, Arc<Inferred>)>>,
 }
@@ -53,8 +61,13 @@ impl fmt::Debug for KafkaConnector {
 
 impl KafkaConnector {
     /// A catalog over a cluster.
-    pub(crate) fn new(catalog: String, config: KafkaConfig, log: Arc<dyn KafkaLog>) -> Self {
-        Self { catalog, config, capabilities: Arc::new(capabilities()), log, inferred: Mutex::default() }
+    pub(crate) fn new(
+        catalog: String,
+        config: KafkaConfig,
+        log: Arc<dyn KafkaLog>,
+        registry: Option<Registry>,
+    ) -> Self {
+        Self { catalog, config, capabilities: Arc::new(capabilities()), log, registry, inferred: Mutex::default() }
     }
 
     /// The columns of a topic; `None` if there is no such topic. Those of an empty topic are not kept, so that its
@@ -82,19 +95,145 @@ impl KafkaConnector {
         Ok(Some(found))
     }
 
-    /// How a topic that nobody declared is read.
-    fn undeclared(&self, topic: &str) -> Declaration {
-        Declaration {
-            name: topic.to_owned(),
-            topic: topic.to_owned(),
-            columns: None,
-            value: ByteFormat::Text,
-            key: ByteFormat::Text,
-            on_error: self.config.on_error,
-            max_out_of_orderness: None,
+    /// The table of this name, without what may stand behind it.
+    async fn messages(&self, schema: &str, table: &str) -> Result<Option<KafkaTable>> {
+        let name = TableName::new(&self.catalog, schema, table);
+        let declared = self.config.tables.iter().find(|declaration| declaration.name == table);
+        let declaration = match declared {
+            Some(declaration) => declaration.clone(),
+            None if is_table(&self.config.tables, &self.config.patterns, table) => {
+                Declaration::of_topic(table, &self.config)
+            }
+            None => return Ok(None),
+        };
+        let topic = declaration.topic.clone();
+        if declared.is_none() && !is_legal(&topic) {
+            return Ok(None);
+        }
+        let registry = self.registry.as_ref();
+        let described = Described::of(registry, &declaration).await.map_err(|error| error.in_table(&name))?;
+        let Declaration { mut layout, inferred, skips_deleted, max_out_of_orderness, partitioner, event_time, .. } =
+            declaration;
+        let (mut unsupported, mut key_origin, mut origin) = (Vec::new(), DECLARED.to_owned(), DECLARED.to_owned());
+        match described.value {
+            Some(found) => {
+                // What has a schema may have no topic.
+                if declared.is_none()
+                    && self.log.offsets(&topic).await.map_err(|error| self.error(error, &name))?.is_none()
+                {
+                    return Ok(None);
+                }
+                (layout.value, origin) = (found.part, found.origin);
+                unsupported.extend(found.unsupported);
+            }
+            None if inferred => {
+                let found = self.infer(&topic).await.map_err(|error| error.in_table(&name))?;
+                let Some(found) = found else {
+                    if declared.is_none() {
+                        return Ok(None);
+                    }
+                    return Err(self.error(LogError::NoTopic { topic }, &name));
+                };
+                layout.value.declared |= !found.columns.is_empty();
+                // What the catalog file says of the key goes before what was found in values.
+                let is_free =
+                    |column: &MessageColumn| layout.key.columns.iter().all(|of_key| of_key.name != column.name);
+                let (free, taken): (Vec<_>, Vec<_>) = found.columns.iter().cloned().partition(is_free);
+                layout.value.columns = free;
+                unsupported.extend(found.unsupported.iter().cloned());
+                unsupported.extend(taken.into_iter().map(|column| UnsupportedColumn {
+                    name: column.name,
+                    source_type: column.value_type.to_string(),
+                    reason: "a column of the key has this name; the field is in _message".to_owned(),
+                }));
+                origin = format!("inferred from {} messages", found.messages);
+            }
+            None => {}
+        }
+        if let Some(found) = described.key {
+            (layout.key, key_origin) = (found.part, found.origin);
+            unsupported.extend(found.unsupported);
+        }
+        // A name that both parts have is the value's.
+        let of_value: HashSet<&String> = layout.value.columns.iter().map(|column| &column.name).collect();
+        layout.key.columns.retain(|column| {
+            let is_free = !of_value.contains(&column.name);
+            if !is_free {
+                unsupported.push(UnsupportedColumn {
+                    name: column.name.clone(),
+                    source_type: column.value_type.to_string(),
+                    reason: "the value has a column of this name; the key is in _key".to_owned(),
+                });
+            }
+            is_free
+        });
+        let mut columns = table_columns(&layout, partitioner.is_some(), &key_origin, &origin);
+        if let Some((event_time, _)) = &event_time {
+            let column = columns.iter_mut().find(|column| column.hidden.is_none() && column.name() == event_time);
+            let column = column.filter(|column| matches!(column.field.data_type(), DataType::Timestamp(..)));
+            let column = column.ok_or_else(|| {
+                ConnectorError::user(format!(
+                    "`event_time` is \"{event_time}\", and no column of the table is a timestamp of this name"
+                ))
+                .in_table(&name)
+            })?;
+            column.domain = EVENT_TIME;
+        }
+        Ok(Some(KafkaTable {
+            name,
+            topic,
+            layout,
+            errors: false,
+            cut: None,
+            skips_deleted,
+            columns,
+            unsupported,
+            order: TimeOrder { slack: max_out_of_orderness },
+            partitioner,
+            event_time,
+            isolation: self.config.isolation.name(),
+            messages_per_split: self.config.messages_per_split,
+            capabilities: Arc::clone(&self.capabilities),
+            log: Arc::clone(&self.log),
+        }))
+    }
+
+    fn error(&self, error: LogError, name: &TableName) -> ConnectorError {
+        ConnectorError::from(error).in_table(name)
+    }
+
+    /// The topic behind the name of a table.
+    fn topic_of<'a>(&'a self, table: &'a str) -> &'a str {
+        let declared = |table: &str| self.config.tables.iter().find(|declaration| declaration.name == table);
+        let base = [ERRORS_SUFFIX, PARTITIONS_SUFFIX].iter().find_map(|suffix| table.strip_suffix(suffix));
+        match (declared(table), base) {
+            (Some(declaration), _) => &declaration.topic,
+            (None, Some(base)) => declared(base).map_or(base, |declaration| &declaration.topic),
+            (None, None) => table,
         }
     }
+
+    /// The table of a name with `$errors` or `$partitions` behind it, or with nothing, at a cut or now.
+    async fn find(&self, schema: &str, table: &str, cut: Option<Cut>) -> Result<Option<Arc<dyn ConnectorTable>>> {
+        let at = |base: KafkaTable| KafkaTable { cut: cut.clone(), ..base };
+        if let Some(found) = self.messages(schema, table).await? {
+            return Ok(Some(Arc::new(at(found))));
+        }
+        if let Some(base) = table.strip_suffix(ERRORS_SUFFIX) {
+            let found = self.messages(schema, base).await?;
+            return Ok(found.map(|base| Arc::new(at(base).of_errors(table)) as _));
+        }
+        if let Some(base) = table.strip_suffix(PARTITIONS_SUFFIX)
+            && let Some(base) = self.messages(schema, base).await?
+        {
+            return Ok(Some(Arc::new(PartitionsTable::of(at(base))?)));
+        }
+        Ok(None)
+    }
 }
+
+/// What DESCRIBE says of columns of the catalog file.
+const DECLARED: &str = "declared in the catalog file";
 
 #[async_trait]
 impl Connector for KafkaConnector {
@@ -115,52 +254,36 @@ impl Connector for KafkaConnector {
             return Ok(Vec::new());
         }
         let topics = self.log.topics().await.map_err(|error| ConnectorError::from(error).in_catalog(&self.catalog))?;
-        let names = table_names(&self.config.tables, topics);
+        let names = table_names(&self.config.tables, &self.config.patterns, topics);
         Ok(names.into_iter().map(|name| TableEntry { name, kind: TableKind::Table }).collect())
     }
 
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
+        if schema == SYSTEM && table == CONSUMER_GROUPS {
+            return Ok(Some(Arc::new(GroupsTable::new(&self.catalog)?)));
+        }
+        if schema != self.config.schema {
+            return Ok(None);
+        }
+        self.find(schema, table, None).await
+    }
+
+    async fn table_at(&self, schema: &str, table: &str, version: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
         if schema != self.config.schema {
             return Ok(None);
         }
         let name = TableName::new(&self.catalog, schema, table);
-        let declared = self.config.tables.iter().find(|declaration| declaration.name == table);
-        let declaration = match declared {
-            Some(declaration) => declaration.clone(),
-            None if is_table(&self.config.tables, table) => self.undeclared(table),
-            None => return Ok(None),
-        };
-        let (values, unsupported, comment) = match declaration.columns {
-            Some(columns) => (columns, Vec::new(), None),
-            None => {
-                let inferred = self.infer(&declaration.topic).await.map_err(|error| error.in_table(&name))?;
-                let Some(inferred) = inferred else {
-                    if declared.is_none() {
-                        return Ok(None);
-                    }
-                    let error = ConnectorError::from(LogError::NoTopic { topic: declaration.topic });
-                    return Err(error.in_table(&name));
-                };
-                let comment = format!("inferred from {} messages", inferred.messages);
-                (inferred.columns.clone(), inferred.unsupported.clone(), Some(comment))
-            }
-        };
-        let columns = table_columns(&values, declaration.key, declaration.value, comment.as_deref());
-        Ok(Some(Arc::new(KafkaTable {
-            name,
-            topic: declaration.topic,
-            values,
-            columns,
-            unsupported,
-            key: declaration.key,
-            value: declaration.value,
-            on_error: declaration.on_error,
-            order: TimeOrder { slack: declaration.max_out_of_orderness },
-            isolation: self.config.isolation.name(),
-            messages_per_split: self.config.messages_per_split,
-            capabilities: Arc::clone(&self.capabilities),
-            log: Arc::clone(&self.log),
-        })))
+        let hint = "SELECT _cut FROM \"table$partitions\" LIMIT 1 tells the one of now";
+        let cut: Cut = version.parse().map_err(|error| {
+            let error = format!("'{version}' is not a cut of a topic: {error}");
+            ConnectorError::user(error).hint(hint).in_table(&name)
+        })?;
+        let topic = self.topic_of(table);
+        if cut.topic != topic {
+            let error = format!("'{version}' is a cut of topic {}, and the table is topic {topic}", cut.topic);
+            return Err(ConnectorError::user(error).hint(hint).in_table(&name));
+        }
+        self.find(schema, table, Some(cut)).await
     }
 
     async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
@@ -168,22 +291,49 @@ impl Connector for KafkaConnector {
     }
 
     fn narrow(&self, split: &Split, filters: &[KeyFilter]) -> Result<Narrowed> {
-        let split = KafkaSplit::unpack(split).map_err(|error| error.in_catalog(&self.catalog))?;
-        narrow::narrow(split, filters)
+        match Work::unpack(split).map_err(|error| error.in_catalog(&self.catalog))? {
+            Work::Messages(split) => narrow::narrow(*split, filters),
+            Work::Partitions(_) | Work::Groups(_) => Ok(Narrowed::Unchanged),
+        }
     }
 
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {
-        let split = KafkaSplit::unpack(split).map_err(|error| error.in_catalog(&self.catalog))?;
-        if split.times.is_empty() {
-            return Ok(Box::pin(SplitReader::new(Arc::clone(&self.log), split, context)));
-        }
         let (log, schema) = (Arc::clone(&self.log), Arc::clone(&context.schema));
+        let split = match Work::unpack(split).map_err(|error| error.in_catalog(&self.catalog))? {
+            Work::Messages(split) => *split,
+            Work::Partitions(split) => {
+                let table = split.table.clone();
+                return Ok(listed(table, Arc::clone(&schema), split.read(log, schema)));
+            }
+            Work::Groups(split) => {
+                let (table, tables) = (split.table.clone(), self.config.tables.clone());
+                let patterns = self.config.patterns.clone();
+                let is_read = move |topic: &str| {
+                    is_table(&tables, &patterns, topic) || tables.iter().any(|declaration| declaration.topic == topic)
+                };
+                return Ok(listed(table, Arc::clone(&schema), split.read(log, is_read, schema)));
+            }
+        };
+        let schemas = self.registry.as_ref().and_then(Registry::waiting);
+        if split.times.is_empty() {
+            return Ok(Box::pin(SplitReader::new(log, schemas, split, context)));
+        }
         let rows = stream::once(async move {
             let table = split.table.clone();
             let split = within_times(log.as_ref(), split).await;
             let split = split.map_err(|error| ConnectorError::from(error).in_table(&table))?;
-            Ok::<_, DataFusionError>(SplitReader::new(log, split, context))
+            Ok::<_, DataFusionError>(SplitReader::new(log, schemas, split, context))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
     }
+}
+
+/// The rows of a list, which is asked for when somebody takes them.
+fn listed(
+    table: TableName,
+    schema: SchemaRef,
+    rows: impl Future<Output = Result<RecordBatch>> + Send + 'static,
+) -> SendableRecordBatchStream {
+    let rows = stream::once(async move { rows.await.map_err(|error| DataFusionError::from(error.in_table(&table))) });
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }

@@ -3,48 +3,21 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, SchemaRef};
-use serde::{Deserialize, Serialize};
+use arrow::datatypes::SchemaRef;
 
 use crate::build::ColumnBuilder;
-use crate::cell::{Cell, read};
-use crate::columns::{HEADERS, KEY, MESSAGE, MESSAGE_TIMESTAMP, PARTITION_ID, PARTITION_OFFSET};
+use crate::cell::Cell;
+use crate::columns::{
+    BEFORE, CUT, EXTRA, HEADERS, KEY, KEY_CORRUPT, KEY_LENGTH, MESSAGE, MESSAGE_CORRUPT, MESSAGE_LENGTH,
+    MESSAGE_TIMESTAMP, OP, PARTITION_ID, PARTITION_OFFSET, REASON, TIMESTAMP_TYPE,
+};
+use crate::format::{Fault, PartReader};
+use crate::layout::{Layout, OnError, Part};
 use crate::log::Record;
-use crate::object::ObjectReader;
-use crate::types::ValueType;
+use crate::registry::{RegistryError, Schemas};
 
 /// Bytes of text and bytes after which a batch is closed, however few rows it has.
 const MAX_BATCH_BYTES: usize = 8 << 20;
-
-/// A field of the value that is a column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ValueColumn {
-    /// The field's name, and the column's.
-    pub(crate) name: String,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub(crate) value_type: ValueType,
-}
-
-/// What a message does that does not decode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OnError {
-    /// Fails the query.
-    Fail,
-    /// Gives a row whose value columns are NULL.
-    Null,
-}
-
-impl OnError {
-    /// As the catalog file writes it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Fail => "fail",
-            Self::Null => "null",
-        }
-    }
-}
 
 /// What is wrong with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +26,8 @@ pub(crate) struct Poison {
     pub(crate) message: String,
     /// What to do, unless the message is to be left out.
     pub(crate) hint: &'static str,
+    /// Set where the message may be good: its schema cannot be had.
+    pub(crate) registry: Option<RegistryError>,
 }
 
 /// What to do about a value that does not decode.
@@ -63,35 +38,24 @@ const KEY_HINT: &str = "declare key = { format = \"binary\" }";
 const MESSAGE_HINT: &str = "declare value = { format = \"binary\" }";
 
 impl Poison {
-    fn value(message: String) -> Self {
-        Self { message, hint: VALUE_HINT }
+    fn content(message: String) -> Self {
+        Self { message, hint: VALUE_HINT, registry: None }
+    }
+
+    fn registry(error: RegistryError) -> Self {
+        Self { message: error.to_string(), hint: VALUE_HINT, registry: Some(error) }
     }
 }
 
-/// How bytes are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ByteFormat {
-    /// As UTF-8 text.
-    Text,
-    /// As they are.
-    Binary,
-}
-
-impl ByteFormat {
-    pub(crate) fn arrow(self) -> DataType {
-        match self {
-            Self::Text => DataType::Utf8,
-            Self::Binary => DataType::Binary,
-        }
-    }
-
-    pub(crate) fn sql(self) -> &'static str {
-        match self {
-            Self::Text => "varchar",
-            Self::Binary => "varbinary",
-        }
-    }
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It is a row.
+    Row,
+    /// It does not decode, and is left out for that.
+    Skipped,
+    /// It is not what the query is after.
+    Other,
 }
 
 /// Where a column of the output comes from.
@@ -100,121 +64,232 @@ enum Origin {
     Partition,
     Offset,
     Timestamp,
+    TimestampType,
     Key,
+    KeyLength,
+    KeyCorrupt,
     Message,
+    MessageLength,
+    MessageCorrupt,
     Headers,
-    /// A value column, by its place among those that are decoded.
-    Value(usize),
+    Reason,
+    Cut,
+    /// A column of the key, by its place among those that are decoded.
+    OfKey(usize),
+    /// A column of the value.
+    OfValue(usize),
 }
 
-/// Collects messages into batches. A message adds exactly one row, or nothing and an error.
+/// One part of the messages: how it is decoded, and whether it is.
+#[derive(Debug)]
+struct Side {
+    reader: PartReader,
+    /// How many values a part comes to.
+    width: usize,
+    /// Whether the part is decoded at all.
+    decodes: bool,
+    /// Whether a part that does not decode fails the query, if anything does.
+    wanted: bool,
+    /// Whether somebody said how the part is written.
+    declared: bool,
+}
+
+impl Side {
+    /// The values of a part, all NULL if there is none; or why it does not decode.
+    fn read<'m>(&mut self, bytes: Option<&'m [u8]>) -> Result<Result<Vec<Cell<'m>>, String>, Poison> {
+        let Some(bytes) = bytes.filter(|_| self.decodes) else {
+            // What is missing counts as NULL.
+            return Ok(Ok(Vec::new()));
+        };
+        let mut cells = Vec::with_capacity(self.width);
+        match self.reader.read(bytes, &mut cells) {
+            Ok(()) => Ok(Ok(cells)),
+            Err(Fault::Message(message)) => Ok(Err(message)),
+            Err(Fault::Registry(error)) => Err(Poison::registry(error)),
+        }
+    }
+}
+
+/// What a reader of messages is to make of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// How messages are taken apart.
+    pub(crate) layout: &'a Layout,
+    /// Whether rows are made of the messages that do not decode, instead of the others.
+    pub(crate) errors: bool,
+    /// The number of the partition that they come from.
+    pub(crate) partition: i32,
+    /// The cut that the query reads.
+    pub(crate) cut: &'a str,
+    /// The schemas of the registry, if there is one.
+    pub(crate) schemas: Option<&'a Arc<dyn Schemas>>,
+}
+
+/// Collects messages into batches. A message adds exactly one row, or nothing.
 #[derive(Debug)]
 pub(crate) struct BatchDecoder {
     schema: SchemaRef,
     partition: i32,
     on_error: OnError,
+    errors: bool,
+    cut: String,
     outputs: Vec<(Origin, ColumnBuilder)>,
-    /// Value columns that a message is checked against. With [`OnError::Null`] these are all of the table's, so that
-    /// a row does not depend on which of them a query asks for; otherwise those that it asks for.
-    values: Vec<ValueColumn>,
-    objects: ObjectReader,
-    /// Whether the query asks for any value column; otherwise messages are not decoded.
-    decodes: bool,
+    key: Side,
+    value: Side,
     rows: usize,
     max_rows: usize,
     bytes: usize,
 }
 
 impl BatchDecoder {
-    /// A decoder for the columns of `schema`, which are `values` and hidden columns by name.
-    pub(crate) fn new(
-        schema: SchemaRef,
-        partition: i32,
-        values: &[ValueColumn],
-        on_error: OnError,
-        max_rows: usize,
-    ) -> Result<Self, String> {
-        let is_asked = |value: &&ValueColumn| schema.fields().iter().any(|field| *field.name() == value.name);
-        let values: Vec<ValueColumn> = match on_error {
-            OnError::Fail => values.iter().filter(is_asked).cloned().collect(),
-            OnError::Null => values.to_vec(),
+    /// A decoder for the columns of `schema`, which are columns of the parts and hidden columns by name.
+    ///
+    /// Where messages that do not decode are no error, each message is checked against all columns of its parts, so that
+    /// a row does not depend on which of them a query asks for; otherwise against those that it asks for.
+    pub(crate) fn new(schema: SchemaRef, wanted: Wanted<'_>, max_rows: usize) -> Result<Self, Fault> {
+        let Wanted { layout, errors, partition, cut, schemas } = wanted;
+        let is_asked = |name: &str| schema.fields().iter().any(|field| field.name() == name);
+        let checked = |part: &Part, corrupt: &str| match layout.on_error {
+            OnError::Fail if !errors && !is_asked(corrupt) => part.only(is_asked),
+            _ => part.clone(),
         };
+        let (key, value) = (checked(&layout.key, KEY_CORRUPT), checked(&layout.value, MESSAGE_CORRUPT));
         let mut outputs = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
             let origin = match field.name().as_str() {
                 PARTITION_ID => Origin::Partition,
                 PARTITION_OFFSET => Origin::Offset,
                 MESSAGE_TIMESTAMP => Origin::Timestamp,
+                TIMESTAMP_TYPE => Origin::TimestampType,
                 KEY => Origin::Key,
+                KEY_LENGTH => Origin::KeyLength,
+                KEY_CORRUPT => Origin::KeyCorrupt,
                 MESSAGE => Origin::Message,
+                MESSAGE_LENGTH => Origin::MessageLength,
+                MESSAGE_CORRUPT => Origin::MessageCorrupt,
                 HEADERS => Origin::Headers,
+                REASON => Origin::Reason,
+                CUT => Origin::Cut,
+                EXTRA => Origin::OfValue(value.columns.len()),
+                OP => Origin::OfValue(value.columns.len() + 1),
+                BEFORE => Origin::OfValue(value.columns.len() + 2),
                 name => {
-                    let place = values.iter().position(|value| value.name == name);
-                    Origin::Value(place.ok_or_else(|| format!("there is no column {name}"))?)
+                    let place = |part: &Part| part.columns.iter().position(|column| column.name == name);
+                    let found = place(&value).map(Origin::OfValue).or_else(|| place(&key).map(Origin::OfKey));
+                    found.ok_or_else(|| format!("there is no column {name}"))?
                 }
             };
             outputs.push((origin, ColumnBuilder::new(field.data_type())?));
         }
-        let decodes = outputs.iter().any(|(origin, _)| matches!(origin, Origin::Value(_)));
-        let objects = ObjectReader::new(values.iter().map(|value| value.name.as_str()));
-        Ok(Self { schema, partition, on_error, outputs, values, objects, decodes, rows: 0, max_rows, bytes: 0 })
+        // Rows that are left out must be left out whatever is asked for.
+        let always = errors || layout.on_error == OnError::Skip;
+        let side = |part: &Part, rest, corrupt, wanted, always| {
+            let decodes = always || wanted || is_asked(corrupt);
+            // A schema is not asked for where nothing is decoded by it.
+            let reader = if decodes { PartReader::new(part, rest, schemas)? } else { PartReader::Binary };
+            Ok::<_, Fault>(Side { reader, width: part.columns.len() + 3, decodes, wanted, declared: part.declared })
+        };
+        let of_key = outputs.iter().any(|(origin, _)| matches!(origin, Origin::OfKey(_)));
+        let of_value = outputs.iter().any(|(origin, _)| matches!(origin, Origin::OfValue(_)));
+        let rest = is_asked(EXTRA).then_some(layout.value.columns.as_slice());
+        Ok(Self {
+            key: side(&key, None, KEY_CORRUPT, of_key, always && key.declared)?,
+            value: side(&value, rest, MESSAGE_CORRUPT, of_value, always && value.declared)?,
+            schema: Arc::clone(&schema),
+            partition,
+            on_error: layout.on_error,
+            errors,
+            cut: cut.to_owned(),
+            outputs,
+            rows: 0,
+            max_rows,
+            bytes: 0,
+        })
     }
 
     /// Adds a message, or says what is wrong with it.
-    pub(crate) fn push(&mut self, record: &Record<'_>) -> Result<(), Poison> {
-        let null = self.on_error == OnError::Null;
-        let mut cells = Vec::new();
-        if self.decodes {
-            cells = match self.cells(record.value) {
-                Ok(cells) => cells,
-                Err(_) if null => vec![Cell::Null; self.values.len()],
-                Err(message) => return Err(Poison::value(message)),
-            };
+    pub(crate) fn push(&mut self, record: &Record<'_>) -> Result<Pushed, Poison> {
+        let (key, value) = (self.key.read(record.key)?, self.value.read(record.value)?);
+        if self.errors {
+            let key_error = key.as_ref().err().map(|error| format!("its key: {error}"));
+            let reasons: Vec<String> = value.as_ref().err().cloned().into_iter().chain(key_error).collect();
+            if reasons.is_empty() {
+                return Ok(Pushed::Other);
+            }
+            return self.add(record, Ok(Vec::new()), Ok(Vec::new()), &reasons.join("; "));
         }
-        // Check everything before anything is added, so that a failing message adds to no column.
-        if !null {
-            for (origin, builder) in &self.outputs {
-                let (bytes, what, hint) = match origin {
-                    Origin::Key => (record.key, "its key", KEY_HINT),
-                    Origin::Message => (record.value, "it", MESSAGE_HINT),
-                    _ => continue,
-                };
-                if builder.wants_text() && bytes.is_some_and(|bytes| std::str::from_utf8(bytes).is_err()) {
-                    return Err(Poison { message: format!("{what} is not UTF-8 text"), hint });
+        match self.on_error {
+            OnError::Fail => {
+                if let (Err(message), true) = (&value, self.value.wanted) {
+                    return Err(Poison::content(message.clone()));
                 }
+                if let (Err(message), true) = (&key, self.key.wanted) {
+                    return Err(Poison::content(format!("its key: {message}")));
+                }
+                self.check_texts(record)?;
+            }
+            OnError::Skip if (value.is_err() && self.value.declared) || (key.is_err() && self.key.declared) => {
+                return Ok(Pushed::Skipped);
+            }
+            OnError::Skip | OnError::Null => {}
+        }
+        self.add(record, key, value, "")
+    }
+
+    /// Checks what is shown undecoded before anything is added, so that a failing message adds to no column.
+    fn check_texts(&self, record: &Record<'_>) -> Result<(), Poison> {
+        for (origin, builder) in &self.outputs {
+            let (bytes, what, hint) = match origin {
+                Origin::Key => (record.key, "its key", KEY_HINT),
+                Origin::Message => (record.value, "it", MESSAGE_HINT),
+                _ => continue,
+            };
+            if builder.wants_text() && bytes.is_some_and(|bytes| std::str::from_utf8(bytes).is_err()) {
+                return Err(Poison { message: format!("{what} is not UTF-8 text"), hint, registry: None });
             }
         }
+        Ok(())
+    }
+
+    /// Adds a row.
+    fn add(
+        &mut self,
+        record: &Record<'_>,
+        key: Result<Vec<Cell<'_>>, String>,
+        value: Result<Vec<Cell<'_>>, String>,
+        reason: &str,
+    ) -> Result<Pushed, Poison> {
+        let length = |bytes: Option<&[u8]>| {
+            bytes.map_or(Cell::Null, |bytes| Cell::Integer(i64::try_from(bytes.len()).unwrap_or(i64::MAX)))
+        };
+        let (key_corrupt, value_corrupt) = (key.is_err(), value.is_err());
+        let (key, value) = (key.unwrap_or_default(), value.unwrap_or_default());
         for (origin, builder) in &mut self.outputs {
             let added = match origin {
                 Origin::Partition => builder.push_cell(&Cell::Integer(self.partition.into())),
                 Origin::Offset => builder.push_cell(&Cell::Integer(record.offset)),
-                Origin::Timestamp => builder.push_cell(&record.timestamp.map_or(Cell::Null, Cell::Integer)),
+                Origin::Timestamp => {
+                    builder.push_cell(&record.time.map_or(Cell::Null, |(millis, _)| Cell::Integer(millis)))
+                }
+                Origin::TimestampType => {
+                    builder.push_cell(&record.time.map_or(Cell::Null, |(_, kind)| Cell::Text(kind.name().into())))
+                }
                 Origin::Key => builder.push_bytes(record.key),
+                Origin::KeyLength => builder.push_cell(&length(record.key)),
+                Origin::KeyCorrupt => builder.push_cell(&Cell::Boolean(key_corrupt)),
                 Origin::Message => builder.push_bytes(record.value),
+                Origin::MessageLength => builder.push_cell(&length(record.value)),
+                Origin::MessageCorrupt => builder.push_cell(&Cell::Boolean(value_corrupt)),
                 Origin::Headers => builder.push_headers(record.headers),
-                Origin::Value(place) => builder.push_cell(cells.get(*place).unwrap_or(&Cell::Null)),
+                Origin::Reason => builder.push_cell(&Cell::Text(reason.into())),
+                Origin::Cut => builder.push_cell(&Cell::Text(self.cut.as_str().into())),
+                Origin::OfKey(place) => builder.push_cell(key.get(*place).unwrap_or(&Cell::Null)),
+                Origin::OfValue(place) => builder.push_cell(value.get(*place).unwrap_or(&Cell::Null)),
             };
-            self.bytes += added.map_err(Poison::value)?;
+            self.bytes += added.map_err(Poison::content)?;
         }
         self.rows += 1;
-        Ok(())
-    }
-
-    /// The values of a message's columns; all NULL for a tombstone.
-    fn cells<'m>(&mut self, value: Option<&'m [u8]>) -> Result<Vec<Cell<'m>>, String> {
-        let Some(value) = value else {
-            return Ok(vec![Cell::Null; self.values.len()]);
-        };
-        let mut texts = Vec::new();
-        self.objects.read(value, &mut texts)?;
-        self.values
-            .iter()
-            .zip(texts)
-            .map(|(column, text)| match text {
-                None => Ok(Cell::Null),
-                Some(text) => read(text, column.value_type).map_err(|error| format!("field {}: {error}", column.name)),
-            })
-            .collect()
+        Ok(Pushed::Row)
     }
 
     /// Rows since the last batch.

@@ -35,6 +35,20 @@ pub(crate) enum LogError {
         first.map(|first| format!("; the first one kept is {first}")).unwrap_or_default()
     )]
     Truncated { topic: String, partition: i32, position: i64, end: i64, first: Option<i64> },
+    /// Offsets of a cut that was asked for are not there any more.
+    #[error(
+        "offsets of topic {topic}, partition {partition} from {start} on were asked for, and the first one kept is {first}"
+    )]
+    CutTruncated { topic: String, partition: i32, start: i64, first: i64 },
+    /// A cut that was asked for ends after the log.
+    #[error(
+        "topic {topic}, partition {partition} ends at offset {now}, before the end {end} of the cut that was asked for: \
+         messages were lost, the topic was made anew, or the cut is not one of it"
+    )]
+    BeyondEnd { topic: String, partition: i32, now: i64, end: i64 },
+    /// The cut has a partition that the topic has not.
+    #[error("topic {topic} has no partition {partition}, and the cut that was asked for has")]
+    NoPartition { topic: String, partition: i32 },
     /// The log became shorter.
     #[error(
         "topic {topic}, partition {partition} ends at offset {now} and ended at {end} when the query started: \
@@ -64,11 +78,19 @@ impl From<LogError> for ConnectorError {
                 (said, Some("check `security`, `sasl.mechanism`, `sasl.username` and `sasl.password`"))
             }
             LogError::Forbidden { said, .. } => (Some(said), Some("give the user READ and DESCRIBE on the topic")),
-            LogError::Truncated { .. } => {
-                (None, Some("run the query again, or raise the topic's retention if it takes longer than that"))
+            LogError::Truncated { .. } => (
+                None,
+                Some(
+                    "run the query again, raise the topic's retention if it takes longer than that, or set \
+                     on_truncated = \"skip\" to go on without them",
+                ),
+            ),
+            LogError::CutTruncated { .. } => {
+                (None, Some("set on_truncated = \"skip\" to read what is left of the cut"))
             }
             LogError::Idle { said, .. } => (said, Some("check the broker; `idle_timeout_ms` sets how long to wait")),
             LogError::Client { said, .. } => (Some(said), None),
+            LogError::BeyondEnd { .. } | LogError::NoPartition { .. } => (None, None),
             LogError::Gone { .. } | LogError::NoTopic { .. } | LogError::Shrunk { .. } => (None, None),
         };
         let mut told = ConnectorError::source(tried);

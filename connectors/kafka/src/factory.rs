@@ -7,6 +7,7 @@ use portolan_connector::{CatalogEntry, Connector, ConnectorFactory, PropertyKind
 use crate::client::BrokerLog;
 use crate::config::KafkaConfig;
 use crate::connector::KafkaConnector;
+use crate::registry::Registry;
 
 /// The value of `connector = "..."`.
 pub(crate) const KIND: &str = "kafka";
@@ -27,11 +28,31 @@ impl ConnectorFactory for KafkaFactory {
     fn create(&self, entry: CatalogEntry) -> Result<Arc<dyn Connector>> {
         let config = KafkaConfig::new(&entry).map_err(|error| error.in_catalog(&entry.name))?;
         let log = BrokerLog::new(&config).map_err(|error| error.in_catalog(&entry.name))?;
-        Ok(Arc::new(KafkaConnector::new(entry.name, config, Arc::new(log))))
+        let registry = config.registry.clone().map(Registry::new).transpose();
+        let registry = registry.map_err(|error| error.in_catalog(&entry.name))?;
+        Ok(Arc::new(KafkaConnector::new(entry.name, config, Arc::new(log), registry)))
     }
 }
 
-const ON_ERROR: &[&str] = &["fail", "null"];
+const REGISTRY: &[PropertySpec] = &[
+    PropertySpec::new("url", PropertyKind::Text, "the address: https://registry.internal:8081").required(),
+    PropertySpec::new("username", PropertyKind::Text, "the user, where it asks for one"),
+    PropertySpec::new("password", PropertyKind::Secret, "the user's password"),
+    PropertySpec::new(
+        "ca_file",
+        PropertyKind::Text,
+        "a PEM file of authorities that sign its certificate, beside those of the system",
+    ),
+    PropertySpec::new(
+        "timeout_ms",
+        PropertyKind::Integer { min: 100, max: 600_000 },
+        "milliseconds that one answer may take; a question is asked three times",
+    )
+    .or("5000"),
+];
+
+const ON_ERROR: &[&str] = &["fail", "null", "skip"];
+const ON_TRUNCATED: &[&str] = &["fail", "skip"];
 
 const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new("brokers", PropertyKind::Text, "addresses of some brokers: host:port, separated by commas")
@@ -58,9 +79,27 @@ const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "on_error",
         PropertyKind::OneOf(ON_ERROR),
-        "what a message does that does not decode: fail the query, or give a row whose value columns are NULL",
+        "what a message does that does not decode: fail the query, give a row whose columns of its value are NULL, or be \
+         left out and counted; \"table$errors\" lists them",
     )
     .or("fail"),
+    PropertySpec::new(
+        "on_truncated",
+        PropertyKind::OneOf(ON_TRUNCATED),
+        "what offsets do that retention deletes while a query runs: fail it, or be left out, counted and logged",
+    )
+    .or("fail"),
+    PropertySpec::new(
+        "schema_registry",
+        PropertyKind::Section(REGISTRY),
+        "a registry that speaks Confluent's REST interface: topics with a subject TOPIC-value (or -key) have its columns",
+    ),
+    PropertySpec::new(
+        "show_topics",
+        PropertyKind::List,
+        "patterns of topics that are tables without being declared, such as \"web.*\"; all if missing",
+    ),
+    PropertySpec::new("hide_topics", PropertyKind::List, "patterns of topics that are none unless they are declared"),
     PropertySpec::new("tables", PropertyKind::Sections(TABLE), "declared tables; other topics' columns are inferred"),
     PropertySpec::new(
         "sample_messages",
@@ -136,9 +175,27 @@ const TLS: &[PropertySpec] = &[
 
 const TABLE: &[PropertySpec] = &[
     PropertySpec::new("topic", PropertyKind::Text, "the topic; the table's own name where it is missing"),
-    PropertySpec::new("value", PropertyKind::Section(VALUE), "how messages are decoded"),
-    PropertySpec::new("key", PropertyKind::Section(KEY), "how keys are shown"),
+    PropertySpec::new("value", PropertyKind::Section(VALUE), "how values are decoded"),
+    PropertySpec::new("key", PropertyKind::Section(KEY), "how keys are decoded"),
     PropertySpec::new("on_error", PropertyKind::OneOf(ON_ERROR), "as for the catalog, for this table"),
+    PropertySpec::new("on_truncated", PropertyKind::OneOf(ON_TRUNCATED), "as for the catalog, for this table"),
+    PropertySpec::new(
+        "partitioner",
+        PropertyKind::OneOf(&["murmur2", "crc32", "fnv1a"]),
+        "promises that all producers choose partitions by keys so (murmur2: Java; crc32: librdkafka; fnv1a: Sarama) and that \
+         the topic always had as many partitions as now, so that _key = '...' reads one of them",
+    ),
+    PropertySpec::new(
+        "event_time",
+        PropertyKind::Text,
+        "a timestamp column of which `max_lateness_ms` promises something",
+    ),
+    PropertySpec::new(
+        "max_lateness_ms",
+        PropertyKind::Integer { min: 0, max: 31_536_000_000_000 },
+        "promises that each message has a time, that the `event_time` column is not after it, and not before it by more than so \
+         many milliseconds: conditions on the column then limit what is read as conditions on _timestamp do",
+    ),
     PropertySpec::new(
         "max_out_of_orderness_ms",
         PropertyKind::Integer { min: 0, max: 31_536_000_000_000 },
@@ -147,23 +204,79 @@ const TABLE: &[PropertySpec] = &[
     ),
 ];
 
+const FORMATS: &[&str] = &["json", "avro", "csv", "raw", "text", "binary"];
+
 const VALUE: &[PropertySpec] = &[
     PropertySpec::new(
         "format",
-        PropertyKind::OneOf(&["json", "binary"]),
-        "json: one object a message, its fields are the columns; binary: no columns, and _message is varbinary",
+        PropertyKind::OneOf(FORMATS),
+        "json: one object a message, its fields are the columns; avro: its columns are those of its schema; csv: one line, its values in the order of the columns; raw: \
+         values at fixed bytes; text: the whole is a varchar; binary: no columns, and _message is varbinary",
     )
     .or("json"),
-    PropertySpec::new(
-        "columns",
-        PropertyKind::Map,
-        "the fields to read as columns, and their types; inferred if missing",
-    ),
+    PropertySpec::new("columns", PropertyKind::Map, "the columns and their types; inferred of json if missing"),
+    TIMES,
+    POSITIONS,
+    DELIMITER,
+    ENVELOPE,
+    SUBJECT,
+    VERSION,
+    SCHEMA,
 ];
 
-const KEY: &[PropertySpec] = &[PropertySpec::new(
-    "format",
-    PropertyKind::OneOf(&["text", "binary"]),
-    "text: _key is varchar; binary: varbinary",
-)
-.or("text")];
+const KEY: &[PropertySpec] = &[
+    PropertySpec::new(
+        "format",
+        PropertyKind::OneOf(FORMATS),
+        "as for the value; _key is varchar where it is a text, otherwise varbinary",
+    )
+    .or("text"),
+    PropertySpec::new("columns", PropertyKind::Map, "the columns of the key and their types"),
+    TIMES,
+    POSITIONS,
+    DELIMITER,
+    SUBJECT,
+    VERSION,
+    SCHEMA,
+];
+
+const TIMES: PropertySpec = PropertySpec::new(
+    "times",
+    PropertyKind::Map,
+    "how columns of json and csv write times: iso8601, epoch-seconds, epoch-milliseconds, epoch-microseconds, \
+     epoch-nanoseconds, rfc2822, or a pattern such as %d/%m/%Y %H:%M:%S",
+);
+
+const POSITIONS: PropertySpec = PropertySpec::new(
+    "positions",
+    PropertyKind::Map,
+    "where columns of raw are: the first byte and the one after the last, such as 0:8, or 8: to the end; numbers are big-endian",
+);
+
+const DELIMITER: PropertySpec =
+    PropertySpec::new("delimiter", PropertyKind::Text, "what stands between values of csv; a comma if missing");
+
+const ENVELOPE: PropertySpec = PropertySpec::new(
+    "envelope",
+    PropertyKind::OneOf(&["debezium"]),
+    "for json: messages are change events, and the columns those of the row after the change, or before it where it was \
+     deleted; _op and _before tell the rest",
+);
+
+const SUBJECT: PropertySpec = PropertySpec::new(
+    "subject",
+    PropertyKind::Text,
+    "the subject of the registry for avro, or for json written by a JSON Schema; TOPIC-value or TOPIC-key if missing",
+);
+
+const VERSION: PropertySpec = PropertySpec::new(
+    "version",
+    PropertyKind::Integer { min: 1, max: i32::MAX as i64 },
+    "the version of the subject that says which columns there are; the newest if missing",
+);
+
+const SCHEMA: PropertySpec = PropertySpec::new(
+    "schema",
+    PropertyKind::Text,
+    "for avro without a registry: the schema by which all messages were written, which then have no id before them",
+);

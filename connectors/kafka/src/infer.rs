@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::cell::Kind;
 use crate::columns::is_hidden_name;
-use crate::decode::ValueColumn;
+use crate::layout::MessageColumn;
 use crate::log::{KafkaLog, PartitionOffsets, ScanRange, Step};
 use crate::number::exact;
 use crate::types::ValueType;
@@ -37,7 +37,7 @@ const WAIT: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inferred {
     /// In the order in which they first appear.
-    pub(crate) columns: Vec<ValueColumn>,
+    pub(crate) columns: Vec<MessageColumn>,
     /// Fields that cannot be columns.
     pub(crate) unsupported: Vec<UnsupportedColumn>,
     /// Messages that were looked at and were JSON objects.
@@ -72,7 +72,7 @@ pub(crate) async fn infer(
 
 /// Reads a part of one partition.
 fn sample(log: &dyn KafkaLog, topic: &str, partition: i32, start: i64, end: i64) -> Result<Sample> {
-    let mut scan = log.scan(ScanRange { topic, partition, start, end })?;
+    let mut scan = log.scan(ScanRange { topic, partition, start, end, skips_deleted: true })?;
     let (mut sample, mut bytes) = (Sample::default(), 0);
     loop {
         let step = scan.next(WAIT, &mut |record| {
@@ -196,7 +196,7 @@ impl Sample {
                 let reason = "a hidden column has this name; the field is in _message".to_owned();
                 inferred.unsupported.push(UnsupportedColumn { name, source_type: value_type.to_string(), reason });
             } else {
-                inferred.columns.push(ValueColumn { name, value_type });
+                inferred.columns.push(MessageColumn::new(name, value_type));
             }
         }
         Ok(inferred)
@@ -267,7 +267,7 @@ mod tests {
         }
         let inferred = sample.inferred("t").unwrap();
         assert_eq!(inferred.messages, 1);
-        assert_eq!(inferred.columns, [ValueColumn { name: "a".to_owned(), value_type: ValueType::Varchar }]);
+        assert_eq!(inferred.columns, [MessageColumn::new("a", ValueType::Varchar)]);
         assert_eq!(inferred.unsupported.first().unwrap().name, "_key");
     }
 

@@ -21,12 +21,23 @@ pub(crate) fn millis_around(value: &ScalarValue) -> Option<(i64, i64)> {
     Some((floor, ceiling))
 }
 
-/// Whether casting a timestamp of milliseconds to this type keeps the instant.
-pub(crate) fn keeps_millis(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Timestamp(TimeUnit::Second, _) => false,
-        DataType::Timestamp(_, zone) => is_utc(zone.as_deref()),
+/// Whether a cast from one type of timestamp to another keeps the instant: to a unit that is as fine, both in UTC.
+pub(crate) fn keeps_instant(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Timestamp(from, of_from), DataType::Timestamp(to, of_to)) => {
+            digits(*from) <= digits(*to) && is_utc(of_from.as_deref()) && is_utc(of_to.as_deref())
+        }
         _ => false,
+    }
+}
+
+/// Digits of a second's fraction.
+fn digits(unit: TimeUnit) -> u8 {
+    match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
     }
 }
 

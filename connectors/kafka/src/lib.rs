@@ -9,36 +9,52 @@
 //! engine ([`rules`]). Keys of a join with these three columns are told as well ([`narrow`], [`times`]).
 //!
 //! What goes where: [`log`] is all that is asked of Kafka, [`client`] and [`scan`] do it with librdkafka. [`predicate`]
-//! and [`range`] turn conditions into offsets, [`table`] and [`split`] offsets into work, [`read`] work into batches.
-//! [`object`], [`cell`] and [`build`] take a message apart, [`infer`] finds the columns that nobody declared.
+//! and [`range`] turn conditions into offsets, [`cut`] and [`snapshot`] say which there are, [`table`] and [`split`] turn
+//! offsets into work, [`read`] work into batches. [`layout`] says how messages are taken apart, [`declare`] how a person says
+//! so, [`format`](mod@format) does it, [`decode`] and [`build`] make rows of it; [`infer`] finds the columns that nobody
+//! declared, [`described`] those that a schema of the [`registry`] tells. [`partitions`] and [`groups`] list what is there.
 
 mod build;
+mod build_nested;
 mod cell;
 mod client;
 mod columns;
 mod config;
 mod connector;
 mod context;
+mod cut;
+mod declare;
 mod decode;
+mod definition;
+mod described;
 mod error;
 mod factory;
+mod format;
+mod groups;
 mod infer;
 mod instant;
+mod layout;
 mod log;
 mod narrow;
+mod nested;
 mod number;
 mod object;
+mod partitioner;
+mod partitions;
 mod predicate;
 mod range;
 mod read;
+mod registry;
 mod rules;
 mod scan;
 mod snapshot;
 mod split;
 mod table;
+mod temporal;
 mod time;
 mod times;
 mod topics;
+mod type_text;
 mod types;
 
 pub use factory::KafkaFactory;

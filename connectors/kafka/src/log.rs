@@ -36,6 +36,15 @@ pub(crate) trait KafkaLog: Debug + Send + Sync {
         millis: i64,
     ) -> Result<Vec<Option<i64>>, LogError>;
 
+    /// Where the copies of a topic's partitions are, by number; `None` if there is no such topic.
+    async fn replicas(&self, topic: &str) -> Result<Option<Vec<Replicas>>, LogError>;
+
+    /// The groups of consumers.
+    async fn groups(&self) -> Result<Vec<Group>, LogError>;
+
+    /// What a group has committed of the partitions of these topics. Joins nothing and commits nothing.
+    async fn committed(&self, group: &str, topics: &[String]) -> Result<Vec<Committed>, LogError>;
+
     /// Opens a bounded read. Called on a thread that may block.
     fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError>;
 }
@@ -51,12 +60,48 @@ pub(crate) struct ScanRange<'a> {
     pub(crate) start: i64,
     /// The offset after the last one. Offsets before it may hold no message: control records and compaction take some.
     pub(crate) end: i64,
+    /// Whether offsets that retention has deleted are passed over instead of being an error.
+    pub(crate) skips_deleted: bool,
+}
+
+/// Where the copies of a partition are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Replicas {
+    /// The partition's number.
+    pub(crate) partition: i32,
+    /// The broker that is asked; `None` where there is none.
+    pub(crate) leader: Option<i32>,
+    /// The brokers that are to have a copy.
+    pub(crate) all: Vec<i32>,
+    /// Those whose copy is up to date.
+    pub(crate) in_sync: Vec<i32>,
+}
+
+/// A group of consumers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    /// As the broker calls it: `Stable`, `Empty`.
+    pub(crate) state: String,
+    pub(crate) members: usize,
+}
+
+/// What a group has committed of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    /// The offset that the group reads next.
+    pub(crate) offset: i64,
 }
 
 /// A bounded read of one partition. Dropping it frees what it holds.
 pub(crate) trait LogScan {
     /// Waits at most `wait` for the next message and hands it to `visit`, at most once.
     fn next(&mut self, wait: Duration, visit: &mut dyn FnMut(&Record<'_>)) -> Result<Step, LogError>;
+
+    /// How many offsets were passed over because retention has deleted them.
+    fn deleted(&self) -> u64;
 }
 
 /// What a step of a read came to.
@@ -74,14 +119,33 @@ pub(crate) enum Step {
 pub(crate) struct Record<'a> {
     /// Its offset.
     pub(crate) offset: i64,
-    /// Milliseconds since 1970, if it has a time.
-    pub(crate) timestamp: Option<i64>,
+    /// Milliseconds since 1970, and what they tell, if it has a time.
+    pub(crate) time: Option<(i64, TimeKind)>,
     /// Its key, if it has one.
     pub(crate) key: Option<&'a [u8]>,
     /// Its value; `None` for a tombstone.
     pub(crate) value: Option<&'a [u8]>,
     /// Its headers.
     pub(crate) headers: &'a dyn RecordHeaders,
+}
+
+/// What the time of a message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeKind {
+    /// When its producer made it, or says so.
+    Create,
+    /// When the broker appended it.
+    LogAppend,
+}
+
+impl TimeKind {
+    /// As Kafka calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CreateTime",
+            Self::LogAppend => "LogAppendTime",
+        }
+    }
 }
 
 /// The headers of a message, in order.

@@ -86,8 +86,9 @@ mod tests {
     use portolan_connector::TableName;
 
     use super::*;
-    use crate::decode::OnError;
+    use crate::layout::{Format, Layout, OnError, Part};
     use crate::predicate::TimeOrder;
+    use crate::split::Work;
 
     fn split(limit: Option<usize>) -> KafkaSplit {
         KafkaSplit {
@@ -95,8 +96,14 @@ mod tests {
             topic: "t".to_owned(),
             partition: 3,
             ranges: vec![(0, 100), (200, 300)],
-            values: Vec::new(),
-            on_error: OnError::Fail,
+            layout: Layout {
+                key: Part::undeclared(Format::Text),
+                value: Part::undeclared(Format::Json),
+                on_error: OnError::Fail,
+            },
+            errors: false,
+            cut: String::new(),
+            skips_deleted: false,
             limit,
             partition_column: Some(0),
             offset_column: Some(2),
@@ -106,11 +113,18 @@ mod tests {
         }
     }
 
+    fn unpacked(split: &portolan_connector::Split) -> KafkaSplit {
+        match Work::unpack(split).unwrap() {
+            Work::Messages(split) => *split,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn of(filters: &[KeyFilter]) -> Option<Vec<(i64, i64)>> {
         match narrow(split(None), filters).unwrap() {
             Narrowed::Unchanged => Some(vec![(0, 100), (200, 300)]),
             Narrowed::Nothing => None,
-            Narrowed::To(split) => Some(KafkaSplit::unpack(&split).unwrap().ranges),
+            Narrowed::To(split) => Some(unpacked(&split).ranges),
         }
     }
 
@@ -136,7 +150,7 @@ mod tests {
         let times = |filter: KeyFilter, slack: Option<i64>| {
             let split = KafkaSplit { order: TimeOrder { slack }, ..split(None) };
             match narrow(split, &[filter]).unwrap() {
-                Narrowed::To(split) => KafkaSplit::unpack(&split).unwrap().times,
+                Narrowed::To(split) => unpacked(&split).times,
                 _ => Vec::new(),
             }
         };

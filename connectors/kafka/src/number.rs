@@ -52,6 +52,16 @@ pub(crate) fn exact(text: &str, scale: i32) -> Result<i128, NumberError> {
     Ok(if negative { -value } else { value })
 }
 
+/// Whether a text is a number as RFC 8259 section 6 writes it.
+pub(crate) fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    digits(whole) && digits(fraction) && digits(exponent) && (whole == "0" || !whole.starts_with('0'))
+}
+
 fn times_power(value: i128, power: u32) -> Result<i128, NumberError> {
     if value == 0 {
         return Ok(0);
@@ -77,6 +87,16 @@ mod tests {
         // 2^53 + 1 has no exact double; reading through one would lose the last digit.
         assert_eq!(exact("9007199254740993.0", 0), Ok(9_007_199_254_740_993));
         assert_eq!(exact("99999999999999999999999999999999999999", 0), Ok(10_i128.pow(38) - 1));
+    }
+
+    #[test]
+    fn texts_that_are_numbers() {
+        for text in ["0", "-0", "12", "-1.50", "1e3", "1E+30", "0.1e-2"] {
+            assert!(is_number(text), "{text}");
+        }
+        for text in ["", "-", "+1", "01", ".5", "1.", "1e", "1e1.5", " 1", "1 ", "0x1", "NaN", "1_000", "é"] {
+            assert!(!is_number(text), "{text}");
+        }
     }
 
     #[test]

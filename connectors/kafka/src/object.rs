@@ -1,7 +1,8 @@
 //! From a message to the raw JSON texts of its fields, in one pass over its bytes.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Write};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -14,6 +15,16 @@ pub(crate) struct ObjectReader {
     /// The names of the last object in order, with their slots: messages of a topic mostly have theirs in the same
     /// order, so that comparing with these is all that a name costs.
     recent: Vec<(String, Option<usize>)>,
+    rest: Option<Rest>,
+}
+
+/// The fields that nobody asks for.
+#[derive(Debug, Default)]
+struct Rest {
+    /// Names of fields that are columns, whether they are asked for or not.
+    known: HashSet<String>,
+    /// The others of the last object, as the inside of a JSON object.
+    text: String,
 }
 
 /// The most names remembered from one object.
@@ -23,12 +34,28 @@ impl ObjectReader {
     /// A reader for these fields; the texts are returned in their order.
     pub(crate) fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
         let slots = names.into_iter().enumerate().map(|(slot, name)| (name.to_owned(), slot)).collect();
-        Self { slots, recent: Vec::new() }
+        Self { slots, recent: Vec::new(), rest: None }
+    }
+
+    /// A reader that keeps the fields that have none of these names.
+    pub(crate) fn with_rest<'n>(self, known: impl IntoIterator<Item = &'n str>) -> Self {
+        let known = known.into_iter().map(ToOwned::to_owned).collect();
+        Self { rest: Some(Rest { known, text: String::new() }), ..self }
+    }
+
+    /// The fields of the last object that have no known name, as a JSON object; `None` where there are none. A field that
+    /// appears twice appears twice.
+    pub(crate) fn take_rest(&mut self) -> Option<String> {
+        let text = std::mem::take(&mut self.rest.as_mut()?.text);
+        (!text.is_empty()).then(|| format!("{{{text}}}"))
     }
 
     /// Reads a message, which must be one JSON object and nothing else, and puts the text of each field into its slot
     /// of `texts`, `None` where there is no such field. The error says what is wrong with the message.
     pub(crate) fn read<'m>(&mut self, message: &'m [u8], texts: &mut Vec<Option<&'m str>>) -> Result<(), String> {
+        if let Some(rest) = &mut self.rest {
+            rest.text.clear();
+        }
         texts.clear();
         texts.resize(self.slots.len(), None);
         let text = std::str::from_utf8(message)
@@ -69,6 +96,9 @@ impl<'m> Visitor<'m> for Fields<'_, 'm> {
 
     fn visit_map<A: MapAccess<'m>>(self, mut map: A) -> Result<(), A::Error> {
         let mut position = 0;
+        if self.reader.rest.is_some() {
+            return self.with_rest(map);
+        }
         while let Some(slot) = map.next_key_seed(Name { reader: self.reader, position })? {
             match slot.and_then(|slot| self.texts.get_mut(slot)) {
                 Some(text) => *text = Some(map.next_value::<&'m RawValue>()?.get()),
@@ -77,6 +107,24 @@ impl<'m> Visitor<'m> for Fields<'_, 'm> {
                 }
             }
             position += 1;
+        }
+        Ok(())
+    }
+}
+
+impl<'m> Fields<'_, 'm> {
+    /// Reads an object whose unknown fields are kept.
+    fn with_rest<A: MapAccess<'m>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((name, value)) = map.next_entry::<Cow<'m, str>, &'m RawValue>()? {
+            if let Some(text) = self.reader.slots.get(&*name).and_then(|slot| self.texts.get_mut(*slot)) {
+                *text = Some(value.get());
+            }
+            if let Some(rest) = self.reader.rest.as_mut().filter(|rest| !rest.known.contains(&*name)) {
+                let comma = if rest.text.is_empty() { "" } else { "," };
+                let name = serde_json::Value::from(&*name);
+                // Writing to a String does not fail.
+                let _ = write!(rest.text, "{comma}{name}:{}", value.get());
+            }
         }
         Ok(())
     }
@@ -128,6 +176,19 @@ mod tests {
         assert_eq!(read(&mut reader, r#"{"i\u0064":1.50}"#).unwrap(), [Some("1.50"), None]);
         assert_eq!(read(&mut reader, "{}").unwrap(), [None, None]);
         assert_eq!(read(&mut reader, r#"{"id":1,"id":2}"#).unwrap(), [Some("2"), None], "the last one counts");
+    }
+
+    #[test]
+    fn fields_that_are_no_columns_are_kept() {
+        let mut reader = ObjectReader::new(["id"]).with_rest(["id", "kind"]);
+        let message = r#"{"x": [1, 2],"id":7,"kind":"a","q\"":"\u00e9"}"#;
+        assert_eq!(read(&mut reader, message).unwrap(), [Some("7")]);
+        assert_eq!(reader.take_rest().as_deref(), Some(r#"{"x":[1, 2],"q\"":"\u00e9"}"#));
+        assert_eq!(read(&mut reader, r#"{"id":8}"#).unwrap(), [Some("8")]);
+        assert_eq!(reader.take_rest(), None);
+        assert!(read(&mut reader, r#"{"x":1"#).is_err());
+        assert_eq!(read(&mut reader, "{}").unwrap(), [None]);
+        assert_eq!(reader.take_rest(), None, "a poisoned message leaves nothing behind");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::instant::millis_around;
 use crate::range::Ranges;
-use crate::rules::{NO_CONTENT, NO_UPPER_BOUND, OFFSET, PARTITION, TIMESTAMP};
+use crate::rules::{BY_KEY, EVENT_TIME, NO_CONTENT, NO_UPPER_BOUND, OFFSET, PARTITION, TIMESTAMP};
 
 /// The most constants that one conjunct may compare with.
 const MAX_CONSTANTS: usize = 10_000;
@@ -28,6 +28,8 @@ pub(crate) enum Predicate {
     Partition(Outcome),
     /// Depends on the offset alone.
     Offset(Outcome),
+    /// Is true of these keys alone, or of fewer.
+    Keys(Vec<Vec<u8>>),
     /// Depends on the time alone, and bounds it.
     Time { when_true: Bounds, when_false: Bounds },
     /// Says nothing that Kafka can use.
@@ -59,6 +61,11 @@ pub(crate) trait TimeIndex {
     /// The first offset whose message is not older than `millis`; an offset past the end if there is none. `None` if
     /// the index was not asked.
     fn first_at(&self, partition: i32, millis: i64) -> Option<i64>;
+
+    /// The partition of a key; `None` if it is not known.
+    fn partition_of(&self, _key: &[u8]) -> Option<i32> {
+        None
+    }
 }
 
 /// What is promised of the order of times.
@@ -69,9 +76,9 @@ pub(crate) struct TimeOrder {
 }
 
 impl Predicate {
-    /// Reads a conjunct over these columns.
-    pub(crate) fn new(conjunct: &Expr, columns: &[Column], rules: &Capabilities) -> Self {
-        let mut reader = Reader { columns, rules, constants: 0 };
+    /// Reads a conjunct over these columns. `lateness` is how many milliseconds a message comes after its event time at most.
+    pub(crate) fn new(conjunct: &Expr, columns: &[Column], rules: &Capabilities, lateness: Option<i64>) -> Self {
+        let mut reader = Reader { columns, rules, lateness, constants: 0 };
         let predicate = reader.read(conjunct);
         if reader.constants > MAX_CONSTANTS {
             return Self::Unknown(format!("it compares with more than {MAX_CONSTANTS} constants").into());
@@ -93,7 +100,7 @@ impl Predicate {
     fn is_exact(&self) -> bool {
         match self {
             Self::Constant(_) | Self::Partition(_) | Self::Offset(_) => true,
-            Self::Time { .. } | Self::Unknown(_) => false,
+            Self::Keys(_) | Self::Time { .. } | Self::Unknown(_) => false,
             Self::And(parts) | Self::Or(parts) => parts.iter().all(Self::is_exact),
             Self::Not(part) => part.is_exact(),
         }
@@ -104,6 +111,7 @@ impl Predicate {
         match self {
             Self::Constant(_) | Self::Partition(_) | Self::Offset(_) => (true, true),
             Self::Time { when_true, when_false } => (when_true.narrows(order), when_false.narrows(order)),
+            Self::Keys(_) => (true, false),
             Self::Unknown(_) => (false, false),
             Self::And(parts) => {
                 let parts = parts.iter().map(|part| part.narrows(order));
@@ -127,6 +135,8 @@ impl Predicate {
             Self::Time { .. } => Some(NO_UPPER_BOUND.into()),
             Self::And(parts) | Self::Or(parts) => parts.iter().find_map(Self::reason),
             Self::Not(part) => part.reason(),
+            // What is not such a key may be anywhere.
+            Self::Keys(_) => Some(NO_CONTENT.into()),
             Self::Constant(_) | Self::Partition(_) | Self::Offset(_) => None,
         }
     }
@@ -142,7 +152,7 @@ impl Predicate {
             }
             Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.times(order, times)),
             Self::Not(part) => part.times(order, times),
-            Self::Constant(_) | Self::Partition(_) | Self::Offset(_) | Self::Unknown(_) => {}
+            Self::Constant(_) | Self::Partition(_) | Self::Offset(_) | Self::Keys(_) | Self::Unknown(_) => {}
         }
     }
 
@@ -165,6 +175,11 @@ impl Predicate {
                 yes: when_true.offsets(partition, order, index),
                 no: when_false.offsets(partition, order, index),
             },
+            Self::Keys(keys) => {
+                let may_be_here = |key: &Vec<u8>| index.partition_of(key).is_none_or(|of_key| of_key == partition);
+                let yes = if keys.iter().any(may_be_here) { Ranges::all() } else { Ranges::none() };
+                Outcome { yes, no: Ranges::all() }
+            }
             Self::Unknown(_) => Outcome { yes: Ranges::all(), no: Ranges::all() },
             Self::And(parts) => {
                 let parts = parts.iter().map(|part| part.evaluate(partition, order, index));
@@ -247,6 +262,7 @@ impl Bounds {
 struct Reader<'a> {
     columns: &'a [Column],
     rules: &'a Capabilities,
+    lateness: Option<i64>,
     constants: usize,
 }
 
@@ -285,6 +301,15 @@ impl<'a> Reader<'a> {
     }
 
     fn comparison(&mut self, left: &Expr, op: Operator, right: &Expr) -> Predicate {
+        for (column, value) in [(left, right), (right, left)] {
+            if op == Operator::Eq
+                && self.column(column).is_some_and(|column| column.domain == BY_KEY)
+                && let Some(key) = key_bytes(value)
+            {
+                self.constants += 1;
+                return Predicate::Keys(vec![key]);
+            }
+        }
         let (column, op, constant) = if let (Some(column), Some(constant)) = (self.column(left), constant(right)) {
             (column, op, constant)
         } else if let (Some(column), Some(swapped), Some(constant)) = (self.column(right), op.swap(), constant(left)) {
@@ -305,10 +330,11 @@ impl<'a> Reader<'a> {
             return refusal;
         }
         match constant {
-            Constant::Null if domain != TIMESTAMP => Predicate::Constant(None),
+            Constant::Null if domain == PARTITION || domain == OFFSET => Predicate::Constant(None),
             Constant::Number(number) if domain == PARTITION => Predicate::Partition(compare(operation, number)),
             Constant::Number(number) if domain == OFFSET => Predicate::Offset(compare(operation, number)),
-            Constant::Time { floor, ceiling } if domain == TIMESTAMP => {
+            Constant::Time { floor, ceiling } if is_time(domain) => {
+                let ceiling = self.latest(domain, ceiling);
                 let (exactly, from, to) =
                     (Bounds { lower: Some(floor), upper: Some(ceiling) }, Bounds::from(floor), Bounds::to(ceiling));
                 let (when_true, when_false) = match operation {
@@ -332,17 +358,26 @@ impl<'a> Reader<'a> {
         if let Some(refusal) = self.refusal(Operation::In, domain) {
             return refusal;
         }
+        if domain == BY_KEY {
+            let keys: Option<Vec<Vec<u8>>> = list.list.iter().map(key_bytes).collect();
+            return match keys {
+                Some(keys) if list.negated => Predicate::Not(Box::new(Predicate::Keys(keys))),
+                Some(keys) => Predicate::Keys(keys),
+                None => Predicate::Unknown("the list has more than constants".into()),
+            };
+        }
         let Some(constants) = list.list.iter().map(constant).collect::<Option<Vec<_>>>() else {
             return Predicate::Unknown("the list has more than constants".into());
         };
         let with_null = constants.contains(&Constant::Null);
-        if domain == TIMESTAMP {
+        if is_time(domain) {
             let (mut lower, mut upper) = (None::<i64>, None::<i64>);
             for constant in constants {
                 match constant {
                     Constant::Null => {}
                     Constant::Time { floor, ceiling } => {
                         lower = Some(lower.map_or(floor, |lower| lower.min(floor)));
+                        let ceiling = self.latest(domain, ceiling);
                         upper = Some(upper.map_or(ceiling, |upper| upper.max(ceiling)));
                     }
                     Constant::Number(_) => return wrong_constant(domain),
@@ -380,14 +415,14 @@ impl<'a> Reader<'a> {
         let (Some(low), Some(high)) = (constant(&between.low), constant(&between.high)) else {
             return Predicate::Unknown("a bound is not a constant".into());
         };
-        if domain == TIMESTAMP {
+        if is_time(domain) {
             let mut bounds = Bounds::default();
             match low {
                 Constant::Time { floor, .. } => bounds.lower = Some(floor),
                 Constant::Null | Constant::Number(_) => return wrong_constant(domain),
             }
             match high {
-                Constant::Time { ceiling, .. } => bounds.upper = Some(ceiling),
+                Constant::Time { ceiling, .. } => bounds.upper = Some(self.latest(domain, ceiling)),
                 Constant::Null | Constant::Number(_) => return wrong_constant(domain),
             }
             let inside = Predicate::Time { when_true: bounds, when_false: Bounds::default() };
@@ -414,6 +449,12 @@ impl<'a> Reader<'a> {
         self.refusal(operation, column.domain).unwrap_or(Predicate::Constant(Some(negated)))
     }
 
+    /// The last time of a message whose time in this domain is not after one. A message comes after what it tells of, and by
+    /// so much at most as the table promises.
+    fn latest(&self, domain: Domain, ceiling: i64) -> i64 {
+        if domain == EVENT_TIME { ceiling.saturating_add(self.lateness.unwrap_or(i64::MAX)) } else { ceiling }
+    }
+
     /// The refusal of the rules, if they refuse.
     fn refusal(&self, operation: Operation, domain: Domain) -> Option<Predicate> {
         match self.rules.verdict(operation, domain) {
@@ -430,7 +471,8 @@ impl<'a> Reader<'a> {
             Expr::Column(column) => self.columns.iter().find(|candidate| candidate.name() == column.name),
             Expr::Cast(cast) => {
                 let column = self.column(&cast.expr)?;
-                let keeps = column.domain == TIMESTAMP && crate::instant::keeps_millis(cast.field.data_type());
+                let (from, to) = (column.field.data_type(), cast.field.data_type());
+                let keeps = is_time(column.domain) && crate::instant::keeps_instant(from, to);
                 keeps.then_some(column)
             }
             _ => None,
@@ -451,8 +493,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether the values of a domain are times that bound the times of messages.
+fn is_time(domain: Domain) -> bool {
+    domain == TIMESTAMP || domain == EVENT_TIME
+}
+
 fn wrong_constant(domain: Domain) -> Predicate {
-    let wanted = if domain == TIMESTAMP { "a timestamp in UTC" } else { "a whole number" };
+    let wanted = if is_time(domain) { "a timestamp in UTC" } else { "a whole number" };
     Predicate::Unknown(format!("{domain} is compared with something other than {wanted}").into())
 }
 
@@ -478,6 +525,24 @@ fn compare(operation: Operation, number: i128) -> Outcome {
         Operation::Gt => Ranges::from(next),
         _ => Ranges::from(number),
     })
+}
+
+/// The bytes of a key that a constant is.
+fn key_bytes(expr: &Expr) -> Option<Vec<u8>> {
+    match expr {
+        Expr::Alias(alias) => key_bytes(&alias.expr),
+        Expr::Literal(
+            ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)),
+            _,
+        ) => Some(text.as_bytes().to_vec()),
+        Expr::Literal(
+            ScalarValue::Binary(Some(bytes))
+            | ScalarValue::LargeBinary(Some(bytes))
+            | ScalarValue::BinaryView(Some(bytes)),
+            _,
+        ) => Some(bytes.clone()),
+        _ => None,
+    }
 }
 
 fn constant(expr: &Expr) -> Option<Constant> {

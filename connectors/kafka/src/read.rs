@@ -16,8 +16,10 @@ use futures::Stream;
 use portolan_connector::{ConnectorError, ReadContext};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::decode::{BatchDecoder, Poison};
+use crate::decode::{BatchDecoder, Poison, Pushed, Wanted};
+use crate::format::Fault;
 use crate::log::{KafkaLog, LogScan, Record, ScanRange, Step};
+use crate::registry::Schemas;
 use crate::split::KafkaSplit;
 
 /// Batches that may wait to be taken.
@@ -36,6 +38,7 @@ enum Part {
 /// What the thread does.
 struct Job {
     log: Arc<dyn KafkaLog>,
+    schemas: Option<Arc<dyn Schemas>>,
     split: KafkaSplit,
     context: ReadContext,
 }
@@ -54,8 +57,14 @@ enum State {
 
 impl SplitReader {
     /// A reader that has not started.
-    pub(crate) fn new(log: Arc<dyn KafkaLog>, split: KafkaSplit, context: ReadContext) -> Self {
-        Self { schema: Arc::clone(&context.schema), state: State::Ready(Box::new(Job { log, split, context })) }
+    pub(crate) fn new(
+        log: Arc<dyn KafkaLog>,
+        schemas: Option<Arc<dyn Schemas>>,
+        split: KafkaSplit,
+        context: ReadContext,
+    ) -> Self {
+        let schema = Arc::clone(&context.schema);
+        Self { schema, state: State::Ready(Box::new(Job { log, schemas, split, context })) }
     }
 
     fn fail(&mut self, error: ConnectorError) -> Poll<Option<Result<RecordBatch>>> {
@@ -119,17 +128,28 @@ impl Job {
         let (Some((start, _)), Some((_, end))) = (split.ranges.first(), split.ranges.last()) else {
             return Ok(());
         };
-        let mut decoder = BatchDecoder::new(
-            Arc::clone(&context.schema),
-            split.partition,
-            &split.values,
-            split.on_error,
-            context.batch_rows.max(1),
-        )
-        .map_err(ConnectorError::internal)?;
+        let wanted = Wanted {
+            layout: &split.layout,
+            errors: split.errors,
+            partition: split.partition,
+            cut: &split.cut,
+            schemas: self.schemas.as_ref(),
+        };
+        let decoder = BatchDecoder::new(Arc::clone(&context.schema), wanted, context.batch_rows.max(1));
+        let mut decoder = decoder.map_err(|fault| match fault {
+            Fault::Message(message) => ConnectorError::internal(message),
+            Fault::Registry(error) => error.into(),
+        })?;
         let mut left = split.limit.unwrap_or(usize::MAX);
-        let range = ScanRange { topic: &split.topic, partition: split.partition, start: *start, end: *end };
+        let range = ScanRange {
+            topic: &split.topic,
+            partition: split.partition,
+            start: *start,
+            end: *end,
+            skips_deleted: split.skips_deleted,
+        };
         let scan = scan.insert(self.log.scan(range)?);
+        let mut deleted = 0;
         let mut ranges = split.ranges.iter().copied().peekable();
         while left > 0 && !sender.is_closed() {
             let mut poison = None;
@@ -138,7 +158,9 @@ impl Job {
                 while ranges.next_if(|(_, end)| *end <= record.offset).is_some() {}
                 if ranges.peek().is_some_and(|(start, _)| *start <= record.offset) {
                     match decoder.push(record) {
-                        Ok(()) => left -= 1,
+                        Ok(Pushed::Row) => left -= 1,
+                        Ok(Pushed::Skipped) => context.metrics.rows_skipped.add(1),
+                        Ok(Pushed::Other) => {}
                         Err(what) => poison = Some((record.offset, what)),
                     }
                 }
@@ -150,6 +172,9 @@ impl Job {
                 context.metrics.time_waiting.add_duration(started.elapsed());
                 step = waited?;
             }
+            let passed = scan.deleted();
+            context.metrics.rows_lost.add(usize::try_from(passed - deleted).unwrap_or(usize::MAX));
+            deleted = passed;
             if let Some((offset, what)) = poison {
                 return Err(self.poisoned(offset, &what));
             }
@@ -165,6 +190,9 @@ impl Job {
     }
 
     fn poisoned(&self, offset: i64, what: &Poison) -> ConnectorError {
+        if let Some(error) = &what.registry {
+            return error.clone().into();
+        }
         let KafkaSplit { topic, partition, .. } = &self.split;
         ConnectorError::source(format!(
             "the message of topic {topic}, partition {partition}, offset {offset} does not decode: {}",

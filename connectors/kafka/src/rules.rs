@@ -11,6 +11,13 @@ pub(crate) const TIMESTAMP: Domain = Domain("_timestamp");
 /// The domain of everything inside a message: its value, key and headers.
 pub(crate) const CONTENT: Domain = Domain("message content");
 
+/// The domain of keys whose partitions are known.
+pub(crate) const BY_KEY: Domain = Domain("_key");
+/// The domain of the column with the time of what a message tells of, where the table promises how late messages are.
+pub(crate) const EVENT_TIME: Domain = Domain("event time");
+/// The domain of columns of tables that are listed, of which no rule speaks.
+pub(crate) const LISTED_DOMAIN: Domain = Domain("listed column");
+
 /// Why nothing is asked of Kafka about what is in a message.
 pub(crate) const NO_CONTENT: &str = "Kafka cannot filter by message content";
 /// Why an upper bound on time does not limit what is read.
@@ -23,6 +30,8 @@ const NO_NULL_TIME: &str = "Kafka's time index does not list messages without a 
 const WHOLE: &str = "the other side is a constant whole number or NULL";
 /// The condition on literals that times are compared with.
 const INSTANT: &str = "the other side is a constant timestamp, in UTC if it has a zone";
+/// The condition of keys.
+const PARTITIONED: &str = "the table declares its partitioner; the other side is a constant";
 /// The condition of upper bounds.
 const ORDERED: &str = "the table declares max_out_of_orderness_ms; the other side is a constant timestamp";
 
@@ -37,15 +46,26 @@ pub(crate) fn capabilities() -> Capabilities {
         rules.push(Rule::exact(IsNull, Some(domain)));
         rules.push(Rule::exact(IsNotNull, Some(domain)));
     }
-    for operation in [Eq, Gt, GtEq, In, Between] {
-        rules.push(Rule::pruning(operation, Some(TIMESTAMP)).when(INSTANT));
+    for domain in [TIMESTAMP, EVENT_TIME] {
+        for operation in [Eq, Gt, GtEq, In, Between] {
+            rules.push(Rule::pruning(operation, Some(domain)).when(INSTANT));
+        }
+        for operation in [Lt, LtEq] {
+            rules.push(Rule::pruning(operation, Some(domain)).when(ORDERED));
+        }
     }
-    for operation in [Lt, LtEq] {
-        rules.push(Rule::pruning(operation, Some(TIMESTAMP)).when(ORDERED));
+    for operation in [NotEq, IsNull, IsNotNull] {
+        rules.push(Rule::refused(operation, Some(EVENT_TIME), NO_CONTENT));
     }
     rules.push(Rule::refused(NotEq, Some(TIMESTAMP), "it excludes almost nothing"));
     rules.push(Rule::refused(IsNull, Some(TIMESTAMP), NO_NULL_TIME));
     rules.push(Rule::refused(IsNotNull, Some(TIMESTAMP), NO_NULL_TIME));
+    for operation in [Eq, In] {
+        rules.push(Rule::pruning(operation, Some(BY_KEY)).when(PARTITIONED));
+    }
+    for operation in [NotEq, Lt, LtEq, Gt, GtEq, Between, IsNull, IsNotNull, Like, ILike] {
+        rules.push(Rule::refused(operation, Some(BY_KEY), NO_CONTENT));
+    }
     for operation in [Eq, NotEq, Lt, LtEq, Gt, GtEq, In, Between, IsNull, IsNotNull, Like, ILike] {
         rules.push(Rule::refused(operation, Some(CONTENT), NO_CONTENT));
     }

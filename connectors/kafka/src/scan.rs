@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedHeaders, Headers, Message};
+use rdkafka::message::{BorrowedHeaders, Headers, Message, Timestamp};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::{Client, Shared};
 use crate::error::LogError;
-use crate::log::{LogScan, Record, RecordHeaders, ScanRange, Step};
+use crate::log::{LogScan, Record, RecordHeaders, ScanRange, Step, TimeKind};
 
 /// How long the log's ends may take to be told when something is odd.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
@@ -31,6 +31,9 @@ pub(crate) struct BrokerScan {
     position: i64,
     end: i64,
     finished: bool,
+    skips_deleted: bool,
+    /// How many offsets were passed over.
+    deleted: u64,
     /// Whether something went wrong, so that the client is not used again.
     failed: bool,
     /// How long nothing came, while somebody waited.
@@ -42,11 +45,7 @@ pub(crate) struct BrokerScan {
 impl BrokerScan {
     /// Starts fetching.
     pub(crate) fn new(client: Client, range: ScanRange<'_>, shared: Arc<Shared>) -> Result<Self, LogError> {
-        let mut assignment = TopicPartitionList::with_capacity(1);
-        assignment
-            .add_partition_offset(range.topic, range.partition, Offset::Offset(range.start))
-            .and_then(|()| client.assign(&assignment))
-            .map_err(|error| LogError::Client { what: "start reading".to_owned(), said: error.to_string() })?;
+        assign(&client, range.topic, range.partition, range.start)?;
         Ok(Self {
             client: Some(client),
             shared,
@@ -55,6 +54,8 @@ impl BrokerScan {
             position: range.start,
             end: range.end,
             finished: range.start >= range.end,
+            skips_deleted: range.skips_deleted,
+            deleted: 0,
             failed: false,
             idle: Duration::ZERO,
             down: None,
@@ -127,6 +128,7 @@ impl BrokerScan {
                 let ends = self.ends("find the first offset").ok();
                 match ends {
                     Some((_, now)) if now < self.position => Err(self.shrunk(now)),
+                    Some((first, _)) if self.skips_deleted && first > self.position => self.pass_over(first),
                     _ => Err(LogError::Truncated {
                         topic,
                         partition,
@@ -162,6 +164,26 @@ impl BrokerScan {
         }
     }
 
+    /// Goes on with the first offset that is kept.
+    fn pass_over(&mut self, first: i64) -> Result<Step, LogError> {
+        let until = first.min(self.end);
+        self.deleted = self.deleted.saturating_add(until.abs_diff(self.position));
+        tracing::warn!(
+            topic = self.topic,
+            partition = self.partition,
+            "offsets {}..{until} were deleted while a query ran; it goes on without them",
+            self.position
+        );
+        self.position = until;
+        self.finished = until >= self.end;
+        if self.finished {
+            return Ok(Step::End);
+        }
+        let client = self.client.as_ref().ok_or_else(|| closed("read"))?;
+        assign(client, &self.topic, self.partition, until)?;
+        Ok(Step::Waiting)
+    }
+
     /// Why connections failed last.
     fn said(&self) -> Option<String> {
         self.client.as_ref().and_then(|client| client.context().said())
@@ -175,6 +197,15 @@ impl BrokerScan {
     }
 }
 
+/// Tells the client what to read, and from where.
+fn assign(client: &Client, topic: &str, partition: i32, start: i64) -> Result<(), LogError> {
+    let mut assignment = TopicPartitionList::with_capacity(1);
+    assignment
+        .add_partition_offset(topic, partition, Offset::Offset(start))
+        .and_then(|()| client.assign(&assignment))
+        .map_err(|error| LogError::Client { what: "start reading".to_owned(), said: error.to_string() })
+}
+
 fn closed(what: &str) -> LogError {
     LogError::Client { what: what.to_owned(), said: "the client is closed".to_owned() }
 }
@@ -184,6 +215,10 @@ impl LogScan for BrokerScan {
         let step = self.step(wait, visit);
         self.failed |= step.is_err();
         step
+    }
+
+    fn deleted(&self) -> u64 {
+        self.deleted
     }
 }
 
@@ -216,7 +251,7 @@ impl BrokerScan {
                 }
                 visit(&Record {
                     offset,
-                    timestamp: message.timestamp().to_millis(),
+                    time: time_of(message.timestamp()),
                     key: message.key(),
                     value: message.payload(),
                     headers: &MessageHeaders(message.headers()),
@@ -228,6 +263,15 @@ impl BrokerScan {
             KafkaError::PartitionEOF(_) => self.end_of_log(),
             error => self.reported(&error),
         }
+    }
+}
+
+/// -1 is how Kafka writes that a message has no time.
+fn time_of(timestamp: Timestamp) -> Option<(i64, TimeKind)> {
+    match timestamp {
+        Timestamp::CreateTime(millis) if millis >= 0 => Some((millis, TimeKind::Create)),
+        Timestamp::LogAppendTime(millis) if millis >= 0 => Some((millis, TimeKind::LogAppend)),
+        _ => None,
     }
 }
 

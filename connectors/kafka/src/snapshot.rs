@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use portolan_connector::Snapshot;
+use portolan_connector::{ConnectorError, PlanContext, Snapshot};
 use tokio::sync::OnceCell;
 
 use crate::error::LogError;
@@ -28,6 +28,12 @@ impl KafkaSnapshot {
     /// A snapshot of nothing yet.
     pub(crate) fn new(log: Arc<dyn KafkaLog>) -> Self {
         Self { log, topics: Mutex::default() }
+    }
+
+    /// The snapshot of a query that is planned.
+    pub(crate) fn of<'a>(context: &'a PlanContext<'_>) -> Result<&'a Self, ConnectorError> {
+        let snapshot = context.snapshot.downcast_ref::<Self>();
+        snapshot.ok_or_else(|| ConnectorError::internal("the snapshot is not one of Kafka"))
     }
 
     /// The offsets of a topic's partitions.

@@ -3,7 +3,9 @@
 use portolan_connector::{ConnectorError, Result, Split, TableName};
 use serde::{Deserialize, Serialize};
 
-use crate::decode::{OnError, ValueColumn};
+use crate::groups::GroupsSplit;
+use crate::layout::Layout;
+use crate::partitions::PartitionsSplit;
 use crate::predicate::{Bounds, TimeOrder};
 use crate::range::Ranges;
 
@@ -21,9 +23,14 @@ pub(crate) struct KafkaSplit {
     pub(crate) partition: i32,
     /// Offsets from a start up to an end that is not included, in ascending order, at least one.
     pub(crate) ranges: Vec<(i64, i64)>,
-    /// The value columns that messages are checked against.
-    pub(crate) values: Vec<ValueColumn>,
-    pub(crate) on_error: OnError,
+    /// How messages are taken apart.
+    pub(crate) layout: Layout,
+    /// Whether rows are made of the messages that do not decode, instead of the others.
+    pub(crate) errors: bool,
+    /// The cut that the query reads, where it asks for it.
+    pub(crate) cut: String,
+    /// Whether offsets that retention has deleted are passed over.
+    pub(crate) skips_deleted: bool,
     /// Rows after which to stop.
     pub(crate) limit: Option<usize>,
     /// Where the number of the partition stands among the columns of the result.
@@ -40,19 +47,37 @@ pub(crate) struct KafkaSplit {
 
 impl KafkaSplit {
     /// The split as the engine carries it.
-    pub(crate) fn pack(&self) -> Result<Split> {
+    pub(crate) fn pack(self) -> Result<Split> {
         let ranges = Ranges::union_of(&self.ranges);
         let offsets = ranges.len();
+        let limit = self.limit.and_then(|limit| u64::try_from(limit).ok());
+        let label = format!("topic {}, partition {}, offsets {ranges}", self.topic, self.partition);
+        let rows = (!self.errors).then_some(limit.map_or(offsets, |limit| offsets.min(limit)));
+        Work::Messages(Box::new(self)).pack(label, rows)
+    }
+}
+
+/// What a split asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Work {
+    /// Messages of a part of a topic.
+    Messages(Box<KafkaSplit>),
+    /// The partitions of a topic.
+    Partitions(PartitionsSplit),
+    /// What groups of consumers have read.
+    Groups(GroupsSplit),
+}
+
+impl Work {
+    /// The split as the engine carries it, how errors call it, and how many rows it is expected to have.
+    pub(crate) fn pack(&self, label: String, rows: Option<u64>) -> Result<Split> {
         let payload = serde_json::to_value(self)
             .map_err(|error| ConnectorError::internal("a split cannot be written down").said(error))?;
-        Ok(Split {
-            payload,
-            label: format!("topic {}, partition {}, offsets {ranges}", self.topic, self.partition),
-            rows: Some(self.limit.map_or(offsets, |limit| offsets.min(u64::try_from(limit).unwrap_or(u64::MAX)))),
-        })
+        Ok(Split { payload, label, rows })
     }
 
-    /// The split that was packed.
+    /// What was packed.
     pub(crate) fn unpack(split: &Split) -> Result<Self> {
         serde_json::from_value(split.payload.clone())
             .map_err(|error| ConnectorError::internal(format!("the split {} cannot be read", split.label)).said(error))

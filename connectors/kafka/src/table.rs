@@ -11,10 +11,13 @@ use portolan_connector::{
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
 };
 
-use crate::columns::{MESSAGE_TIMESTAMP, PARTITION_ID, PARTITION_OFFSET};
-use crate::decode::{ByteFormat, OnError, ValueColumn};
+use crate::columns::{CUT, MESSAGE_TIMESTAMP, PARTITION_ID, PARTITION_OFFSET, error_columns};
+use crate::cut::Cut;
+use crate::definition::definition;
 use crate::error::LogError;
+use crate::layout::Layout;
 use crate::log::{KafkaLog, PartitionOffsets};
+use crate::partitioner::Partitioner;
 use crate::predicate::{Predicate, TimeOrder};
 use crate::range::Ranges;
 use crate::snapshot::{KafkaSnapshot, LISTED};
@@ -24,20 +27,29 @@ use crate::times::{Times, look_up};
 /// The most times that are looked up for one scan; bounds beyond that do not limit what is read.
 const MAX_TIMES: usize = 64;
 
+/// What stands behind the name of the table of messages that do not decode.
+pub(crate) const ERRORS_SUFFIX: &str = "$errors";
+
 /// A topic as one query sees it.
 #[derive(Debug)]
 pub(crate) struct KafkaTable {
     pub(crate) name: TableName,
     pub(crate) topic: String,
-    /// The fields of the value that are columns.
-    pub(crate) values: Vec<ValueColumn>,
-    /// Those, and the hidden columns.
+    /// How messages are taken apart.
+    pub(crate) layout: Layout,
+    /// Whether rows are made of the messages that do not decode, instead of the others.
+    pub(crate) errors: bool,
+    /// The offsets to read, where they were asked for.
+    pub(crate) cut: Option<Cut>,
+    /// Whether offsets that retention has deleted are left out.
+    pub(crate) skips_deleted: bool,
+    /// The columns of messages, and the hidden ones.
     pub(crate) columns: Vec<Column>,
     pub(crate) unsupported: Vec<UnsupportedColumn>,
-    pub(crate) key: ByteFormat,
-    pub(crate) value: ByteFormat,
-    pub(crate) on_error: OnError,
     pub(crate) order: TimeOrder,
+    pub(crate) partitioner: Option<Partitioner>,
+    /// The column with the time of what a message tells of, and how many milliseconds a message comes after that at most.
+    pub(crate) event_time: Option<(String, i64)>,
     pub(crate) isolation: &'static str,
     pub(crate) messages_per_split: u64,
     pub(crate) capabilities: Arc<Capabilities>,
@@ -64,34 +76,17 @@ impl ConnectorTable for KafkaTable {
 
     /// The section of the catalog file that declares the table as it is, inferred columns included.
     fn definition(&self) -> Option<String> {
-        let mut text = format!(
-            "[{}.tables.{}]\ntopic = {}\n",
-            toml_key(&self.name.catalog),
-            toml_key(&self.name.table),
-            toml_text(&self.topic)
-        );
-        let columns: Vec<String> =
-            self.values.iter().map(|value| format!("{} = \"{}\"", toml_key(&value.name), value.value_type)).collect();
-        // Writing to a String does not fail.
-        let _ = match (self.value, columns.is_empty()) {
-            (ByteFormat::Binary, _) => writeln!(text, "value = {{ format = \"binary\" }}"),
-            (ByteFormat::Text, true) => writeln!(text, "value = {{ format = \"json\" }}"),
-            (ByteFormat::Text, false) => {
-                writeln!(text, "value = {{ format = \"json\", columns = {{ {} }} }}", columns.join(", "))
-            }
-        };
-        if self.key == ByteFormat::Binary {
-            text.push_str("key = { format = \"binary\" }\n");
-        }
-        let _ = writeln!(text, "on_error = \"{}\"", self.on_error.name());
-        if let Some(slack) = self.order.slack {
-            let _ = writeln!(text, "max_out_of_orderness_ms = {slack}");
-        }
-        Some(text)
+        (!self.errors && self.cut.is_none()).then(|| definition(self))
     }
 
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
-        let offsets = self.log.offsets(&self.topic).await.map_err(|error| self.error(error))?;
+        if self.errors {
+            return Ok(None);
+        }
+        let offsets = match &self.cut {
+            Some(cut) => Some(cut.partitions.clone()),
+            None => self.log.offsets(&self.topic).await.map_err(|error| self.error(error))?,
+        };
         Ok(offsets.map(|offsets| TableStatistics {
             rows: Some(count(&offsets)),
             origin: "offsets between the first and the end of each partition, an upper bound".to_owned(),
@@ -113,13 +108,15 @@ impl ConnectorTable for KafkaTable {
     }
 
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
-        let snapshot = context
-            .snapshot
-            .downcast_ref::<KafkaSnapshot>()
-            .ok_or_else(|| ConnectorError::internal("the snapshot is not one of Kafka").in_table(&self.name))?;
-        let offsets = snapshot.offsets(&self.topic).await.map_err(|error| self.error(error))?;
+        let snapshot = KafkaSnapshot::of(context).map_err(|error| error.in_table(&self.name))?;
+        let cut = self.cut(snapshot).await.map_err(|error| self.error(error))?;
+        let offsets = &cut.partitions;
         let filters: Vec<Predicate> = request.filters.iter().map(|filter| self.predicate(&filter.written)).collect();
-        let times = self.look_up(&filters, &offsets).await.map_err(|error| self.error(error))?;
+        let times = self.look_up(&filters, offsets).await.map_err(|error| self.error(error))?;
+        // A cut may have fewer partitions than the topic.
+        let partitions = snapshot.offsets(&self.topic).await.map_err(|error| self.error(error))?.len();
+        let partitioner = self.partitioner.zip(u32::try_from(partitions).ok());
+        let times = times.with_partitioner(partitioner);
 
         let mut kept: Vec<(i32, Ranges)> = offsets.iter().map(|offsets| (offsets.partition, whole(offsets))).collect();
         let mut remote_filters = Vec::with_capacity(filters.len());
@@ -132,7 +129,7 @@ impl ConnectorTable for KafkaTable {
             }
             remote_filters.push(Some(describe_selected(&selected)));
         }
-        let total = count(&offsets);
+        let total = count(offsets);
         let kept_offsets = kept.iter().fold(0_u64, |sum, (_, ranges)| sum.saturating_add(ranges.len()));
         let kept_partitions = kept.iter().filter(|(_, ranges)| !ranges.is_empty()).count();
         let fields = request.projection.iter().map(|index| {
@@ -142,7 +139,7 @@ impl ConnectorTable for KafkaTable {
             })
         });
         let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
-        let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &schema, &kept)? };
+        let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &schema, &kept, &cut)? };
         let limit = request.limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(u64::MAX));
         Ok(SourcePlan {
             requests: Vec::new(),
@@ -159,7 +156,7 @@ impl ConnectorTable for KafkaTable {
                 Units { kind: "partitions", total: Some(offsets.len() as u64), kept: kept_partitions as u64 },
                 Units { kind: "offsets", total: Some(total), kept: kept_offsets },
             ],
-            estimate: Estimate { rows: Some(kept_offsets.min(limit)), bytes: None },
+            estimate: Estimate { rows: (!self.errors).then_some(kept_offsets.min(limit)), bytes: None },
         })
     }
 }
@@ -169,8 +166,29 @@ impl KafkaTable {
         ConnectorError::from(error).in_table(&self.name)
     }
 
+    /// The table of the messages that do not decode, under its own name.
+    pub(crate) fn of_errors(self, table: &str) -> Self {
+        let name = TableName { table: table.to_owned(), ..self.name.clone() };
+        Self { name, errors: true, columns: error_columns(), unsupported: Vec::new(), ..self }
+    }
+
+    /// The offsets that a query reads: those that were asked for, or those that its snapshot froze.
+    pub(crate) async fn cut(&self, snapshot: &KafkaSnapshot) -> Result<Cut, LogError> {
+        let now = snapshot.offsets(&self.topic).await?;
+        let partitions = match &self.cut {
+            Some(cut) => cut.within(&now, self.skips_deleted)?,
+            None => now.to_vec(),
+        };
+        Ok(Cut { topic: self.topic.clone(), partitions })
+    }
+
     fn predicate(&self, conjunct: &Expr) -> Predicate {
-        Predicate::new(conjunct, &self.columns, &self.capabilities)
+        Predicate::new(
+            conjunct,
+            &self.columns,
+            &self.capabilities,
+            self.event_time.as_ref().map(|(_, lateness)| *lateness),
+        )
     }
 
     /// Asks for the offsets of all times that the filters need.
@@ -190,13 +208,10 @@ impl KafkaTable {
         request: &ScanRequest,
         schema: &Schema,
         kept: &[(i32, Ranges)],
+        frozen: &Cut,
     ) -> Result<Vec<portolan_connector::Split>> {
-        let is_asked = |value: &&ValueColumn| schema.fields().iter().any(|field| *field.name() == value.name);
-        let values: Vec<ValueColumn> = match self.on_error {
-            _ if !self.values.iter().any(|value| is_asked(&value)) => Vec::new(),
-            OnError::Fail => self.values.iter().filter(is_asked).cloned().collect(),
-            OnError::Null => self.values.clone(),
-        };
+        // Tokens of many partitions are long, and most queries do not ask for them.
+        let token = if schema.index_of(CUT).is_ok() { frozen.to_string() } else { String::new() };
         cut(kept, self.messages_per_split)
             .into_iter()
             .map(|(partition, ranges)| {
@@ -205,8 +220,10 @@ impl KafkaTable {
                     topic: self.topic.clone(),
                     partition,
                     ranges,
-                    values: values.clone(),
-                    on_error: self.on_error,
+                    layout: self.layout.clone(),
+                    errors: self.errors,
+                    cut: token.clone(),
+                    skips_deleted: self.skips_deleted,
                     limit: request.limit,
                     partition_column: schema.index_of(PARTITION_ID).ok(),
                     offset_column: schema.index_of(PARTITION_OFFSET).ok(),
@@ -266,15 +283,4 @@ fn describe_selected(selected: &[(PartitionOffsets, Ranges)]) -> String {
     } else {
         format!("offsets {}{more}", parts.join(" "))
     }
-}
-
-/// A key of a TOML table, quoted where it must be.
-fn toml_key(key: &str) -> String {
-    let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if is_bare { key.to_owned() } else { toml_text(key) }
-}
-
-/// A basic string of TOML, whose escapes are those of JSON.
-fn toml_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -1,6 +1,6 @@
 //! Dates and times from text.
 
-use chrono::NaiveDate;
+use chrono::{FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
 /// A date and time of day, and the zone's offset if the text has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,37 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
     if !reader.0.is_empty() {
         return None;
     }
+    days(date)
+}
+
+/// Days since 1970-01-01.
+pub(crate) fn days(date: NaiveDate) -> Option<i32> {
     i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
+}
+
+/// Nanoseconds of the day of `HH:MM` or `HH:MM:SS` with or without a fraction; `None` if the text is anything else.
+pub(crate) fn parse_time(text: &str) -> Option<i64> {
+    let mut reader = Reader(text);
+    let (hour, minute, second, nanos) = reader.clock()?;
+    if !reader.0.is_empty() {
+        return None;
+    }
+    NaiveTime::from_hms_nano_opt(hour, minute, second, nanos).map(nanos_of_day)
+}
+
+/// Nanoseconds since midnight.
+pub(crate) fn nanos_of_day(time: NaiveTime) -> i64 {
+    i64::from(time.num_seconds_from_midnight()) * 1_000_000_000 + i64::from(time.nanosecond())
+}
+
+/// An instant.
+pub(crate) fn of_instant(at: chrono::DateTime<FixedOffset>) -> DateTime {
+    DateTime { seconds: at.timestamp(), nanos: at.timestamp_subsec_nanos(), zoned: true }
+}
+
+/// A date and time of day without a zone.
+pub(crate) fn of_clock(at: NaiveDateTime) -> DateTime {
+    DateTime { seconds: at.and_utc().timestamp(), nanos: at.and_utc().timestamp_subsec_nanos(), zoned: false }
 }
 
 /// A date and time as RFC 3339 section 5.6 writes them, with these liberties: a space may stand for the `T`, and the
@@ -29,16 +59,7 @@ pub(crate) fn parse_date_time(text: &str) -> Option<DateTime> {
     let mut reader = Reader(text);
     let date = reader.date()?;
     reader.one_of(&['T', 't', ' '])?;
-    let hour = reader.digits(2)?;
-    reader.one_of(&[':'])?;
-    let minute = reader.digits(2)?;
-    let (mut second, mut nanos) = (0, 0);
-    if reader.one_of(&[':']).is_some() {
-        second = reader.digits(2)?;
-        if reader.one_of(&['.']).is_some() {
-            nanos = reader.fraction()?;
-        }
-    }
+    let (hour, minute, second, nanos) = reader.clock()?;
     let offset = reader.offset()?;
     if !reader.0.is_empty() {
         return None;
@@ -66,6 +87,21 @@ impl Reader<'_> {
         let first = self.0.chars().next().filter(|first| choices.contains(first))?;
         self.0 = self.0.get(first.len_utf8()..)?;
         Some(first)
+    }
+
+    /// Hour, minute, second and nanosecond; the last two may be missing.
+    fn clock(&mut self) -> Option<(u32, u32, u32, u32)> {
+        let hour = self.digits(2)?;
+        self.one_of(&[':'])?;
+        let minute = self.digits(2)?;
+        let (mut second, mut nanos) = (0, 0);
+        if self.one_of(&[':']).is_some() {
+            second = self.digits(2)?;
+            if self.one_of(&['.']).is_some() {
+                nanos = self.fraction()?;
+            }
+        }
+        Some((hour, minute, second, nanos))
     }
 
     fn date(&mut self) -> Option<NaiveDate> {

@@ -4,16 +4,33 @@ use std::collections::HashMap;
 
 use crate::error::LogError;
 use crate::log::{KafkaLog, PartitionOffsets};
+use crate::partitioner::Partitioner;
 use crate::predicate::TimeIndex;
 use crate::range::Ranges;
 use crate::split::KafkaSplit;
 
-/// The offsets that times were found at, by partition and time.
-pub(crate) struct Times(HashMap<(i32, i64), i64>);
+/// The offsets that times were found at, by partition and time, and how keys choose partitions.
+pub(crate) struct Times {
+    first_at: HashMap<(i32, i64), i64>,
+    /// How producers choose, and among how many partitions.
+    partitioner: Option<(Partitioner, u32)>,
+}
+
+impl Times {
+    /// The same, knowing how producers choose partitions.
+    pub(crate) fn with_partitioner(self, partitioner: Option<(Partitioner, u32)>) -> Self {
+        Self { partitioner, ..self }
+    }
+}
 
 impl TimeIndex for Times {
     fn first_at(&self, partition: i32, millis: i64) -> Option<i64> {
-        self.0.get(&(partition, millis)).copied()
+        self.first_at.get(&(partition, millis)).copied()
+    }
+
+    fn partition_of(&self, key: &[u8]) -> Option<i32> {
+        let (partitioner, partitions) = self.partitioner?;
+        i32::try_from(partitioner.partition(key, partitions)?).ok()
     }
 }
 
@@ -33,7 +50,7 @@ pub(crate) async fn look_up(
             found.insert((offsets.partition, *millis), first.unwrap_or(offsets.end));
         }
     }
-    Ok(Times(found))
+    Ok(Times { first_at: found, partitioner: None })
 }
 
 /// The split without the offsets whose messages are outside the times that it is to have.

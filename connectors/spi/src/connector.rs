@@ -78,6 +78,13 @@ pub trait Connector: Debug + Send + Sync {
     /// A table by its exact name; `None` when there is none.
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>>;
 
+    /// A table as it was: `FOR VERSION AS OF 'version'`. What a version is called is up to the source; `None` when there is no
+    /// such table.
+    async fn table_at(&self, _schema: &str, _table: &str, _version: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
+        Err(ConnectorError::user(format!("the connector {} keeps no versions of tables", self.kind()))
+            .hint("leave FOR VERSION AS OF out"))
+    }
+
     /// The rows of a query in the source's own language, as a table: `catalog.system.query('...')`. The source says what its
     /// columns are and that it only reads; its rows are not asked for yet.
     async fn native(&self, _query: &str) -> Result<Arc<dyn ConnectorTable>> {

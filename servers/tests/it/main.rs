@@ -7,3 +7,4 @@ mod metastore;
 mod orphan;
 mod postgres;
 mod process;
+mod schema_registry;

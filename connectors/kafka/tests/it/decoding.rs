@@ -166,7 +166,7 @@ fn declarations_that_cannot_work_are_refused() {
     for (section, part) in [
         (
             "[tables.t]\nvalue = { columns = { a = \"float\" } }",
-            "`tables.t`: column `a`: `float` means 32 bits to some",
+            "`tables.t`: `value`: column `a`: `float` means 32 bits to some",
         ),
         ("[tables.t]\nvalue = { columns = { _key = \"varchar\" } }", "`_key` is the name of a hidden column"),
         ("[tables.t]\nvalue = { format = \"binary\", columns = { a = \"int\" } }", "has no columns"),
@@ -174,7 +174,7 @@ fn declarations_that_cannot_work_are_refused() {
         ("security = \"sasl_plaintext\"", "needs `sasl.username` and `sasl.password`"),
         ("sasl = { username = \"u\", password = \"p\" }", "does not log in"),
         ("tls = { ca_file = \"x\" }", "has no TLS"),
-        ("[tables.t]\nvalue = { format = \"avro\" }", "one of \"json\", \"binary\""),
+        ("[tables.t]\nvalue = { format = \"thrift\" }", "one of \"json\", \"avro\""),
         ("[tables.t]\ntopics = \"x\"", "did you mean `topic`?"),
     ] {
         let error = connector("events", &on_broker(section)).unwrap_err();

@@ -8,6 +8,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, Session, TableProvider};
 use datafusion::common::Statistics;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
@@ -129,6 +130,22 @@ impl Engine {
         rows
     }
 
+    /// Runs a query of one scan, and returns how many rows it came to, and a counter of the scan.
+    pub(crate) async fn counted(&self, sql: &str, counter: &str) -> (usize, usize) {
+        *self.query.snapshots.lock().unwrap() = Arc::default();
+        let plan = self.context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+        let rows = datafusion::physical_plan::collect(Arc::clone(&plan), self.context.task_ctx()).await.unwrap();
+        let mut found = None;
+        plan.apply(|node| {
+            if let Some(leaf) = node.downcast_ref::<SourceExec>() {
+                found = leaf.metrics().and_then(|metrics| metrics.sum_by_name(counter)).map(|value| value.as_usize());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .unwrap();
+        (rows.iter().map(RecordBatch::num_rows).sum(), found.unwrap_or_default())
+    }
+
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.rows(sql).await.first().unwrap().parse().unwrap()
     }
@@ -174,7 +191,12 @@ impl SchemaProvider for Schema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let table = self.0.connector.table("default", name).await?;
+        // `"t at topic 0:0..5"` is the table t, read at that cut.
+        let table = match name.split_once(" at ") {
+            Some((name, cut)) => self.0.connector.table_at("default", name, cut).await?,
+            None if name == "consumer_groups" => self.0.connector.table("system", name).await?,
+            None => self.0.connector.table("default", name).await?,
+        };
         Ok(table.map(|table| Arc::new(Table { query: Arc::clone(&self.0), table }) as _))
     }
 }
@@ -238,7 +260,7 @@ impl TableProvider for Table {
             limit: request.limit,
             splits,
             rows: plan.estimate.rows,
-            snapshot: snapshot.describe().unwrap(),
+            snapshot: snapshot.describe().unwrap_or_default(),
         });
         let report = SourceReport {
             requests: plan.requests.clone(),

@@ -2,14 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod bad_messages;
 mod bounds;
 mod contract;
+mod cuts;
 mod decoding;
 mod engine;
 mod failures;
+mod formats;
+mod hidden;
 mod inference;
+mod listings;
 mod metadata;
 mod pruning;
 mod refusing;
+mod registry;
 mod topics;
 mod transactions;

@@ -62,9 +62,16 @@ async fn hidden_columns_have_trinos_names() {
         ("_partition_id", "bigint", true),
         ("_partition_offset", "bigint", true),
         ("_timestamp", "timestamp(3)", true),
+        ("_timestamp_type", "varchar", true),
         ("_key", "varchar", true),
         ("_message", "varchar", true),
         ("_headers", "array(row(key varchar, value varbinary))", true),
+        ("_key_length", "bigint", true),
+        ("_key_corrupt", "boolean", true),
+        ("_message_length", "bigint", true),
+        ("_message_corrupt", "boolean", true),
+        ("_cut", "varchar", true),
+        ("_extra", "json", true),
     ]
     .map(|(name, source_type, hidden)| (name.to_owned(), source_type.to_owned(), hidden));
     assert_eq!(columns, expected);
@@ -108,4 +115,21 @@ async fn conditions_on_content_are_refused_with_the_reason() {
         table.judge(&arithmetic),
         Verdict::refused("Kafka takes only comparisons of partition, offset and time with constants")
     );
+}
+
+#[tokio::test]
+async fn patterns_choose_topics() {
+    for topic in ["pattern.web.a", "pattern.web.b", "pattern.web.b.internal", "pattern.orders"] {
+        create(topic, 1).await;
+    }
+    let engine = Engine::new(
+        "show_topics = [\"pattern.web.*\"]\nhide_topics = [\"*.internal\"]\n[tables.orders]\ntopic = \"pattern.orders\"\n\
+         value = { columns = { a = \"int\" } }",
+    );
+    let names: Vec<String> =
+        engine.connector().list_tables("default").await.unwrap().into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, ["orders", "pattern.web.a", "pattern.web.b"]);
+    assert!(engine.connector().table("default", "pattern.web.b.internal").await.unwrap().is_none());
+    assert!(engine.connector().table("default", "pattern.orders").await.unwrap().is_none());
+    assert_eq!(engine.count("SELECT count(*) FROM orders").await, 0, "what is declared is there all the same");
 }

@@ -3,7 +3,7 @@
 use portolan_connector::Verdict;
 
 use super::engine::Engine;
-use super::topics::{Sent, an_hour_ago, create, produce};
+use super::topics::{Sent, an_hour_ago, create, produce, producer, send};
 
 /// SQL for an instant given in milliseconds since 1970.
 fn at(millis: i64) -> String {
@@ -165,4 +165,122 @@ async fn a_promise_of_order_makes_upper_bounds_prune() {
         let sql = format!("SELECT t FROM t WHERE _timestamp NOT BETWEEN {} AND {}", at(base + hi), at(base + hi + 20));
         assert_eq!(with.rows(&sql).await, without.rows(&sql).await);
     }
+}
+
+#[tokio::test]
+async fn a_key_is_looked_for_in_its_partition() {
+    // librdkafka's own names of what it does.
+    for (partitioner, of_producer) in
+        [("murmur2", "murmur2_random"), ("crc32", "consistent_random"), ("fnv1a", "fnv1a_random")]
+    {
+        let topic = format!("prune.keys.{partitioner}");
+        create(&topic, 7).await;
+        let keyed = |n: usize| Sent {
+            key: Some(format!("user-{}", n % 40).into_bytes()),
+            ..Sent::value(format!("{{\"n\":{n}}}")).to(-1)
+        };
+        let mut messages: Vec<Sent> = (0..200).map(keyed).collect();
+        messages.push(Sent { key: Some(Vec::new()), ..Sent::value("{\"n\":200}").to(-1) });
+        messages.push(Sent::value("{\"n\":201}").to(-1));
+        send(&producer(&[("partitioner", of_producer)]), &topic, &messages);
+        let table = format!(
+            "[tables.t]\ntopic = \"{topic}\"\npartitioner = \"{partitioner}\"\nkey = {{ columns = {{ who = \"varchar\" }} }}"
+        );
+        let (with, without) = (Engine::new(&table), Engine::without_pushdown(&table));
+        for n in 0..40 {
+            let sql = format!("SELECT n FROM t WHERE _key = 'user-{n}'");
+            let rows = with.rows(&sql).await;
+            assert_eq!(rows.len(), 5, "{partitioner} {n}");
+            let planned = with.planned();
+            assert_eq!(planned.filters[0].verdict, Verdict::Pruning);
+            assert_eq!(planned.units[0].kept, 1, "{partitioner} {n}: {}", planned.request);
+        }
+        for (condition, most) in [
+            ("'user-3' = _key", 1),
+            ("who = 'user-3'", 1),
+            ("_key IN ('user-3', 'user-4')", 2),
+            ("_key = 'user-3' OR who = 'user-4'", 2),
+            ("_key = 'user-3' AND who = 'user-4'", 1),
+            ("_key = 'user-3' OR _partition_id = 0", 2),
+            ("_key = 'nobody'", 1),
+            ("_key = ''", 7),
+            ("_key NOT IN ('user-3')", 7),
+            ("NOT (_key = 'user-3')", 7),
+            ("_key <> 'user-3'", 7),
+            ("_key IS NULL", 7),
+            ("_key > 'user-3'", 7),
+            ("_key = 'user-3' OR n = 7", 7),
+        ] {
+            let sql = format!("SELECT n FROM t WHERE {condition}");
+            assert_eq!(with.rows(&sql).await, without.rows(&sql).await, "{partitioner}: {condition}");
+            for planned in with.all_planned() {
+                assert!(planned.units[0].kept <= most, "{partitioner}: {condition}: {}", planned.request);
+            }
+        }
+        let cut = format!("{topic} 0:0..1");
+        let sql = format!("SELECT count(*) FROM \"t at {cut}\" WHERE _key = 'user-3'");
+        assert_eq!(
+            with.rows(&sql).await,
+            without.rows(&sql).await,
+            "the partitions of a cut are not those of the topic"
+        );
+    }
+    // Nobody promised anything.
+    let silent = Engine::new("");
+    silent.rows("SELECT n FROM \"prune.keys.crc32\" WHERE _key = 'user-3'").await;
+    assert_eq!(silent.planned().units[0].kept, 7);
+}
+
+#[tokio::test]
+async fn the_time_of_an_event_limits_what_is_read_as_the_table_promises() {
+    create("prune.events", 1).await;
+    let base = an_hour_ago();
+    // Messages come 0 to 9 ms after what they tell of, in the order of their own times.
+    let messages: Vec<Sent> = (0..100_i64)
+        .map(|n| Sent::value(format!("{{\"at\":{},\"n\":{n}}}", base + n * 10 - n * 7 % 10)).at(base + n * 10))
+        .collect();
+    produce("prune.events", &messages);
+    let table = |more: &str| {
+        format!(
+            "[tables.t]\ntopic = \"prune.events\"\nevent_time = \"at\"\nmax_lateness_ms = 9\n{more}\n\
+             value = {{ columns = {{ at = \"timestamp(3)\", n = \"bigint\" }} }}"
+        )
+    };
+    let ordered = table("max_out_of_orderness_ms = 0");
+    let (with, without) = (Engine::new(&ordered), Engine::without_pushdown(&ordered));
+    for (condition, most) in [
+        (format!("at >= {}", at(base + 900)), 10),
+        (format!("at < {}", at(base + 100)), 11),
+        (format!("at <= {}", at(base + 100)), 11),
+        (format!("at = {}", at(base + 500)), 1),
+        (format!("at BETWEEN {} AND {}", at(base + 200), at(base + 299)), 11),
+        (format!("at IN ({}, {})", at(base + 500), at(base + 700)), 21),
+        (format!("NOT (at >= {})", at(base + 100)), 11),
+        (format!("at > {} AND n > 95", at(base + 900)), 10),
+        (format!("at > {} OR n = 3", at(base + 900)), 100),
+        (
+            format!(
+                "arrow_cast(at, 'Timestamp(Microsecond, None)') >= arrow_cast({}, 'Timestamp(Microsecond, None)')",
+                (base + 900) * 1000
+            ),
+            10,
+        ),
+        (format!("at <> {}", at(base)), 100),
+        ("at IS NULL".to_owned(), 100),
+    ] {
+        let sql = format!("SELECT n FROM t WHERE {condition}");
+        assert_eq!(with.rows(&sql).await, without.rows(&sql).await, "{condition}");
+        for planned in with.all_planned() {
+            assert!(planned.offsets() <= most, "{condition}: {}", planned.request);
+        }
+    }
+    // Nothing is promised of the order of messages, so that only what is too old is left out.
+    let with = Engine::new(&table(""));
+    with.rows(&format!("SELECT n FROM t WHERE at BETWEEN {} AND {}", at(base + 900), at(base + 910))).await;
+    assert_eq!(with.planned().offsets(), 10);
+    let error = Engine::new(
+        "[tables.t]\ntopic = \"prune.events\"\nevent_time = \"n\"\nmax_lateness_ms = 9\nvalue = { columns = { n = \"bigint\" } }",
+    );
+    let error = error.connector().table("default", "t").await.unwrap_err().to_string();
+    assert!(error.contains("no column of the table is a timestamp of this name"), "{error}");
 }

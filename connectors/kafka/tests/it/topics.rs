@@ -70,6 +70,16 @@ pub(crate) async fn create_at(bootstrap: &str, topic: &str, partitions: i32) {
     assert!(created.iter().all(Result::is_ok), "{created:?}");
 }
 
+/// Makes a topic with more settings than [`create`] gives it.
+pub(crate) async fn create_with(topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+    let mut topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
+    for (name, value) in settings {
+        topic = topic.set(name, value);
+    }
+    let created = admin(&bootstrap()).create_topics([&topic], &AdminOptions::new()).await.unwrap();
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
+}
+
 pub(crate) async fn delete(topic: &str) {
     let deleted = admin(&bootstrap()).delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
     assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");

@@ -9,6 +9,11 @@ pub struct SourceMetrics {
     pub bytes_received: Count,
     /// Time spent waiting for the source.
     pub time_waiting: Time,
+    /// Rows that were left out because they cannot be read, where the catalog says so.
+    pub rows_skipped: Count,
+    /// Places of rows, such as offsets, that the source had when the query began and not any more, where the catalog says
+    /// that they may be left out.
+    pub rows_lost: Count,
 }
 
 impl SourceMetrics {
@@ -16,6 +21,10 @@ impl SourceMetrics {
     pub const BYTES_RECEIVED: &'static str = "bytes_received";
     /// The name under which waiting is found in the leaf's metrics.
     pub const TIME_WAITING: &'static str = "time_waiting";
+    /// The name under which rows that were left out are found in the leaf's metrics.
+    pub const ROWS_SKIPPED: &'static str = "rows_skipped";
+    /// The name under which places that the source has no more are found in the leaf's metrics.
+    pub const ROWS_LOST: &'static str = "rows_lost";
     /// The name under which splits that were read to their end are found in the leaf's metrics.
     pub const SPLITS_DONE: &'static str = "splits_done";
 
@@ -24,12 +33,19 @@ impl SourceMetrics {
         Self {
             bytes_received: MetricBuilder::new(set).counter(Self::BYTES_RECEIVED, partition),
             time_waiting: MetricBuilder::new(set).subset_time(Self::TIME_WAITING, partition),
+            rows_skipped: MetricBuilder::new(set).counter(Self::ROWS_SKIPPED, partition),
+            rows_lost: MetricBuilder::new(set).counter(Self::ROWS_LOST, partition),
         }
     }
 
     /// Counters that nobody reads, for tests and for reads outside a query.
     pub fn unregistered() -> Self {
-        Self { bytes_received: Count::new(), time_waiting: Time::new() }
+        Self {
+            bytes_received: Count::new(),
+            time_waiting: Time::new(),
+            rows_skipped: Count::new(),
+            rows_lost: Count::new(),
+        }
     }
 }
 

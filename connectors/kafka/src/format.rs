@@ -1,0 +1,112 @@
+//! The formats that messages are written in, behind one seam: bytes in, one value for each column out.
+
+mod avro;
+mod csv;
+mod envelope;
+mod framing;
+mod json;
+mod json_schema;
+mod raw;
+mod text;
+
+use std::sync::Arc;
+
+use crate::cell::Cell;
+use crate::layout::{AvroSchema, Format, MessageColumn, Part};
+use crate::registry::{RegistryError, Schemas};
+
+use self::avro::AvroReader;
+pub(crate) use self::avro::columns as avro_columns;
+use self::csv::CsvReader;
+use self::json::JsonReader;
+pub(crate) use self::json_schema::columns as json_schema_columns;
+use self::raw::RawReader;
+pub(crate) use self::raw::is_readable as is_readable_as_bytes;
+pub(crate) use self::text::is_readable as is_readable_as_text;
+
+/// What a schema comes to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SchemaColumns {
+    pub(crate) columns: Vec<MessageColumn>,
+    /// Fields that cannot be columns: name, type as the schema calls it, and why.
+    pub(crate) unsupported: Vec<(String, String, String)>,
+}
+
+/// Why a part of a message cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fault {
+    /// The message is bad; what is wrong with it.
+    Message(String),
+    /// The message may be good: its schema cannot be had.
+    Registry(RegistryError),
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Self::Message(message)
+    }
+}
+
+impl From<RegistryError> for Fault {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(error)
+    }
+}
+
+/// Takes parts of messages apart, one after the other.
+#[derive(Debug)]
+pub(crate) enum PartReader {
+    Json(JsonReader),
+    /// Behind the id of its schema.
+    JsonSchema(JsonReader),
+    Avro(Box<AvroReader>),
+    Csv(CsvReader),
+    Raw(RawReader),
+    Text {
+        columns: usize,
+    },
+    Binary,
+}
+
+impl PartReader {
+    /// A reader for the columns of a part. `rest` asks for one more value behind theirs, the JSON object of the fields
+    /// that are no columns of it. `schemas` are those of the registry.
+    pub(crate) fn new(
+        part: &Part,
+        rest: Option<&[MessageColumn]>,
+        schemas: Option<&Arc<dyn Schemas>>,
+    ) -> Result<Self, Fault> {
+        let columns = &part.columns;
+        Ok(match &part.format {
+            Format::Json => Self::Json(JsonReader::new(columns, rest, part.envelope)),
+            Format::JsonSchema => Self::JsonSchema(JsonReader::new(columns, rest, false)),
+            Format::Avro(AvroSchema::Text(text)) => Self::Avro(Box::new(AvroReader::of_text(columns, text)?)),
+            Format::Avro(AvroSchema::Id(id)) => {
+                let schemas = schemas.ok_or_else(|| "the catalog has no schema registry".to_owned())?;
+                Self::Avro(Box::new(AvroReader::of_registry(columns, *id, schemas)?))
+            }
+            Format::Csv { delimiter, fields } => Self::Csv(CsvReader::new(columns, *delimiter, *fields)),
+            Format::Raw => Self::Raw(RawReader::new(columns)),
+            Format::Text => Self::Text { columns: columns.len() },
+            Format::Binary => Self::Binary,
+        })
+    }
+
+    /// Reads a part of a message; adds a value for each column to `cells`. The fault says what is wrong with the part, to
+    /// follow the message's place; what was added to `cells` means nothing then.
+    pub(crate) fn read<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), Fault> {
+        match self {
+            Self::Json(reader) => reader.read(bytes, cells)?,
+            Self::JsonSchema(reader) => reader.read(framing::schema_id(bytes)?.1, cells)?,
+            Self::Avro(reader) => reader.read(bytes, cells)?,
+            Self::Csv(reader) => reader.read(bytes, cells)?,
+            Self::Raw(reader) => reader.read(bytes, cells)?,
+            Self::Text { columns } => {
+                let text = text::utf8(bytes)?;
+                cells.extend(std::iter::repeat_n(Cell::Text(text.into()), *columns));
+            }
+            Self::Binary => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Avro records, alone or behind the five bytes with the schema's id that Confluent's serializers write.
+
+mod columns;
+mod read;
+mod resolve;
+mod schema;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub(crate) use self::columns::columns;
+use self::resolve::Action;
+use self::schema::{Field, Schema};
+use super::Fault;
+use super::framing::schema_id;
+use crate::cell::Cell;
+use crate::layout::MessageColumn;
+use crate::registry::Schemas;
+
+/// The most schemas of one scan.
+const MAX_SCHEMAS: usize = 10_000;
+
+/// Reads Avro records as the table's schema has them.
+pub(crate) struct AvroReader {
+    reader: Schema,
+    wanted: Vec<String>,
+    writer: Writer,
+    /// What is to be done for each schema, or why it cannot be read.
+    actions: HashMap<u32, Result<Action, String>>,
+}
+
+/// Where the writer's schema comes from.
+enum Writer {
+    /// It is the table's.
+    Own,
+    /// Its id is in the message.
+    Registry(Arc<dyn Schemas>),
+}
+
+impl std::fmt::Debug for AvroReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AvroReader").field("wanted", &self.wanted).finish_non_exhaustive()
+    }
+}
+
+impl AvroReader {
+    /// A reader of columns of this schema, by which all messages were written.
+    pub(super) fn of_text(columns: &[MessageColumn], text: &str) -> Result<Self, Fault> {
+        Ok(Self::new(columns, Schema::parse(text, &[])?, Writer::Own))
+    }
+
+    /// A reader of columns of the schema of this id; messages have the ids of those by which they were written.
+    pub(super) fn of_registry(columns: &[MessageColumn], id: u32, schemas: &Arc<dyn Schemas>) -> Result<Self, Fault> {
+        let found = schemas.by_id(id)?.ok_or_else(|| format!("the registry has no schema {id}"))?;
+        let schema = Schema::parse(&found.text, &found.references)?;
+        Ok(Self::new(columns, schema, Writer::Registry(Arc::clone(schemas))))
+    }
+
+    fn new(columns: &[MessageColumn], reader: Schema, writer: Writer) -> Self {
+        let wanted = columns.iter().map(|column| column.name.clone()).collect();
+        Self { reader: in_record(reader), wanted, writer, actions: HashMap::new() }
+    }
+
+    pub(super) fn read<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), Fault> {
+        let (id, body) = match &self.writer {
+            Writer::Own => (0, bytes),
+            Writer::Registry(_) => schema_id(bytes)?,
+        };
+        if !self.actions.contains_key(&id) {
+            let action = self.action(id)?;
+            if self.actions.len() >= MAX_SCHEMAS {
+                self.actions.clear();
+            }
+            self.actions.insert(id, action);
+        }
+        match self.actions.get(&id) {
+            Some(Ok(action)) => Ok(read::record(body, action, cells)?),
+            Some(Err(error)) => Err(Fault::Message(error.clone())),
+            None => Err(Fault::Message(format!("schema {id} is not known"))),
+        }
+    }
+
+    /// What is to be done for messages of a schema.
+    fn action(&self, id: u32) -> Result<Result<Action, String>, Fault> {
+        let Writer::Registry(schemas) = &self.writer else {
+            return Ok(resolve::record(&self.reader, &self.reader, &self.wanted));
+        };
+        let Some(found) = schemas.by_id(id)? else {
+            return Ok(Err(format!("the registry has no schema {id}")));
+        };
+        if found.kind != "AVRO" {
+            return Ok(Err(format!("schema {id} is {} and not Avro", found.kind)));
+        }
+        let action = Schema::parse(&found.text, &found.references)
+            .and_then(|writer| resolve::record(&in_record(writer), &self.reader, &self.wanted));
+        Ok(action.map_err(|error| format!("schema {id}: {error}")))
+    }
+}
+
+/// The field that stands for a value that is no record.
+const WHOLE: &str = "value";
+
+/// A schema as that of a record: its fields are written one after the other, so that a record of one field is that field.
+fn in_record(schema: Schema) -> Schema {
+    match schema {
+        record @ Schema::Record { .. } => record,
+        schema => {
+            let field = Field { name: WHOLE.to_owned(), aliases: Vec::new(), schema, default: None };
+            Schema::Record { name: WHOLE.to_owned(), fields: Arc::new(vec![field]) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

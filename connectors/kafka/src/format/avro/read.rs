@@ -1,0 +1,207 @@
+//! Values from Avro's binary encoding (Avro specification 1.12, "Binary Encoding").
+
+use std::borrow::Cow;
+
+use super::resolve::Action;
+use crate::cell::Cell;
+
+/// The most elements of one array or map.
+const MAX_ELEMENTS: usize = 1_000_000;
+
+/// The cells of a record, which must be all of the bytes.
+pub(super) fn record<'m>(bytes: &'m [u8], action: &Action, cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
+    let mut input = Input { bytes, at: 0 };
+    let Cell::Fields(fields) = value(&mut input, action)? else {
+        return Err("it is no record".to_owned());
+    };
+    let left = bytes.len() - input.at;
+    if left > 0 {
+        return Err(format!("{left} bytes follow the record"));
+    }
+    cells.extend(fields);
+    Ok(())
+}
+
+/// What is left of a message.
+struct Input<'m> {
+    bytes: &'m [u8],
+    at: usize,
+}
+
+impl<'m> Input<'m> {
+    fn take(&mut self, count: usize) -> Result<&'m [u8], String> {
+        let end = self.at.checked_add(count);
+        let taken = end.and_then(|end| self.bytes.get(self.at..end));
+        let taken = taken.ok_or_else(|| {
+            format!("it ends after {} bytes, where {count} more are needed from byte {} on", self.bytes.len(), self.at)
+        })?;
+        self.at += count;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let taken = self.take(N)?;
+        taken.try_into().map_err(|_| "the wrong number of bytes".to_owned())
+    }
+
+    /// A whole number of variable length, zigzag encoded.
+    fn long(&mut self) -> Result<i64, String> {
+        let (mut number, mut shift) = (0_u64, 0_u32);
+        loop {
+            let [byte] = self.array()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return Err(format!("the number before byte {} has more than 64 bits", self.at));
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed());
+            }
+            shift += 7;
+            if shift > 63 {
+                return Err(format!("the number before byte {} has more than 64 bits", self.at));
+            }
+        }
+    }
+
+    fn length(&mut self) -> Result<usize, String> {
+        let length = self.long()?;
+        usize::try_from(length).map_err(|_| format!("the length before byte {} is {length}", self.at))
+    }
+
+    fn sized(&mut self) -> Result<&'m [u8], String> {
+        let length = self.length()?;
+        self.take(length)
+    }
+
+    fn text(&mut self) -> Result<&'m str, String> {
+        let bytes = self.sized()?;
+        std::str::from_utf8(bytes).map_err(|_| format!("the text before byte {} is not UTF-8", self.at))
+    }
+
+    /// How many elements the next block of an array or a map has.
+    fn block(&mut self) -> Result<usize, String> {
+        let count = self.long()?;
+        if count < 0 {
+            // The size of the block in bytes, for readers that pass over it.
+            self.long()?;
+        }
+        usize::try_from(count.unsigned_abs()).map_err(|_| format!("the count before byte {} is too large", self.at))
+    }
+
+    /// Calls for each element of an array or a map.
+    fn blocks(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), String>) -> Result<(), String> {
+        let mut seen = 0_usize;
+        loop {
+            let count = self.block()?;
+            if count == 0 {
+                return Ok(());
+            }
+            seen = seen.saturating_add(count);
+            // Elements may take no bytes at all, so that the length of the message does not bound them.
+            if seen > MAX_ELEMENTS {
+                return Err(format!("an array or a map has more than {MAX_ELEMENTS} elements"));
+            }
+            for _ in 0..count {
+                element(self)?;
+            }
+        }
+    }
+}
+
+fn value<'m>(input: &mut Input<'m>, action: &Action) -> Result<Cell<'m>, String> {
+    Ok(match action {
+        Action::Null => Cell::Null,
+        Action::Boolean => match input.array()? {
+            [0] => Cell::Boolean(false),
+            [1] => Cell::Boolean(true),
+            [other] => return Err(format!("the boolean before byte {} is {other}", input.at)),
+        },
+        Action::Integer => Cell::Integer(input.long()?),
+        #[allow(clippy::cast_precision_loss, reason = "the specification promotes so")]
+        Action::IntegerToReal => Cell::Real(input.long()? as f32),
+        #[allow(clippy::cast_precision_loss, reason = "the specification promotes so")]
+        Action::IntegerToDouble => Cell::Double(input.long()? as f64),
+        Action::Real => Cell::Real(f32::from_le_bytes(input.array()?)),
+        Action::RealToDouble => Cell::Double(f32::from_le_bytes(input.array()?).into()),
+        Action::Double => Cell::Double(f64::from_le_bytes(input.array()?)),
+        Action::Bytes => Cell::Bytes(Cow::Borrowed(input.sized()?)),
+        Action::Text => Cell::Text(Cow::Borrowed(input.text()?)),
+        Action::Fixed(size) => Cell::Bytes(Cow::Borrowed(input.take(*size)?)),
+        Action::Decimal(precision) => Cell::Decimal(decimal(input.sized()?, *precision)?),
+        Action::FixedDecimal(size, precision) => Cell::Decimal(decimal(input.take(*size)?, *precision)?),
+        Action::Enum(symbols) => {
+            let index = input.length()?;
+            match symbols.get(index) {
+                Some(symbol) => Cell::Text(Cow::Owned(symbol.clone()?)),
+                None => return Err(format!("symbol {index} of {} was written", symbols.len())),
+            }
+        }
+        Action::Array(item) => {
+            let mut cells = Vec::new();
+            input.blocks(|input| {
+                cells.push(value(input, item)?);
+                Ok(())
+            })?;
+            Cell::List(cells)
+        }
+        Action::Map(item) => {
+            let mut entries = Vec::<(Cow<'m, str>, Cell<'m>)>::new();
+            input.blocks(|input| {
+                let key = input.text()?;
+                let cell = value(input, item)?;
+                entries.push((Cow::Borrowed(key), cell));
+                Ok(())
+            })?;
+            Cell::Entries(entries)
+        }
+        Action::Union(branches) => {
+            let index = input.length()?;
+            match branches.get(index) {
+                Some(Ok(action)) => value(input, action)?,
+                Some(Err(error)) => return Err(error.clone()),
+                None => return Err(format!("branch {index} of a union of {} was written", branches.len())),
+            }
+        }
+        Action::Record(fields, defaults, width) => {
+            let mut cells = vec![Cell::Null; *width];
+            for (place, cell) in defaults {
+                if let Some(slot) = cells.get_mut(*place) {
+                    *slot = cell.clone();
+                }
+            }
+            for (action, place) in fields {
+                let cell = value(input, action)?;
+                if let Some(slot) = place.and_then(|place| cells.get_mut(place)) {
+                    *slot = cell;
+                }
+            }
+            Cell::Fields(cells)
+        }
+    })
+}
+
+/// A big-endian number in two's complement, of at most so many digits.
+pub(super) fn decimal(bytes: &[u8], precision: u8) -> Result<i128, String> {
+    let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
+    let sign = if negative { 0xff } else { 0 };
+    let too_large = || format!("a decimal of {} bytes is too large for {precision} digits", bytes.len());
+    // Leading bytes may be no more than the sign.
+    let (extra, digits) = bytes.split_at_checked(bytes.len().saturating_sub(16)).ok_or_else(too_large)?;
+    if extra.iter().any(|byte| *byte != sign) {
+        return Err(too_large());
+    }
+    let mut number = [sign; 16];
+    for (slot, byte) in number.iter_mut().rev().zip(digits.iter().rev()) {
+        *slot = *byte;
+    }
+    let number = i128::from_be_bytes(number);
+    // The sign of what was cut off must be the sign of what is left.
+    if (number < 0) != negative {
+        return Err(too_large());
+    }
+    match 10_u128.checked_pow(precision.into()) {
+        Some(limit) if number.unsigned_abs() < limit => Ok(number),
+        _ => Err(too_large()),
+    }
+}

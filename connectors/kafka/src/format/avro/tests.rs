@@ -1,0 +1,182 @@
+//! Messages written by hand after the specification, and read.
+
+use super::*;
+use crate::registry::{FoundSchema, RegistryError};
+
+#[derive(Debug)]
+struct Known(Vec<(u32, &'static str)>);
+
+impl Schemas for Known {
+    fn by_id(&self, id: u32) -> Result<Option<FoundSchema>, RegistryError> {
+        let found = self.0.iter().find(|(known, _)| *known == id);
+        Ok(found.map(|(_, text)| FoundSchema::avro(text)))
+    }
+}
+
+/// A record of one field `f`.
+fn of_field(field: &str) -> String {
+    format!(r#"{{"type":"record","name":"R","fields":[{{"name":"f","type":{field}}}]}}"#)
+}
+
+/// Reads a record of one field that was written with its own schema.
+fn read_own(field: &str, bytes: &[u8]) -> Result<String, String> {
+    read_as(field, field, bytes)
+}
+
+/// Reads a record of one field that was written with another schema.
+fn read_as(writer: &str, reader: &str, bytes: &[u8]) -> Result<String, String> {
+    let writer: &'static str = Box::leak(of_field(writer).into_boxed_str());
+    read_records(writer, &of_field(reader), &["f"], bytes)
+}
+
+fn read_records(writer: &'static str, reader: &str, wanted: &[&str], bytes: &[u8]) -> Result<String, String> {
+    let columns: Vec<MessageColumn> =
+        wanted.iter().map(|name| MessageColumn::new(*name, crate::types::ValueType::Varchar)).collect();
+    let reader: &'static str = Box::leak(reader.to_owned().into_boxed_str());
+    let schemas: Arc<dyn Schemas> = Arc::new(Known(vec![(1, reader), (7, writer)]));
+    let mut reader = AvroReader::of_registry(&columns, 1, &schemas).unwrap();
+    let message: Vec<u8> = [0, 0, 0, 0, 7].into_iter().chain(bytes.iter().copied()).collect();
+    let mut cells = Vec::new();
+    match reader.read(&message, &mut cells) {
+        Ok(()) => Ok(cells.iter().map(|cell| format!("{cell:?}")).collect::<Vec<_>>().join(" ")),
+        Err(Fault::Message(error)) => Err(error),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn values_as_the_specification_writes_them() {
+    // The examples of the specification: 0, -1, 1, -2, 2, -64, 64 as zigzag numbers, "foo", arrays in blocks.
+    for (bytes, number) in [
+        (&[0x00][..], 0),
+        (&[0x01], -1),
+        (&[0x02], 1),
+        (&[0x03], -2),
+        (&[0x04], 2),
+        (&[0x7f], -64),
+        (&[0x80, 0x01], 64),
+        (&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], i64::MIN),
+        (&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], i64::MAX),
+    ] {
+        assert_eq!(read_own("\"long\"", bytes), Ok(format!("Integer({number})")));
+    }
+    for (field, bytes, cell) in [
+        ("\"boolean\"", &[1][..], "Boolean(true)"),
+        ("\"float\"", &[0, 0, 0x80, 0x3f], "Real(1.0)"),
+        ("\"double\"", &[0, 0, 0, 0, 0, 0, 0, 0x40], "Double(2.0)"),
+        ("\"string\"", &[6, b'f', b'o', b'o'], "Text(\"foo\")"),
+        ("\"bytes\"", &[4, 0, 0xff], "Bytes([0, 255])"),
+        (r#"{"type":"array","items":"long"}"#, &[0x04, 0x06, 0x36, 0x00], "List([Integer(3), Integer(27)])"),
+        // The same in a block with its size.
+        (r#"{"type":"array","items":"long"}"#, &[0x03, 0x04, 0x06, 0x36, 0x00], "List([Integer(3), Integer(27)])"),
+        (r#"{"type":"map","values":"boolean"}"#, &[2, 2, b'k', 1, 0], "Entries([(\"k\", Boolean(true))])"),
+        (r#"["null","string"]"#, &[0], "Null"),
+        (r#"["null","string"]"#, &[2, 2, b'a'], "Text(\"a\")"),
+        (r#"{"type":"enum","name":"E","symbols":["A","B"]}"#, &[2], "Text(\"B\")"),
+        (r#"{"type":"fixed","name":"F","size":2}"#, &[1, 2], "Bytes([1, 2])"),
+        (r#"{"type":"bytes","logicalType":"decimal","precision":6,"scale":2}"#, &[4, 0xff, 0x85], "Decimal(-123)"),
+        (r#"{"type":"fixed","name":"F","size":20,"logicalType":"decimal","precision":6}"#, &[0xff; 20], "Decimal(-1)"),
+        (
+            r#"{"type":"record","name":"N","fields":[{"name":"a","type":"int"},{"name":"b","type":"string"}]}"#,
+            &[2, 0],
+            "Fields([Integer(1), Text(\"\")])",
+        ),
+    ] {
+        assert_eq!(read_own(field, bytes).as_deref(), Ok(cell), "{field}");
+    }
+}
+
+#[test]
+fn what_is_broken_says_where() {
+    for (field, bytes, part) in [
+        ("\"long\"", &[][..], "it ends after 0 bytes, where 1 more are needed"),
+        ("\"long\"", &[0x80], "it ends after 1 bytes"),
+        ("\"long\"", &[0xff; 11], "more than 64 bits"),
+        ("\"string\"", &[10, b'a'], "it ends after 2 bytes, where 5 more are needed from byte 1 on"),
+        ("\"string\"", &[1], "the length before byte 1 is -1"),
+        ("\"string\"", &[2, 0xff], "not UTF-8"),
+        ("\"boolean\"", &[2], "the boolean before byte 1 is 2"),
+        ("\"long\"", &[0, 0], "1 bytes follow the record"),
+        (r#"["null","string"]"#, &[4], "branch 2 of a union of 2 was written"),
+        (r#"{"type":"enum","name":"E","symbols":["A"]}"#, &[2], "symbol 1 of 1 was written"),
+        // Elements that take no bytes: the message is short and the array endless.
+        (r#"{"type":"array","items":"null"}"#, &[0xfe, 0xff, 0xff, 0xff, 0x0f], "more than 1000000 elements"),
+        (r#"{"type":"bytes","logicalType":"decimal","precision":2}"#, &[2, 100], "too large for 2 digits"),
+    ] {
+        let error = read_own(field, bytes).unwrap_err();
+        assert!(error.contains(part), "{field}: {error}");
+    }
+}
+
+#[test]
+fn what_one_schema_wrote_another_one_reads() {
+    for (writer, reader, bytes, cell) in [
+        ("\"int\"", "\"long\"", &[2][..], "Integer(1)"),
+        ("\"int\"", "\"double\"", &[2], "Double(1.0)"),
+        ("\"long\"", "\"float\"", &[2], "Real(1.0)"),
+        ("\"float\"", "\"double\"", &[0, 0, 0x80, 0x3f], "Double(1.0)"),
+        ("\"string\"", "\"bytes\"", &[2, b'a'], "Bytes([97])"),
+        ("\"bytes\"", "\"string\"", &[2, b'a'], "Text(\"a\")"),
+        ("\"int\"", r#"["null","long"]"#, &[2], "Integer(1)"),
+        (r#"["null","int"]"#, "\"long\"", &[2, 2], "Integer(1)"),
+        (
+            r#"{"type":"enum","name":"x.E","symbols":["A","B"]}"#,
+            r#"{"type":"enum","name":"y.E","symbols":["A"],"default":"A"}"#,
+            &[2],
+            "Text(\"A\")",
+        ),
+        (
+            r#"{"type":"array","items":"int"}"#,
+            r#"{"type":"array","items":"double"}"#,
+            &[2, 2, 0],
+            "List([Double(1.0)])",
+        ),
+    ] {
+        assert_eq!(read_as(writer, reader, bytes).as_deref(), Ok(cell), "{writer} as {reader}");
+    }
+    for (writer, reader, bytes, part) in [
+        (
+            "\"string\"",
+            "\"int\"",
+            &[2, b'a'][..],
+            "schema 7: field f: it was written as string and cannot be read as int",
+        ),
+        ("\"double\"", "\"float\"", &[0; 8], "written as double and cannot be read as float"),
+        (r#"["null","int"]"#, "\"int\"", &[0], "written as null and cannot be read as int"),
+        (
+            r#"{"type":"long","logicalType":"timestamp-millis"}"#,
+            r#"{"type":"long","logicalType":"timestamp-micros"}"#,
+            &[2],
+            "another unit of time",
+        ),
+        (
+            r#"{"type":"enum","name":"E","symbols":["A","B"]}"#,
+            r#"{"type":"enum","name":"E","symbols":["A"]}"#,
+            &[2],
+            "B is no symbol of E",
+        ),
+    ] {
+        let error = read_as(writer, reader, bytes).unwrap_err();
+        assert!(error.contains(part), "{writer} as {reader}: {error}");
+    }
+}
+
+#[test]
+fn fields_move_go_and_come() {
+    let writer = r#"{"type":"record","name":"W","fields":[
+        {"name":"gone","type":{"type":"map","values":"string"}},{"name":"b","type":"string"},{"name":"old","type":"int"}]}"#;
+    let reader = r#"{"type":"record","name":"R","fields":[
+        {"name":"new","type":"long","aliases":["old"]},
+        {"name":"more","type":["null","string"],"default":null},
+        {"name":"tags","type":{"type":"array","items":"string"},"default":["x"]},
+        {"name":"b","type":"string"}]}"#;
+    let bytes = [2, 2, b'k', 2, b'v', 0, 2, b'B', 14];
+    assert_eq!(
+        read_records(writer, reader, &["new", "more", "tags", "b"], &bytes).as_deref(),
+        Ok("Integer(7) Null List([Text(\"x\")]) Text(\"B\")")
+    );
+    assert_eq!(read_records(writer, reader, &["b"], &bytes).as_deref(), Ok("Text(\"B\")"), "only what is asked for");
+    let strict = r#"{"type":"record","name":"R","fields":[{"name":"c","type":"int"}]}"#;
+    let error = read_records(writer, strict, &["c"], &bytes).unwrap_err();
+    assert_eq!(error, "schema 7: field c was not written and has no default");
+}

@@ -1,0 +1,23 @@
+-- Where the partitions of a topic are, how much they hold, and how fresh they are.
+SELECT partition_id, earliest_offset, end_offset, leader, in_sync_replicas, first_timestamp, last_timestamp
+FROM events.default."clicks$partitions"
+ORDER BY partition_id;
+
+-- Messages that do not decode: none here, otherwise one row each, with _reason and the bytes of _key and _message.
+SELECT count(*) AS errors, min(_reason) AS first_reason
+FROM events.default."clicks$errors";
+
+-- The cut of this query; FOR VERSION AS OF '...' reads the same offsets again.
+SELECT DISTINCT _cut
+FROM events.default.clicks
+WHERE _partition_offset < 10;
+
+-- NULL and empty are two things: a tombstone has no length.
+SELECT _timestamp_type, count(*) AS messages, count(_key_length) AS with_key, count(_message_length) AS with_value,
+       sum(_message_length) AS bytes
+FROM events.default.clicks
+GROUP BY _timestamp_type;
+
+-- What groups of consumers have yet to read.
+SELECT count(DISTINCT group_id) AS groups, coalesce(sum(lag), 0) AS behind
+FROM events.system.consumer_groups;
