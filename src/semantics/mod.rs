@@ -32,6 +32,7 @@ mod error;
 mod extreme;
 mod floats;
 mod intervals;
+mod lazy;
 mod literals;
 mod membership;
 mod now;
@@ -44,6 +45,7 @@ mod sum;
 mod temporal;
 #[cfg(test)]
 mod tests;
+mod text;
 mod types;
 mod zones;
 
@@ -73,12 +75,15 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     scalars.extend(dates::functions());
     scalars.push(intervals::function());
     scalars.push(zones::function());
+    scalars.push(text::function());
     scalars.extend(casts::functions());
     // Of two functions with one name the later one wins.
     scalars.push(now::function());
     let aggregates =
         builder.aggregate_functions().get_or_insert_with(SessionStateDefaults::default_aggregate_functions);
     aggregates.push(sum::function());
+    let planners = builder.expr_planners().get_or_insert_with(SessionStateDefaults::default_expr_planners);
+    planners.insert(0, Arc::new(temporal::TimestampsAsTheyAre));
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     // Before types are coerced: what coercion would get wrong. After: what needs to know the coerced types.
     analyzer.rules.insert(0, Arc::new(membership::SoundMembership));

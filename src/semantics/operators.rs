@@ -24,7 +24,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::arithmetic::type_of;
 use super::numbers::is_comparison;
 use super::rewrite::map_expressions;
-use super::{arithmetic, average, casts, dates, extreme, floats, intervals, sum};
+use super::{arithmetic, average, casts, dates, extreme, floats, intervals, lazy, sum, text};
 
 /// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by
 /// recursion, so that a longer one could exhaust the stack.
@@ -130,19 +130,29 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             _ => Ok(Transformed::no(Expr::WindowFunction(window))),
         },
+        Expr::Case(mut case) => {
+            let changed = lazy::keep_lazy(&mut case, schema)?;
+            Ok(Transformed::new_transformed(Expr::Case(case), changed))
+        }
         Expr::Cast(Cast { expr, field }) => {
-            let rounded = casts::rounded(&expr, &type_of(&expr, schema)?, field.data_type());
-            let changed = rounded.is_some();
-            let expr = rounded.map_or(expr, Box::new);
+            let operand = operand_of_cast(&expr, field.data_type(), schema)?;
+            let changed = operand.is_some();
+            let expr = operand.map_or(expr, Box::new);
             Ok(Transformed::new_transformed(Expr::Cast(Cast { expr, field }), changed))
         }
         Expr::TryCast(TryCast { expr, field }) => {
             let (from, to) = (type_of(&expr, schema)?, field.data_type().clone());
-            let expr = casts::rounded(&expr, &from, &to).map_or(expr, Box::new);
+            let expr = operand_of_cast(&expr, &to, schema)?.map_or(expr, Box::new);
             Ok(Transformed::yes(casts::tried(Expr::TryCast(TryCast { expr, field }), &from, &to)))
         }
         expr => Ok(Transformed::no(expr)),
     }
+}
+
+/// What is cast, as it has to be for this cast; `None` if it is as it has to be.
+fn operand_of_cast(operand: &Expr, to: &DataType, schema: &DFSchema) -> Result<Option<Expr>> {
+    let from = type_of(operand, schema)?;
+    Ok(casts::rounded(operand, &from, to).or_else(|| text::of_timestamp(operand, &from, to)))
 }
 
 /// Expressions that are compared, as they can be. Returns whether any is another now.
@@ -223,8 +233,10 @@ pub fn as_written(expr: Expr) -> Expr {
 
 /// The operator that stood where now a function of this module is called.
 fn operator_of(expr: &Expr) -> Option<Expr> {
-    let Expr::ScalarFunction(call) = expr else {
-        return None;
+    let call = match expr {
+        Expr::ScalarFunction(call) => call,
+        Expr::Case(case) => return lazy::without_untaken(case).map(Expr::Case),
+        _ => return None,
     };
     match (arithmetic::operator(&call.func), call.args.as_slice()) {
         (Some(op), [left, right]) => {
@@ -232,7 +244,10 @@ fn operator_of(expr: &Expr) -> Option<Expr> {
         }
         (None, [arg]) if arithmetic::is_negate(&call.func) => Some(Expr::Negative(Box::new(arg.clone()))),
         (None, [arg])
-            if floats::is_canonical(&call.func) || dates::is_whole(&call.func) || intervals::is_span(&call.func) =>
+            if floats::is_canonical(&call.func)
+                || dates::is_whole(&call.func)
+                || intervals::is_span(&call.func)
+                || text::is_text_of_timestamp(&call.func) =>
         {
             Some(arg.clone())
         }

@@ -10,6 +10,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Cast;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
@@ -33,6 +34,22 @@ impl AnalyzerRule for TimestampsAsTheyAre {
                 .transform_data(unify_keys)
         })?;
         Ok(unified.data)
+    }
+}
+
+/// The same for times that an operator compares: their types are looked at before any rule runs.
+impl ExprPlanner for TimestampsAsTheyAre {
+    fn plan_binary_op(&self, mut expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema))
+            && let Some(finest) = finest_time([&left, &right].into_iter())
+        {
+            for (side, has) in [(&mut expr.left, left), (&mut expr.right, right)] {
+                if has != finest {
+                    *side = cast(std::mem::take(side), finest.clone());
+                }
+            }
+        }
+        Ok(PlannerResult::Original(expr))
     }
 }
 
