@@ -142,6 +142,8 @@ fn configure(data: &Path) -> Result<(), ServerError> {
         // There is no client for S3 among the jars. This class stands in for it, so that partitions may be moved into
         // buckets; of new ones the metastore would make the directory on the local disk.
         ("fs.s3a.impl", "org.apache.hadoop.fs.ProxyLocalFileSystem"),
+        // It would say for ten minutes what partitions together held before a write.
+        ("hive.metastore.aggregate.stats.cache.enabled", "false"),
         // Tests change columns as they like.
         ("hive.metastore.disallow.incompatible.col.type.changes", "false"),
     ];
