@@ -3,8 +3,7 @@
 //! Arrow cuts the fraction off when a number becomes an integer, where PostgreSQL, Trino and DuckDB round. And DataFusion makes
 //! `d = 12.00` of `CAST(d AS integer) = 12` and of `CAST(d AS decimal(5, 0)) = 12`, which is another question: `d` may be
 //! 12.30. It does the same with TRY_CAST, whose NULL it forgets, and with a timestamp that is compared with a finer literal, which
-//! it cuts off. So what such a cast is applied to, or what it gives, becomes
-//! the argument of a function, which no rule looks into.
+//! it cuts off. So what such a cast is applied to, or what it gives, becomes the argument of a function, which no rule looks into.
 
 use std::sync::{Arc, LazyLock};
 
