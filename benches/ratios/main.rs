@@ -4,7 +4,7 @@
 //! only the ratios mean something. Nothing here is a test.
 //!
 //! `stream` and `endless` read with pyarrow: PORTOLAN_TEST_PYTHON is a Python that has it. `clients` runs for a minute, or
-//! for PORTOLAN_BENCH_SECONDS. PORTOLAN_BENCH_DUCKDB is a Python that has DuckDB, beside which `partitioned` runs.
+//! for PORTOLAN_BENCH_SECONDS. PORTOLAN_BENCH_DUCKDB is a Python that has DuckDB, beside which `partitioned` and `tpch` run.
 
 #![allow(
     clippy::expect_used,
@@ -23,6 +23,7 @@ mod lookup;
 mod measure;
 mod orders;
 mod partitioned;
+mod peer;
 mod postgres;
 mod process;
 mod startup;
