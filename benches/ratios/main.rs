@@ -21,6 +21,7 @@ mod kafka;
 mod lake;
 mod lookup;
 mod measure;
+mod micro;
 mod orders;
 mod partitioned;
 mod peer;
@@ -28,6 +29,7 @@ mod postgres;
 mod process;
 mod startup;
 mod stream;
+mod tables;
 mod tpch;
 
 /// The allocator of the program itself.
@@ -37,13 +39,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Bench = fn();
 
 /// All benches, in the order in which they run.
-const BENCHES: [(&str, Bench); 10] = [
+const BENCHES: [(&str, Bench); 11] = [
     ("startup", startup::run),
     ("lake", lake::run),
     ("partitioned", partitioned::run),
     ("kafka", kafka::run),
     ("postgres", postgres::run),
     ("lookup", lookup::run),
+    ("micro", micro::run),
     ("tpch", tpch::run),
     ("stream", stream::run),
     ("clients", clients::run),

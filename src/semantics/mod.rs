@@ -42,6 +42,7 @@ mod numbers;
 mod operators;
 mod refuse;
 mod rewrite;
+mod rows;
 mod spellings;
 mod sum;
 mod temporal;

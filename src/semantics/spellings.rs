@@ -1,13 +1,13 @@
-//! Other ways to write what DataFusion only knows in one: `FETCH FIRST n ROWS ONLY`, `LIKE ... ESCAPE`, `mod`, `sign` and
-//! `localtimestamp`; and `AT TIME ZONE`, of which it knows another thing.
+//! Other ways to write what DataFusion only knows in one: `FETCH FIRST n ROWS ONLY`, `LIKE ... ESCAPE`, `mod`, `sign`,
+//! `localtimestamp` and rows in subqueries (`rows`); and `AT TIME ZONE`, of which it knows another thing.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Statement, TableFactor, TimezoneInfo,
-    Value, ValueWithSpan,
+    FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor,
+    TimezoneInfo, Value, ValueWithSpan,
 };
 
-use super::{alike, zones};
+use super::{alike, rows, zones};
 use crate::syntax::{self, Rewriter};
 
 /// The escape character of LIKE where none is given, as in PostgreSQL.
@@ -33,6 +33,10 @@ impl Rewriter for Spellings {
                 *clause = Some(LimitClause::LimitOffset { limit: Some(count), offset: None, limit_by: Vec::new() });
             }
         }
+    }
+
+    fn select(&mut self, select: &mut Select) {
+        rows::respell_rows_in(select);
     }
 
     /// `generate_series` and `range` of timestamps only take nanoseconds.
