@@ -21,6 +21,7 @@ mod null_equality;
 mod numbers;
 mod once;
 mod one_input;
+mod outer_constants;
 mod parameters;
 mod patience;
 mod plan;

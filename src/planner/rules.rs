@@ -8,7 +8,11 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use super::null_equality::EliminateCrossJoinOfOneEquality;
+use super::outer_constants::WithoutOuterConstants;
 use super::same_names::PushByUniqueNames;
+
+/// Physical rules that add sorts or leave them out.
+const PLACE_SORTS: [&str; 2] = ["EnsureRequirements", "PushdownSort"];
 
 /// A builder whose sessions optimize by rules that keep every answer.
 pub(crate) fn keep_answers(builder: SessionStateBuilder) -> SessionStateBuilder {
@@ -16,11 +20,11 @@ pub(crate) fn keep_answers(builder: SessionStateBuilder) -> SessionStateBuilder 
         "eliminate_cross_join" => Arc::new(EliminateCrossJoinOfOneEquality::default()) as _,
         _ => rule,
     });
-    let physical =
-        PhysicalOptimizer::new().rules.into_iter().map(|rule| match rule.name().contains("FilterPushdown") {
-            true => Arc::new(PushByUniqueNames(rule)) as _,
-            false => rule,
-        });
+    let physical = PhysicalOptimizer::new().rules.into_iter().map(|rule| match rule.name() {
+        name if name.contains("FilterPushdown") => Arc::new(PushByUniqueNames(rule)) as _,
+        name if PLACE_SORTS.contains(&name) => Arc::new(WithoutOuterConstants(rule)) as _,
+        _ => rule,
+    });
     let logical: Vec<Arc<dyn OptimizerRule + Send + Sync>> = logical.collect();
     let physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = physical.collect();
     builder.with_optimizer_rules(logical).with_physical_optimizer_rules(physical)
@@ -36,5 +40,6 @@ mod tests {
         assert!(names.iter().any(|name| name == "eliminate_cross_join"), "{names:?}");
         let names: Vec<String> = PhysicalOptimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
         assert_eq!(names.iter().filter(|name| name.contains("FilterPushdown")).count(), 2, "{names:?}");
+        assert!(PLACE_SORTS.iter().all(|rule| names.iter().any(|name| name == rule)), "{names:?}");
     }
 }

@@ -70,7 +70,8 @@ pub(super) fn tried(cast: Expr, from: &DataType, to: &DataType) -> Expr {
     kept(cast)
 }
 
-fn kept(cast: Expr) -> Expr {
+/// A value that no rule looks into. Its type is that of the value, and it may be NULL.
+pub(super) fn kept(cast: Expr) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&KEPT), vec![cast]))
 }
 

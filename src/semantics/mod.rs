@@ -7,6 +7,7 @@
 //!   `sum`);
 //! * a cast that loses digits rounds (`casts`), and makes another expression of what it is applied to (`alike`), and a date takes intervals of whole days only (`dates`);
 //! * `avg` of integers divides their exact sum (`average`);
+//! * sums and averages of floats over sliding frames subtract nothing (`sliding`);
 //! * `min` and `max` of floats take NaN for the largest (`extreme`);
 //! * numbers with a point or an exponent are decimals, and become doubles beside a double (`numbers`);
 //! * times and timestamps have six digits after the second where nothing else is said (`types`, `now`), and dates and
@@ -14,7 +15,8 @@
 //! * `AT TIME ZONE` makes local times of instants and the reverse (`zones`), and intervals are compared by their length
 //!   (`intervals`) and multiplied (`multiples`);
 //! * floats have one zero and one NaN, and NaN equals itself and sorts last (`floats`);
-//! * NOT IN over a subquery knows NULL wherever it stands (`membership`).
+//! * NOT IN over a subquery knows NULL wherever it stands (`membership`), and subqueries that cannot be made joins soundly are
+//!   refused (`subqueries`).
 //!
 //! Three functions have to be called on each statement before it is planned: [`refuse_ignored_syntax`], which refuses what
 //! the planner would drop, [`respell`], and [`rewrite_literals`], for literals that the type the planner gives them would
@@ -43,7 +45,9 @@ mod operators;
 mod refuse;
 mod rewrite;
 mod rows;
+mod sliding;
 mod spellings;
+mod subqueries;
 mod sum;
 mod temporal;
 #[cfg(test)]
@@ -56,7 +60,7 @@ mod zones;
 use std::sync::Arc;
 
 use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 
 pub use error::ArithmeticError;
@@ -92,9 +96,13 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     planners.insert(1, Arc::new(multiples::MultiplesOfIntervals));
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     // Before types are coerced: what coercion would get wrong. After: what needs to know the coerced types.
-    analyzer.rules.insert(0, Arc::new(membership::SoundMembership));
-    analyzer.rules.insert(1, Arc::new(numbers::DoublesBesideDecimals));
-    analyzer.rules.insert(2, Arc::new(temporal::TimestampsAsTheyAre));
+    let before: [Arc<dyn AnalyzerRule + Send + Sync>; 4] = [
+        Arc::new(subqueries::SoundSubqueries),
+        Arc::new(membership::SoundMembership),
+        Arc::new(numbers::DoublesBesideDecimals),
+        Arc::new(temporal::TimestampsAsTheyAre),
+    ];
+    analyzer.rules.splice(0..0, before);
     analyzer.rules.push(Arc::new(operators::SoundOperators));
     builder.with_type_planner(Arc::new(types::TimeTypes))
 }

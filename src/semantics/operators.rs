@@ -24,7 +24,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::arithmetic::type_of;
 use super::rewrite::map_expressions;
 use super::together::is_comparison;
-use super::{arithmetic, average, casts, dates, extreme, floats, intervals, lazy, sum, text};
+use super::{arithmetic, average, casts, dates, extreme, floats, intervals, lazy, sliding, sum, text};
 
 /// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by
 /// recursion, so that a longer one could exhaust the stack.
@@ -126,6 +126,10 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::WindowFunction(window) => match &window.fun {
             WindowFunctionDefinition::AggregateUDF(func) if sum::wraps(func) => {
                 let fun = WindowFunctionDefinition::AggregateUDF(sum::function());
+                Ok(Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction { fun, params: window.params }))))
+            }
+            WindowFunctionDefinition::AggregateUDF(func) if average::adds_doubles(func) => {
+                let fun = WindowFunctionDefinition::AggregateUDF(sliding::average());
                 Ok(Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction { fun, params: window.params }))))
             }
             _ => Ok(Transformed::no(Expr::WindowFunction(window))),

@@ -25,6 +25,7 @@ use datafusion::logical_expr::{
     Signature,
 };
 
+use super::sliding;
 use accumulator::SumAccumulator;
 use distinct::DistinctSumAccumulator;
 use groups::SumGroupsAccumulator;
@@ -127,6 +128,9 @@ impl AggregateUDFImpl for CheckedSum {
             ($t:ty) => {
                 self.accumulator(args)
             };
+        }
+        if *args.return_field.data_type() == DataType::Float64 && !args.is_distinct {
+            return Ok(sliding::sum());
         }
         for_checked_type!(args.return_field.data_type(), checked, self.unchecked.create_sliding_accumulator(args))
     }

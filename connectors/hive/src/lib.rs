@@ -43,6 +43,7 @@ mod listing;
 mod metastore;
 mod names;
 mod partition;
+mod portion;
 mod prices;
 mod procedures;
 mod prune;

@@ -99,7 +99,7 @@ impl Printer<'_> {
         sql.push_str(&self.from(&query.from));
         sql.push_str(&self.conditions(" WHERE ", &query.filter));
         if let Some(keys) = query.group.as_ref().filter(|keys| !keys.is_empty()) {
-            let keys: Vec<_> = keys.iter().map(|key| self.expression(key)).collect();
+            let keys: Vec<_> = keys.iter().map(|key| self.group_key(key)).collect();
             sql.push_str(&format!(" GROUP BY {}", keys.join(", ")));
         }
         sql.push_str(&self.conditions(" HAVING ", &query.having));
@@ -115,6 +115,16 @@ impl Printer<'_> {
             sql.push_str(&format!(" OFFSET {}", query.offset));
         }
         sql
+    }
+
+    /// A bare constant would be the place of a column, or refused.
+    fn group_key(&self, key: &RemoteExpr) -> String {
+        match self.expression(key) {
+            constant if ["true", "false", "NULL"].contains(&constant.as_str()) => {
+                format!("CAST({constant} AS boolean)")
+            }
+            text => text,
+        }
     }
 
     fn select(&self, query: &RemoteQuery, named: bool) -> String {
@@ -147,7 +157,9 @@ impl Printer<'_> {
             }
             From::Shared { source, name, columns } => {
                 let columns: Vec<_> = columns.iter().map(|column| self.dialect.quote_identifier(column)).collect();
-                format!("{}{} ({})", self.dialect.quote_identifier(name), self.alias(*source), columns.join(", "))
+                let shared = format!("{}{}", self.dialect.quote_identifier(name), self.alias(*source));
+                // There may be rows without a column, which have no list of names.
+                if columns.is_empty() { shared } else { format!("{shared} ({})", columns.join(", ")) }
             }
             // It may end in a comment.
             From::Native { source, text } => {

@@ -85,7 +85,9 @@ fn grouped(costs: &Costs, aggregate: &Aggregate, input: f64, result: &Estimated)
     let distinct = aggregate.aggr_expr.iter().filter(|expr| is_distinct(expr)).count() as f64;
     let values = aggregate.aggr_expr.len() as f64 - distinct;
     let sorted = distinct * costs.comparison * input * input.max(2.0).log2();
-    let grouped = input * (costs.grouped_row + costs.aggregated_value * values);
+    // Without groups no row is looked up.
+    let row = if aggregate.group_expr.is_empty() { 0.0 } else { costs.grouped_row };
+    let grouped = input * (row + costs.aggregated_value * values);
     grouped * costs.beyond_memory(table_bytes(result)) + sorted
 }
 
