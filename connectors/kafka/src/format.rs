@@ -16,6 +16,7 @@ use crate::layout::{AvroSchema, Format, MessageColumn, Part};
 use crate::registry::{RegistryError, Schemas};
 
 use self::avro::AvroReader;
+pub(crate) use self::avro::AvroWriter;
 pub(crate) use self::avro::columns as avro_columns;
 use self::csv::CsvReader;
 use self::json::JsonReader;

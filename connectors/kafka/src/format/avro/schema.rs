@@ -90,6 +90,15 @@ impl Schema {
         }
     }
 
+    /// Whether a value may be null.
+    pub(crate) fn takes_null(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Union(branches) => branches.contains(&Self::Null),
+            _ => false,
+        }
+    }
+
     /// The other branch of a union with null.
     pub(crate) fn nullable(&self) -> Option<&Schema> {
         match self {
