@@ -239,13 +239,13 @@ const TABLE: &[PropertySpec] = &[
     ),
 ];
 
-const FORMATS: &[&str] = &["json", "avro", "csv", "raw", "text", "binary"];
+const FORMATS: &[&str] = &["json", "avro", "protobuf", "csv", "raw", "text", "binary"];
 
 const VALUE: &[PropertySpec] = &[
     PropertySpec::new(
         "format",
         PropertyKind::OneOf(FORMATS),
-        "json: one object a message, its fields are the columns; avro: its columns are those of its schema; csv: one line, its values in the order of the columns; raw: \
+        "json: one object a message, its fields are the columns; avro and protobuf: its columns are those of its schema; csv: one line, its values in the order of the columns; raw: \
          values at fixed bytes; text: the whole is a varchar; binary: no columns, and _message is varbinary",
     )
     .or("json"),
@@ -257,6 +257,7 @@ const VALUE: &[PropertySpec] = &[
     SUBJECT,
     VERSION,
     SCHEMA,
+    MESSAGE,
 ];
 
 const KEY: &[PropertySpec] = &[
@@ -273,6 +274,7 @@ const KEY: &[PropertySpec] = &[
     SUBJECT,
     VERSION,
     SCHEMA,
+    MESSAGE,
 ];
 
 const TIMES: PropertySpec = PropertySpec::new(
@@ -301,7 +303,7 @@ const ENVELOPE: PropertySpec = PropertySpec::new(
 const SUBJECT: PropertySpec = PropertySpec::new(
     "subject",
     PropertyKind::Text,
-    "the subject of the registry for avro, or for json written by a JSON Schema; TOPIC-value or TOPIC-key if missing",
+    "the subject of the registry for avro and protobuf, or for json written by a JSON Schema; TOPIC-value or TOPIC-key if missing",
 );
 
 const VERSION: PropertySpec = PropertySpec::new(
@@ -313,5 +315,12 @@ const VERSION: PropertySpec = PropertySpec::new(
 const SCHEMA: PropertySpec = PropertySpec::new(
     "schema",
     PropertyKind::Text,
-    "for avro without a registry: the schema by which all messages were written, which then have no id before them",
+    "for avro and protobuf without a registry: the schema by which all messages were written, which then have no id before \
+     them; the text of a .proto file is \"${file:clicks.proto}\"",
+);
+
+const MESSAGE: PropertySpec = PropertySpec::new(
+    "message",
+    PropertyKind::Text,
+    "for protobuf: the name of the message in its schema, with or without its package; the first one if missing",
 );

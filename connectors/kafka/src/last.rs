@@ -82,7 +82,7 @@ impl Relation for Messages {
         _schema: &DFSchema,
         _result: &DFSchema,
     ) -> Result<Arc<dyn Relation>, Reason> {
-        let Operator::Sort { keys, fetch: Some(fetch) } = operator else {
+        let Operator::Sort { keys, fetch: Some(fetch @ 1..) } = operator else {
             return Err(Reason::from("Kafka sends messages, and computes nothing of them"));
         };
         let by_offset = keys.first().is_some_and(|first| {
@@ -164,9 +164,6 @@ pub(crate) async fn last(
     count: usize,
     skips_deleted: bool,
 ) -> Result<Vec<(i32, Ranges)>> {
-    if count == 0 {
-        return Ok(kept.into_iter().map(|(partition, _)| (partition, Ranges::none())).collect());
-    }
     let searches = kept.clone().into_iter().map(|(partition, ranges)| {
         let (log, topic) = (Arc::clone(log), topic.to_owned());
         let search = tokio::task::spawn_blocking(move || {
@@ -179,7 +176,7 @@ pub(crate) async fn last(
     let mut offsets: Vec<i64> = found.into_iter().flatten().collect();
     offsets.sort_unstable_by(|one, other| other.cmp(one));
     // Messages of other partitions may have the same offset as the last of them.
-    let Some(first) = offsets.get(count - 1).or(offsets.last()) else {
+    let Some(first) = offsets.get(count.saturating_sub(1)).or(offsets.last()) else {
         return Ok(kept.into_iter().map(|(partition, _)| (partition, Ranges::none())).collect());
     };
     let end = Ranges::from((*first).into());

@@ -15,7 +15,7 @@ use super::writer::Writer;
 use crate::connector::KafkaConnector;
 use crate::error::LogError;
 use crate::format::AvroWriter;
-use crate::layout::{AvroSchema, Format, Part};
+use crate::layout::{Format, Part, WriterSchema};
 use crate::partitioner::Partitioner;
 use crate::registry::FoundSchema;
 use crate::table::KafkaTable;
@@ -79,7 +79,7 @@ impl KafkaConnector {
     /// The schema by which a part is written, if one of its columns is and it is one of the registry.
     async fn schema(&self, part: &Part, names: &[&str]) -> Result<Option<FoundSchema>> {
         let is_written = part.columns.iter().any(|column| names.contains(&column.name.as_str()));
-        let (Format::Avro(AvroSchema::Id(_)), Some((subject, version)), true) =
+        let (Format::Avro(WriterSchema::Id(_)), Some((subject, version)), true) =
             (&part.format, &part.subject, is_written)
         else {
             return Ok(None);
@@ -92,8 +92,8 @@ impl KafkaConnector {
 /// A writer of Avro for a part.
 fn avro(part: &Part, given: &[&str], schema: Option<&FoundSchema>) -> Result<AvroWriter, String> {
     match (&part.format, schema) {
-        (Format::Avro(AvroSchema::Text(text)), _) => AvroWriter::new(text, &[], None, given),
-        (Format::Avro(AvroSchema::Id(id)), Some(found)) => {
+        (Format::Avro(WriterSchema::Text(text)), _) => AvroWriter::new(text, &[], None, given),
+        (Format::Avro(WriterSchema::Id(id)), Some(found)) => {
             AvroWriter::new(&found.text, &found.references, Some(*id), given)
         }
         _ => Err("its schema is not known".to_owned()),

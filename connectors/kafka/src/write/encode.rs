@@ -45,6 +45,7 @@ impl PartEncoder {
             Format::JsonSchema => {
                 return Err("messages of a JSON Schema are not written: nothing here checks them by it".to_owned());
             }
+            Format::Protobuf { .. } => return Err("Protobuf is not written".to_owned()),
             Format::Binary => return Err("bytes have no columns".to_owned()),
         })
     }

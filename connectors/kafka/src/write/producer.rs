@@ -23,8 +23,14 @@ use crate::context::LogContext;
 /// Kibibytes of messages that one statement has on their way to the brokers.
 const QUEUE_KIB: u32 = 32 << 10;
 
+/// What a message may have beyond its limit, in bytes: the last ones of a statement carry its write_token.
+const TOKEN_BYTES: usize = 2_048;
+
 /// How long a step waits for room in the queue before it looks whether anybody still waits for it.
 const WAIT: Duration = Duration::from_millis(100);
+
+/// How long to listen for reasons after a failure.
+const LISTEN: Duration = Duration::from_millis(50);
 
 /// The most producers that wait for the next statement.
 const MAX_IDLE: usize = 4;
@@ -70,7 +76,7 @@ impl Producers {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("compression.type", "lz4")
-            .set("message.max.bytes", config.write.max_message_bytes.to_string())
+            .set("message.max.bytes", config.write.max_message_bytes.saturating_add(TOKEN_BYTES).to_string())
             .set("queue.buffering.max.kbytes", QUEUE_KIB.to_string())
             .set("message.timeout.ms", config.write.limit.as_millis().to_string());
         Self {
@@ -240,6 +246,8 @@ impl Sender {
     }
 
     fn failed(&self, what: &str, error: &KafkaError) -> portolan_connector::ConnectorError {
+        // Why connections fail is told beside the answers.
+        self.producer.poll(LISTEN);
         failed(what, error, self.producer.context(), &self.brokers)
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Token {
 /// What the header holds, as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note<'a> {
+    /// A topic that is copied with its headers has not been written by the statement.
+    topic: &'a str,
     token: &'a str,
     statement: &'a str,
     rows: u64,
@@ -64,7 +66,7 @@ impl Token {
 
     /// The header of a statement that writes so many rows.
     pub(super) fn header(&self, rows: u64) -> Result<(String, Option<Vec<u8>>)> {
-        let note = Note { token: &self.token, statement: &self.statement, rows };
+        let note = Note { topic: &self.topic, token: &self.token, statement: &self.statement, rows };
         let note = serde_json::to_vec(&note)
             .map_err(|error| ConnectorError::internal("cannot write the write_token down").said(error))?;
         Ok((HEADER.to_owned(), Some(note)))
@@ -140,7 +142,7 @@ impl Token {
             let Some((HEADER, Some(value))) = record.headers.get(index) else { continue };
             // A header that others have written says nothing.
             let Ok(note) = serde_json::from_slice::<OwnedNote>(value) else { continue };
-            if note.token != self.token {
+            if note.token != self.token || note.topic != self.topic {
                 continue;
             }
             if note.statement != self.statement {
@@ -156,6 +158,7 @@ impl Token {
 /// A note that was read.
 #[derive(Deserialize)]
 struct OwnedNote {
+    topic: String,
     token: String,
     statement: String,
     rows: u64,

@@ -8,10 +8,10 @@ use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{Field, Schema};
 use portolan_connector::{Begun, InsertMode, NewTable, OnExisting, QueryContext, TableName, WriteContext, WriteToken};
-use portolan_servers::SchemaRegistry;
+use portolan_servers::{KafkaBroker, SchemaRegistry};
 
 use super::engine::{Engine, connector};
-use super::topics::{Sent, an_hour_ago, bootstrap, create, create_with, producer, send};
+use super::topics::{Sent, an_hour_ago, bootstrap, create, create_at, create_with, producer, send};
 
 /// What every catalog of these tests has.
 pub(crate) const WRITABLE: &str = "access = \"read_write\"\n";
@@ -330,4 +330,34 @@ async fn what_cannot_be_written_is_refused_with_a_reason() {
     let reading = Engine::on(connector("events", &format!("brokers = \"{}\"", bootstrap())).unwrap(), "events", true);
     assert!(reading.connector().writable().is_none());
     assert!(reading.connector().how_to_write().unwrap().contains("read_write"));
+}
+
+#[tokio::test]
+async fn a_broker_that_dies_before_the_commit_ends_the_statement_within_its_limit() {
+    let broker = KafkaBroker::start().unwrap();
+    create_at(&broker.bootstrap(), "writing.dying", 1).await;
+    let entry = format!(
+        "brokers = \"{}\"\nmetadata_timeout_ms = 1000\nwrite_timeout_ms = 2000\naccess = \"read_write\"\n\
+         [tables.t]\ntopic = \"writing.dying\"\nvalue = {{ columns = {{ s = \"varchar\" }} }}",
+        broker.bootstrap()
+    );
+    let engine = Engine::on(connector("events", &entry).unwrap(), "events", true);
+    // One writer has sent some of its rows, the other one none.
+    let sql = "SELECT repeat('x', 1000) FROM generate_series(1, 20000)";
+    let (indexes, batches) = rows_for(&engine, "t", &["s"], sql).await;
+    let mut writers = Vec::new();
+    for take in [batches.len(), 1] {
+        let Begun::Writer(mut writer) = begin(&engine, "t", &indexes, None).await.unwrap() else { panic!() };
+        for batch in &batches[..take] {
+            writer.write(batch.clone()).await.unwrap();
+        }
+        writers.push(writer);
+    }
+    broker.stop().unwrap();
+    for writer in writers {
+        let started = Instant::now();
+        let error = writer.commit().await.unwrap_err().to_string();
+        assert!(error.contains("Kafka"), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}: {error}", started.elapsed());
+    }
 }

@@ -85,7 +85,8 @@ async fn a_try_that_failed_is_made_again() {
     let aborted = producer(&[("transactional.id", "once.aborted")]);
     aborted.init_transactions(LIMIT).unwrap();
     aborted.begin_transaction().unwrap();
-    let value: &'static [u8] = hex(&header[0]).leak();
+    let note = String::from_utf8(hex(&header[0])).unwrap().replace("once.failed", "once.aborted");
+    let value: &'static [u8] = note.leak().as_bytes();
     let mut message = numbers(1, 2);
     message[0].headers = vec![("portolan.write_token", Some(value))];
     send(&aborted, "once.aborted", &message);
@@ -96,6 +97,22 @@ async fn a_try_that_failed_is_made_again() {
     };
     writer.write(batches[0].clone()).await.unwrap();
     assert_eq!(writer.commit().await.unwrap(), 1);
+    // What was committed would have been taken for written.
+    create("once.noted", 1).await;
+    let mut message = numbers(1, 2);
+    message[0].headers = vec![("portolan.write_token", Some(note_of("once.noted", value)))];
+    send(&producer(&[]), "once.noted", &message);
+    let noted = self::engine("once.noted", "");
+    assert!(matches!(begin(&noted, "t", &indexes, token).await.unwrap(), Begun::Already(1)));
+    // A header that was copied from another topic says nothing of this one.
+    create("once.copied", 1).await;
+    send(&producer(&[]), "once.copied", &message);
+    let copied = self::engine("once.copied", "");
+    assert!(matches!(begin(&copied, "t", &indexes, token).await.unwrap(), Begun::Writer(_)));
+}
+
+fn note_of(topic: &str, of_aborted: &[u8]) -> &'static [u8] {
+    String::from_utf8(of_aborted.to_vec()).unwrap().replace("once.aborted", topic).leak().as_bytes()
 }
 
 fn hex(text: &str) -> Vec<u8> {

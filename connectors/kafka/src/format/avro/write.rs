@@ -5,6 +5,7 @@ use super::resolve::default;
 use super::schema::{Logical, Schema};
 use crate::cell::Cell;
 use crate::format::framing;
+use crate::registry::Reference;
 
 /// Writes records of one schema.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ enum Source {
 
 impl AvroWriter {
     /// A writer of records of this schema, whose fields of these names get values; the others have their default, or NULL.
-    pub(crate) fn new(text: &str, references: &[String], id: Option<u32>, names: &[&str]) -> Result<Self, String> {
+    pub(crate) fn new(text: &str, references: &[Reference], id: Option<u32>, names: &[&str]) -> Result<Self, String> {
         let Schema::Record { fields, .. } = in_record(Schema::parse(text, references)?) else {
             return Err("the schema is no record".to_owned());
         };

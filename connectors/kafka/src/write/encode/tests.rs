@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::format::{PartReader, avro_columns};
-use crate::layout::{AvroSchema, Place};
+use crate::layout::{Place, WriterSchema};
 
 /// A column as a declaration says it: name, type, how times are written.
 fn column(name: &str, value_type: &str, temporal: &str) -> MessageColumn {
@@ -15,7 +15,7 @@ fn part(format: Format, columns: Vec<MessageColumn>) -> Part {
 
 fn encoder(part: &Part) -> PartEncoder {
     let schema = match &part.format {
-        Format::Avro(AvroSchema::Text(text)) => text.clone(),
+        Format::Avro(WriterSchema::Text(text)) => text.clone(),
         _ => String::new(),
     };
     let names: Vec<&str> = part.columns.iter().map(|column| column.name.as_str()).collect();
@@ -221,7 +221,7 @@ fn avro() {
         {"name":"a","type":{"type":"array","items":["null","int"]}},
         {"name":"o","type":{"type":"map","values":{"type":"record","name":"V","fields":[{"name":"v","type":"int"}]}}}]}"#;
     let columns = avro_columns(schema, &[]).unwrap().columns;
-    let part = part(Format::Avro(AvroSchema::Text(schema.to_owned())), columns);
+    let part = part(Format::Avro(WriterSchema::Text(schema.to_owned())), columns);
     let cells = |number: i128| {
         vec![
             Cell::Boolean(true),
@@ -269,6 +269,7 @@ fn what_is_not_written() {
     for (part, why) in [
         (Part { envelope: true, ..part(Format::Json, Vec::new()) }, "change events"),
         (part(Format::JsonSchema, Vec::new()), "JSON Schema"),
+        (part(Format::Protobuf { schema: WriterSchema::Id(1), message: None }, Vec::new()), "Protobuf is not written"),
         (part(Format::Binary, Vec::new()), "no columns"),
         (part(Format::Text, vec![column("a", "varchar", "iso8601"), column("b", "varchar", "iso8601")]), "one text"),
     ] {
