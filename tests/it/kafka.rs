@@ -206,7 +206,7 @@ fn the_last_messages_and_the_newest_of_each_key() {
         let session = writing_session(
             "[events.tables.tail]\nkey = { columns = { who = \"varchar\" } }\nvalue = { columns = { n = \"bigint\" } }\n",
         );
-        let fill = "INSERT INTO events.default.tail SELECT 'k' || value % 10, value FROM generate_series(1, 5000)";
+        let fill = "INSERT INTO events.default.tail SELECT 'k' || (value % 10), value FROM generate_series(1, 5000)";
         assert_eq!(value(&session, fill).await, "5000");
         let last = "SELECT n FROM events.default.tail ORDER BY _partition_offset DESC LIMIT 3";
         assert_eq!(rows(&session, last).await, [["5000"], ["4999"], ["4998"]]);

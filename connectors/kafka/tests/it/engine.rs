@@ -12,6 +12,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionState;
+use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
@@ -177,8 +178,9 @@ impl Engine {
 
     /// The same, with so many bytes of memory; what is beyond that goes to the disk.
     pub(crate) fn with_memory(self, bytes: usize) -> Self {
-        let runtime = RuntimeEnvBuilder::new().with_memory_limit(bytes, 1.0).build_arc().unwrap();
-        let mut config = self.context.copied_config().with_batch_size(1_024);
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(bytes))).build_arc().unwrap();
+        let mut config = self.context.copied_config().with_batch_size(256);
         config.options_mut().execution.sort_spill_reservation_bytes = bytes / 10;
         let context = SessionContext::new_with_config_rt(config, runtime);
         for name in self.context.catalog_names() {

@@ -143,7 +143,7 @@ async fn memory_is_bounded_by_the_disk() {
         .map(|n| keyed(&format!("k{}", n % 10_000), &format!("{{\"n\":{n},\"s\":\"{}\"}}", "x".repeat(1_000))))
         .collect();
     produce("latest.large", &messages);
-    let engine = engine("latest.large", "").with_memory(12 << 20);
+    let engine = engine("latest.large", "").with_memory(16 << 20);
     assert_eq!(
         engine.rows("SELECT count(*), min(n), max(n), min(length(s)) FROM \"t$latest\"").await,
         ["10000|20000|29999|1000"]

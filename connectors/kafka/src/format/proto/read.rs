@@ -71,6 +71,7 @@ fn merge<'m>(bytes: &'m [u8], plan: &MessagePlan, cells: &mut [Cell<'m>]) -> Res
             None => input.skip(number, wire, 0)?,
         }
     }
+    maps.sort_unstable();
     maps.dedup();
     for place in maps {
         if let Some(Cell::Entries(entries)) = cells.get_mut(place) {
