@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, Statement, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, ObjectName, Query, Select, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 /// Whether to go on with a walk.
@@ -51,9 +51,9 @@ pub(crate) fn read(part: &impl Visit, reader: &mut dyn Reader) {
     let _ = part.visit(&mut Reading(reader));
 }
 
-/// Shows a rewriter every part of a statement.
-pub(crate) fn rewrite(statement: &mut Statement, rewriter: &mut dyn Rewriter) {
-    let _ = statement.visit(&mut Rewriting(rewriter));
+/// Shows a rewriter every part of a statement or a clause.
+pub(crate) fn rewrite(part: &mut impl VisitMut, rewriter: &mut dyn Rewriter) {
+    let _ = part.visit(&mut Rewriting(rewriter));
 }
 
 struct Reading<'a>(&'a mut dyn Reader);

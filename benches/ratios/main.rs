@@ -4,7 +4,7 @@
 //! only the ratios mean something. Nothing here is a test.
 //!
 //! `stream` and `endless` read with pyarrow: PORTOLAN_TEST_PYTHON is a Python that has it. `clients` runs for a minute, or
-//! for PORTOLAN_BENCH_SECONDS. PORTOLAN_BENCH_DUCKDB is a Python that has DuckDB, beside which `partitioned` runs.
+//! for PORTOLAN_BENCH_SECONDS. PORTOLAN_BENCH_DUCKDB is a Python that has DuckDB, beside which `partitioned` and `tpch` run.
 
 #![allow(
     clippy::expect_used,
@@ -21,12 +21,15 @@ mod kafka;
 mod lake;
 mod lookup;
 mod measure;
+mod micro;
 mod orders;
 mod partitioned;
+mod peer;
 mod postgres;
 mod process;
 mod startup;
 mod stream;
+mod tables;
 mod tpch;
 
 /// The allocator of the program itself.
@@ -36,13 +39,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Bench = fn();
 
 /// All benches, in the order in which they run.
-const BENCHES: [(&str, Bench); 10] = [
+const BENCHES: [(&str, Bench); 11] = [
     ("startup", startup::run),
     ("lake", lake::run),
     ("partitioned", partitioned::run),
     ("kafka", kafka::run),
     ("postgres", postgres::run),
     ("lookup", lookup::run),
+    ("micro", micro::run),
     ("tpch", tpch::run),
     ("stream", stream::run),
     ("clients", clients::run),

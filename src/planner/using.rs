@@ -1,29 +1,26 @@
-//! Columns of `USING` in `WHERE`: there DataFusion calls a column ambiguous that two tables have joined by it.
+//! Columns of `USING` and `NATURAL JOIN` in `WHERE`: there DataFusion calls a column ambiguous that two tables have joined by it.
 //!
 //! It gets the table in whose row it stands: the left one of the join, whose value a row has in an inner or left join (a right
 //! or full one with `USING` is refused, `semantics::refuse`).
 
-use std::collections::{HashMap, HashSet};
-
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, Statement, TableFactor, TableWithJoins,
-    VisitMut, VisitorMut,
+    Expr, Ident, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut,
 };
 
 use super::hidden::{normalized, qualifier};
 use crate::syntax::{self, Flow, ON, Rewriter};
 
-/// Writes `t.id` for `id` in WHERE, where a join with `USING (id)` says that it is one column. `has` says whether a table has a
-/// column, for those whose columns are known.
+/// Writes `t.id` for `id` in WHERE, where a join with `USING (id)`, or a natural one, says that it is one column. `has` says
+/// whether a table has a column, for those whose columns are known.
 pub(super) fn qualify_joined_columns(statement: &mut Statement, has: Has<'_>) {
     struct Selects<'a>(Has<'a>);
     impl Rewriter for Selects<'_> {
         fn select(&mut self, select: &mut Select) {
             let ([tables], Some(condition)) = (select.from.as_slice(), &mut select.selection) else { return };
-            let owners = owners(tables, self.0);
-            if !owners.is_empty() {
+            if tables.joins.iter().any(|join| constraint(join).is_some()) {
                 // The walk goes on to the end.
-                let _ = condition.visit(&mut Qualify { owners, subqueries: 0 });
+                let _ = condition.visit(&mut Qualify { tables, has: self.0, subqueries: 0 });
             }
         }
     }
@@ -33,51 +30,71 @@ pub(super) fn qualify_joined_columns(statement: &mut Statement, has: Has<'_>) {
 /// Whether a table has a column, as far as that is known.
 type Has<'a> = &'a dyn Fn(&TableFactor, &str) -> Option<bool>;
 
-/// For each column that joins of these tables are by: the name of the table whose value it has. Columns that another table
-/// may have as well are left out: those are ambiguous.
-fn owners(tables: &TableWithJoins, has: Has<'_>) -> HashMap<String, Ident> {
-    let columns = tables.joins.iter().flat_map(joined_by).filter_map(name_in_using);
-    let columns: HashSet<String> = columns.collect();
-    let owned = columns.into_iter().filter_map(|column| {
-        let may_have = |factor: &TableFactor| has(factor, &column).unwrap_or(true);
-        let mut owner = Some(&tables.relation).filter(|factor| may_have(factor));
-        for join in &tables.joins {
-            let merged = joined_by(join).iter().filter_map(name_in_using).any(|joined| joined == column);
-            match (merged, owner, may_have(&join.relation)) {
-                (true, Some(_), _) | (false, _, false) => {}
-                (false, None, true) => owner = Some(&join.relation),
-                (true, None, _) | (false, Some(_), true) => return None,
-            }
+/// The name of the table whose value a column has by which these tables are joined; `None` where they are not joined by it, and
+/// where another table may have one of its name as well: that is ambiguous.
+fn owner(tables: &TableWithJoins, column: &str, has: Has<'_>) -> Option<Ident> {
+    let known = |factor: &TableFactor| has(factor, column).or_else(|| selects(factor, column));
+    let mut owner = Some(&tables.relation).filter(|factor| known(factor).unwrap_or(true));
+    let mut is_joined_by = false;
+    for join in &tables.joins {
+        let merged = match (constraint(join), owner) {
+            (Some(JoinConstraint::Using(columns)), _) => columns
+                .iter()
+                .filter_map(|joined| joined.0.last()?.as_ident())
+                .any(|joined| normalized(joined) == column),
+            // All columns that both have, which must be known.
+            (Some(JoinConstraint::Natural), Some(owner)) => known(&join.relation)? && known(owner)?,
+            _ => false,
+        };
+        is_joined_by |= merged;
+        match (merged, owner, known(&join.relation).unwrap_or(true)) {
+            (true, Some(_), _) | (false, _, false) => {}
+            (false, None, true) => owner = Some(&join.relation),
+            (true, None, _) | (false, Some(_), true) => return None,
         }
-        Some((column, qualifier(owner?)?))
+    }
+    owner.filter(|_| is_joined_by).and_then(qualifier)
+}
+
+/// Whether a subquery that says what its columns are has one of this name.
+fn selects(factor: &TableFactor, column: &str) -> Option<bool> {
+    let TableFactor::Derived { subquery, alias, .. } = factor else { return None };
+    let renamed = alias.iter().flat_map(|alias| &alias.columns).map(|renamed| &renamed.name);
+    let renamed: Vec<&Ident> = renamed.collect();
+    if !renamed.is_empty() {
+        return Some(renamed.into_iter().any(|name| normalized(name) == column));
+    }
+    let SetExpr::Select(select) = subquery.body.as_ref() else { return None };
+    let names = select.projection.iter().map(|item| match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(normalized(alias)),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(normalized(name)),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(normalized),
+        _ => None,
     });
-    owned.collect()
+    names.collect::<Option<Vec<String>>>().map(|names| names.iter().any(|name| name == column))
 }
 
-fn name_in_using(column: &ObjectName) -> Option<String> {
-    column.0.last()?.as_ident().map(normalized)
-}
-
-fn joined_by(join: &Join) -> &[ObjectName] {
+/// What an inner or left join is by, where that is a list of columns.
+fn constraint(join: &Join) -> Option<&JoinConstraint> {
     match &join.join_operator {
         JoinOperator::Join(constraint)
         | JoinOperator::Inner(constraint)
         | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint) => match constraint {
-            JoinConstraint::Using(columns) => columns,
-            _ => &[],
-        },
-        _ => &[],
+        | JoinOperator::LeftOuter(constraint) => {
+            Some(constraint).filter(|by| matches!(by, JoinConstraint::Using(_) | JoinConstraint::Natural))
+        }
+        _ => None,
     }
 }
 
 /// Puts the tables' names before the columns of a condition, and leaves its subqueries alone: they have tables of their own.
-struct Qualify {
-    owners: HashMap<String, Ident>,
+struct Qualify<'a> {
+    tables: &'a TableWithJoins,
+    has: Has<'a>,
     subqueries: usize,
 }
 
-impl VisitorMut for Qualify {
+impl VisitorMut for Qualify<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, _query: &mut Query) -> Flow {
@@ -93,9 +110,9 @@ impl VisitorMut for Qualify {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         if let Expr::Identifier(column) = expr
             && self.subqueries == 0
-            && let Some(owner) = self.owners.get(&normalized(column))
+            && let Some(owner) = owner(self.tables, &normalized(column), self.has)
         {
-            *expr = Expr::CompoundIdentifier(vec![owner.clone(), column.clone()]);
+            *expr = Expr::CompoundIdentifier(vec![owner, column.clone()]);
         }
         ON
     }
@@ -127,10 +144,20 @@ mod tests {
             ("SELECT 1 FROM (SELECT 1 AS id) s JOIN id_b USING (id) WHERE id = 1", "s.id = 1"),
             ("SELECT 1 FROM id_a JOIN id_b USING (id) WHERE id IN (SELECT id FROM x)", "id_a.id IN (SELECT id FROM x)"),
             ("SELECT 1 FROM id_a JOIN id_b ON id_a.id = id_b.id WHERE id = 1", "id = 1"),
+            ("SELECT id FROM id_a NATURAL JOIN id_b WHERE id = 1 AND x = 2", "id_a.id = 1 AND x = 2"),
+            (
+                "SELECT id FROM k_a NATURAL JOIN id_b NATURAL LEFT JOIN id_c WHERE id = 1 AND k = 2",
+                "id_b.id = 1 AND k = 2",
+            ),
+            ("SELECT 1 FROM (SELECT 1 AS id) s NATURAL JOIN id_b WHERE id = 1", "s.id = 1"),
+            ("SELECT 1 FROM (SELECT 1 AS k) s (id) NATURAL JOIN id_b WHERE id = 1", "s.id = 1"),
+            ("SELECT 1 FROM (SELECT * FROM x) s NATURAL JOIN id_b WHERE id = 1", "id = 1"),
             // Others have it too.
             ("SELECT 1 FROM id_a, id_b JOIN id_c USING (id) WHERE id = 1", "id = 1"),
             ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN id_c ON true WHERE id = 1", "id = 1"),
-            ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN (SELECT 1) s ON true WHERE id = 1", "id = 1"),
+            ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN (VALUES (1)) s ON true WHERE id = 1", "id = 1"),
+            ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN (SELECT k FROM x) s ON true WHERE id = 1", "id_a.id = 1"),
+            ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN (SELECT x.id FROM x) s ON true WHERE id = 1", "id = 1"),
             ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN k_c ON true WHERE id = 1", "id_a.id = 1"),
         ] {
             let qualified = qualified(sql);

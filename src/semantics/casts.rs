@@ -30,6 +30,9 @@ pub(super) fn functions() -> [Arc<ScalarUDF>; 2] {
     [Arc::clone(&ROUND), Arc::clone(&KEPT)]
 }
 
+/// The name of the function that gives the cast that is its argument.
+pub(super) const KEPT_NAME: &str = "cast_result";
+
 /// Whether this is one of the functions above.
 pub(super) fn is_of_cast(udf: &ScalarUDF) -> bool {
     udf.inner().is::<Round>() || is_kept(udf)
@@ -264,7 +267,7 @@ struct Kept {
 
 impl ScalarUDFImpl for Kept {
     fn name(&self) -> &str {
-        "cast_result"
+        KEPT_NAME
     }
 
     /// The name of the argument: results keep their names.

@@ -5,14 +5,14 @@
 //!
 //! * integer and decimal arithmetic and `sum` that overflow are errors, and so is division by zero (`arithmetic`,
 //!   `sum`);
-//! * a cast that loses digits rounds (`casts`), and a date takes intervals of whole days only (`dates`);
+//! * a cast that loses digits rounds (`casts`), and makes another expression of what it is applied to (`alike`), and a date takes intervals of whole days only (`dates`);
 //! * `avg` of integers divides their exact sum (`average`);
 //! * `min` and `max` of floats take NaN for the largest (`extreme`);
 //! * numbers with a point or an exponent are decimals, and become doubles beside a double (`numbers`);
 //! * times and timestamps have six digits after the second where nothing else is said (`types`, `now`), and dates and
-//!   texts are compared with timestamps as such (`temporal`);
+//!   texts beside timestamps become such (`temporal`), as do decimals beside doubles doubles (`numbers`);
 //! * `AT TIME ZONE` makes local times of instants and the reverse (`zones`), and intervals are compared by their length
-//!   (`intervals`);
+//!   (`intervals`) and multiplied (`multiples`);
 //! * floats have one zero and one NaN, and NaN equals itself and sorts last (`floats`);
 //! * NOT IN over a subquery knows NULL wherever it stands (`membership`).
 //!
@@ -24,6 +24,7 @@
 //! quotient has four digits more than the dividend; `avg` of integers is a double, `avg` of decimals has four digits more; text compares by its UTF-8 bytes,
 //! which is the order of code points.
 
+mod alike;
 mod arithmetic;
 mod average;
 mod casts;
@@ -35,17 +36,20 @@ mod intervals;
 mod lazy;
 mod literals;
 mod membership;
+mod multiples;
 mod now;
 mod numbers;
 mod operators;
 mod refuse;
 mod rewrite;
+mod rows;
 mod spellings;
 mod sum;
 mod temporal;
 #[cfg(test)]
 mod tests;
 mod text;
+mod together;
 mod types;
 mod zones;
 
@@ -74,6 +78,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     scalars.push(floats::function());
     scalars.extend(dates::functions());
     scalars.push(intervals::function());
+    scalars.push(multiples::function());
     scalars.push(zones::function());
     scalars.push(text::function());
     scalars.extend(casts::functions());
@@ -84,6 +89,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     aggregates.push(sum::function());
     let planners = builder.expr_planners().get_or_insert_with(SessionStateDefaults::default_expr_planners);
     planners.insert(0, Arc::new(temporal::TimestampsAsTheyAre));
+    planners.insert(1, Arc::new(multiples::MultiplesOfIntervals));
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     // Before types are coerced: what coercion would get wrong. After: what needs to know the coerced types.
     analyzer.rules.insert(0, Arc::new(membership::SoundMembership));

@@ -22,8 +22,8 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::type_of;
-use super::numbers::is_comparison;
 use super::rewrite::map_expressions;
+use super::together::is_comparison;
 use super::{arithmetic, average, casts, dates, extreme, floats, intervals, lazy, sum, text};
 
 /// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by

@@ -1,12 +1,13 @@
-//! Other ways to write what DataFusion only knows in one: `FETCH FIRST n ROWS ONLY`, `LIKE ... ESCAPE`, `mod` and `sign`; and
-//! `AT TIME ZONE`, of which it knows another thing.
+//! Other ways to write what DataFusion only knows in one: `FETCH FIRST n ROWS ONLY`, `LIKE ... ESCAPE`, `mod`, `sign`,
+//! `localtimestamp` and rows in subqueries (`rows`); and `AT TIME ZONE`, of which it knows another thing.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, LimitClause, ObjectName, ObjectNamePart, Query, Statement, TableFactor, Value, ValueWithSpan,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor,
+    TimezoneInfo, Value, ValueWithSpan,
 };
 
-use super::zones;
+use super::{alike, rows, zones};
 use crate::syntax::{self, Rewriter};
 
 /// The escape character of LIKE where none is given, as in PostgreSQL.
@@ -15,6 +16,7 @@ const ESCAPE: char = '\\';
 /// Writes a statement as DataFusion knows it. To be called on every statement before it is planned, after its columns have
 /// their names.
 pub fn respell(statement: &mut Statement) {
+    alike::tell_apart(statement);
     syntax::rewrite(statement, &mut Spellings);
 }
 
@@ -31,6 +33,10 @@ impl Rewriter for Spellings {
                 *clause = Some(LimitClause::LimitOffset { limit: Some(count), offset: None, limit_by: Vec::new() });
             }
         }
+    }
+
+    fn select(&mut self, select: &mut Select) {
+        rows::respell_rows_in(select);
     }
 
     /// `generate_series` and `range` of timestamps only take nanoseconds.
@@ -91,7 +97,8 @@ pub(super) fn with_backslashes(pattern: &Expr, escape: &ValueWithSpan) -> Option
     Some(Expr::Value(Value::SingleQuotedString(respelled).with_span(*span)))
 }
 
-fn call(name: &str, arguments: [Expr; 2]) -> Expr {
+/// A call of a function.
+pub(super) fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
     let args = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).to_vec();
     Expr::Function(Function {
         name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
@@ -105,8 +112,15 @@ fn call(name: &str, arguments: [Expr; 2]) -> Expr {
     })
 }
 
-/// `mod(a, b)` is `a % b`, and `sign` DataFusion's `signum`.
+/// `mod(a, b)` is `a % b`, `sign` DataFusion's `signum`, and `localtimestamp` the time at UTC: sessions have no other zone.
 fn respelled(function: &Function) -> Option<Expr> {
+    if matches!(function.args, FunctionArguments::None)
+        && function.name.to_string().eq_ignore_ascii_case("localtimestamp")
+    {
+        let data_type = DataType::Timestamp(None, TimezoneInfo::None);
+        let expr = Box::new(call("now", []));
+        return Some(Expr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None });
+    }
     let Function { name, args: FunctionArguments::List(list), over: None, filter: None, .. } = function else {
         return None;
     };
@@ -151,6 +165,7 @@ mod tests {
             ("SELECT * FROM range(TIMESTAMP '2024-01-01', 5)", "SELECT * FROM range(TIMESTAMP(9) '2024-01-01', 5)"),
             ("SELECT (a AT TIME ZONE 'UTC') AT TIME ZONE b", "SELECT at_time_zone((at_time_zone(a, 'UTC')), b)"),
             ("SELECT a LIKE b ESCAPE '#'", "SELECT a LIKE b ESCAPE '#'"),
+            ("SELECT localtimestamp, \"localtimestamp\"", "SELECT CAST(now() AS TIMESTAMP), \"localtimestamp\""),
             ("SELECT mod(a + 1, b), sign(a)", "SELECT ((a + 1) % (b)), signum(a)"),
         ] {
             let mut statement = Parser::parse_sql(&GenericDialect {}, sql).unwrap().remove(0);

@@ -1,22 +1,20 @@
 //! The analyzer rule for dates and texts beside timestamps.
 //!
-//! DataFusion compares both with a timestamp by way of nanoseconds, which end in the year 2262: a column that holds
+//! DataFusion brings both to one type with a timestamp by way of nanoseconds, which end in the year 2262: a column that holds
 //! 9999-12-31 could not be compared at all. This rule casts them to the timestamp's own unit, and to no coarser one than
 //! they are written in, before DataFusion's own coercion looks at the pair. Times of different units, which it does not compare at
 //! all, are brought to the finest.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::literals::digits_of_second;
-use super::numbers::is_comparison;
-use super::rewrite::map_expressions;
+use super::literals::{digits_of_second, with_seconds};
+use super::together::{Meeting, Met, Unify, unify_plan};
 use super::types::{DIGITS, time};
 
 /// See the module's documentation.
@@ -29,11 +27,7 @@ impl AnalyzerRule for TimestampsAsTheyAre {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let unified = plan.transform_up_with_subqueries(|plan| {
-            map_expressions(plan, |expr, schema| expr.transform_up(|expr| Ok(unify(expr, schema))))?
-                .transform_data(unify_keys)
-        })?;
-        Ok(unified.data)
+        unify_plan(plan, self)
     }
 }
 
@@ -53,58 +47,44 @@ impl ExprPlanner for TimestampsAsTheyAre {
     }
 }
 
-/// Casts what meets a timestamp in this node of an expression.
-fn unify(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let changed = match &mut expr {
-        Expr::BinaryExpr(binary) if is_comparison(binary.op) => {
-            cast_beside_timestamp([binary.left.as_mut(), binary.right.as_mut()], schema)
+impl Unify for TimestampsAsTheyAre {
+    /// If one of the expressions is a timestamp, casts those that are dates, and literal texts that are compared.
+    fn unify(&self, how: Meeting, met: Met<'_, '_>) -> bool {
+        if how == Meeting::Computed {
+            return false;
         }
-        Expr::Between(between) => {
-            cast_beside_timestamp([between.expr.as_mut(), between.low.as_mut(), between.high.as_mut()], schema)
-        }
-        Expr::InList(list) => cast_beside_timestamp(std::iter::once(list.expr.as_mut()).chain(&mut list.list), schema),
-        _ => false,
-    };
-    if changed { Transformed::yes(expr) } else { Transformed::no(expr) }
-}
-
-/// If one of the expressions is a timestamp, casts those that are dates, and literal texts. Expressions without a type
-/// yet stay. Returns whether there were any.
-fn cast_beside_timestamp<'a>(exprs: impl IntoIterator<Item = &'a mut Expr>, schema: &DFSchema) -> bool {
-    let mut exprs: Vec<(&mut Expr, DataType)> =
-        exprs.into_iter().filter_map(|expr| expr.get_type(schema).ok().map(|has| (expr, has))).collect();
-    if let Some(finest) = finest_time(exprs.iter().map(|(_, has)| has)) {
-        for (expr, has) in &mut exprs {
-            if *has != finest {
+        if let Some(finest) = finest_time(met.iter().map(|(_, has)| has)) {
+            for (expr, _) in met.iter_mut().filter(|(_, has)| *has != finest) {
                 **expr = cast(std::mem::take(*expr), finest.clone());
             }
+            return true;
         }
-        return true;
-    }
-    let Some((unit, zone)) = exprs.iter().find_map(|(_, has)| match has {
-        DataType::Timestamp(unit, zone) => Some((*unit, zone.clone())),
-        _ => None,
-    }) else {
-        return false;
-    };
-    let unit = unit.max(TimeUnit::Microsecond);
-    let mut changed = false;
-    for (expr, has) in &mut exprs {
-        let unit = match (has, &**expr) {
-            (DataType::Date32 | DataType::Date64, _) => unit,
-            (_, Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _)) => {
-                if digits_of_second(text) > DIGITS {
-                    TimeUnit::Nanosecond
-                } else {
-                    unit
-                }
-            }
-            _ => continue,
+        let Some((unit, zone)) = met.iter().find_map(|(_, has)| match has {
+            DataType::Timestamp(unit, zone) => Some((*unit, zone.clone())),
+            _ => None,
+        }) else {
+            return false;
         };
-        **expr = cast(std::mem::take(*expr), DataType::Timestamp(unit, zone.clone()));
-        changed = true;
+        let unit = unit.max(TimeUnit::Microsecond);
+        let mut changed = false;
+        for (expr, has) in met {
+            let unit = match (has, &mut **expr) {
+                (DataType::Date32 | DataType::Date64, _) => unit,
+                (_, Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _))
+                    if how == Meeting::Compared =>
+                {
+                    if let Some(whole) = with_seconds(text) {
+                        *text = whole;
+                    }
+                    if digits_of_second(text) > DIGITS { TimeUnit::Nanosecond } else { unit }
+                }
+                _ => continue,
+            };
+            **expr = cast(std::mem::take(*expr), DataType::Timestamp(unit, zone.clone()));
+            changed = true;
+        }
+        changed
     }
-    changed
 }
 
 /// The finest of several types of times, if they differ: DataFusion compares those of one unit only.
@@ -121,27 +101,4 @@ fn finest_time<'a>(types: impl Iterator<Item = &'a DataType>) -> Option<DataType
 
 fn cast(expr: Expr, to: DataType) -> Expr {
     Expr::Cast(Cast::new(Box::new(expr), to))
-}
-
-/// The keys of a join that are a date and a timestamp.
-fn unify_keys(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let LogicalPlan::Join(mut join) = plan else {
-        return Ok(Transformed::no(plan));
-    };
-    let mut changed = false;
-    for (left_key, right_key) in &mut join.on {
-        let (Ok(left_type), Ok(right_type)) =
-            (left_key.get_type(join.left.schema()), right_key.get_type(join.right.schema()))
-        else {
-            continue;
-        };
-        let (key, unit, zone) = match (left_type, right_type) {
-            (DataType::Date32 | DataType::Date64, DataType::Timestamp(unit, zone)) => (left_key, unit, zone),
-            (DataType::Timestamp(unit, zone), DataType::Date32 | DataType::Date64) => (right_key, unit, zone),
-            _ => continue,
-        };
-        *key = cast(std::mem::take(key), DataType::Timestamp(unit.max(TimeUnit::Microsecond), zone));
-        changed = true;
-    }
-    Ok(Transformed::new_transformed(LogicalPlan::Join(join), changed))
 }

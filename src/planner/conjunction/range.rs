@@ -129,13 +129,16 @@ fn number(value: &ScalarValue) -> Option<i128> {
 
 /// A bit for each value: whether it is from `least` to `most`.
 fn bits<T: Copy + PartialOrd>(values: &[T], least: T, most: T) -> BooleanBuffer {
-    let is_within = |value: &T| u8::from((*value >= least) & (*value <= most));
     let (whole, rest) = values.as_chunks::<64>();
     let mut words = Vec::with_capacity(whole.len() + 1);
-    words.extend(whole.iter().map(|chunk| packed(&chunk.each_ref().map(is_within))));
-    let mut last = [0; 64];
-    last.iter_mut().zip(rest).for_each(|(byte, value)| *byte = is_within(value));
-    words.push(packed(&last));
+    for chunk in whole.iter().map(<[T; 64]>::as_slice).chain([rest]) {
+        // `map` of an array is not always inlined, and then is a call for each value.
+        let mut bytes = [0; 64];
+        for (byte, value) in bytes.iter_mut().zip(chunk) {
+            *byte = u8::from((*value >= least) & (*value <= most));
+        }
+        words.push(packed(&bytes));
+    }
     BooleanBuffer::new(Buffer::from_vec(words), 0, values.len())
 }
 

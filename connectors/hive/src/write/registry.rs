@@ -139,12 +139,14 @@ impl Registry {
         }
     }
 
-    /// Forgets the partitions of the table whose place another one has taken. Their files stay.
+    /// Forgets the partitions of the table whose place another one has taken. Those that the other one has as well are defined
+    /// anew instead ([`Self::add_partitions`]): an end of them that the metastore carries out late, for a writer that is gone by
+    /// then, would be the end of the new ones. Their files stay.
     pub(super) async fn forget_partitions(&self, record: &Record) -> Result<()> {
-        match record.replaced_partitions.is_empty() {
-            true => Ok(()),
-            false => self.client.drop_partitions(&self.schema, &self.table, &record.replaced_partitions).await,
-        }
+        let kept: BTreeSet<Vec<String>> = directories(record).into_iter().map(values).collect();
+        let gone = record.replaced_partitions.iter().filter(|name| !kept.contains(&values(name)));
+        let gone: Vec<String> = gone.cloned().collect();
+        self.client.drop_partitions(&self.schema, &self.table, &gone).await
     }
 
     fn new_table(&self, definition: &Definition, registration: &Registration, write: &str) -> Struct {
@@ -187,7 +189,8 @@ impl Registry {
             .with(TABLE_KIND, kind)
     }
 
-    /// Adds the partitions of the write that the metastore does not know.
+    /// Adds the partitions of the write that the metastore does not know, and puts those into the places of others that the table
+    /// before this one had.
     pub(super) async fn add_partitions(&self, record: &Record) -> Result<()> {
         let directories = directories(record);
         if directories.is_empty() {
@@ -213,7 +216,10 @@ impl Registry {
                 .with(PARTITION_PARAMETERS, map(&parameters))
         };
         let partitions = directories.iter().map(partition).collect();
-        self.client.add_partitions(&self.schema, &self.table, partitions).await
+        self.client.add_partitions(&self.schema, &self.table, partitions).await?;
+        let replaced: BTreeSet<Vec<String>> = record.replaced_partitions.iter().map(|name| values(name)).collect();
+        let replaced = directories.iter().filter(|directory| replaced.contains(&values(directory)));
+        self.client.alter_partitions(&self.schema, &self.table, replaced.map(partition).collect()).await
     }
 
     /// Removes the table from the metastore. Its files stay. False where it is not there.
