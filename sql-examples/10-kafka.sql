@@ -21,3 +21,14 @@ GROUP BY _timestamp_type;
 -- What groups of consumers have yet to read.
 SELECT count(DISTINCT group_id) AS groups, coalesce(sum(lag), 0) AS behind
 FROM events.system.consumer_groups;
+
+-- The newest message of each key: what compaction would leave of the topic. The keys of clicks are customers.
+SELECT action, count(*) AS customers_whose_last_it_was
+FROM events.default."clicks$latest"
+GROUP BY action;
+
+-- The last messages are looked for from the end of each partition.
+SELECT _partition_id, _partition_offset, action
+FROM events.default.clicks
+ORDER BY _partition_offset DESC, _partition_id
+LIMIT 5;

@@ -1,7 +1,12 @@
 //! Topics through the whole engine: cuts that are read again, messages that do not decode, what is listed.
 
+use std::sync::LazyLock;
+
 use portolan::catalog::{CatalogFile, CatalogSet};
 use portolan::{Engine, EngineOptions, Session};
+use portolan_servers::KafkaBroker;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 
 use super::shop::{self, SHOP};
 use super::table;
@@ -94,5 +99,139 @@ fn what_is_listed_of_a_cluster() {
             described.contains("declared in the catalog file") || described.contains("inferred from"),
             "{described}"
         );
+    });
+}
+
+/// A broker of its own, so that nothing of the shop changes.
+static BROKER: LazyLock<KafkaBroker> = LazyLock::new(|| KafkaBroker::start().unwrap_or_else(|error| panic!("{error}")));
+
+async fn create(topic: &str, partitions: i32) {
+    let mut settings = rdkafka::ClientConfig::new();
+    let admin: AdminClient<DefaultClientContext> =
+        settings.set("bootstrap.servers", BROKER.bootstrap()).create().unwrap();
+    let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
+    let created = admin.create_topics([&topic], &AdminOptions::new()).await.unwrap();
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
+}
+
+/// A session over that broker, whose topics may be written, and a catalog of which the same may not.
+fn writing_session(tables: &str) -> Session {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("catalogs.toml");
+    let entry = format!("connector = \"kafka\"\nbrokers = \"{}\"", BROKER.bootstrap());
+    let text =
+        format!("[read]\n{entry}\n[mem]\nconnector = \"memory\"\n[events]\n{entry}\naccess = \"read_write\"\n{tables}");
+    std::fs::write(&file, text).unwrap();
+    let catalogs = CatalogSet::open(CatalogFile::read(&file).unwrap());
+    Engine::start(EngineOptions { catalogs, ..EngineOptions::default() }).unwrap().session()
+}
+
+#[test]
+fn statements_add_messages_to_topics() {
+    shop::block_on(async {
+        create("made", 3).await;
+        let session = writing_session(
+            "[events.tables.made]\npartitioner = \"murmur2\"\nkey = { columns = { who = \"varchar\" } }\n\
+             value = { columns = { n = \"bigint\", price = \"decimal(8,2)\", day = \"date\", tags = \"array(varchar)\" } }\n",
+        );
+        let insert = "INSERT INTO events.default.made VALUES ('a', 1, 1.5, DATE '2026-11-22', ['x', 'y']), ('b', 2, NULL, NULL, NULL)";
+        assert_eq!(value(&session, insert).await, "2");
+        assert_eq!(
+            rows(&session, "SELECT who, n, price, day, tags, _key FROM events.default.made ORDER BY n").await,
+            [["a", "1", "1.50", "2026-11-22", "[x, y]", "a"], ["b", "2", "NULL", "NULL", "NULL", "b"]]
+        );
+        // Hidden columns are written where they are named.
+        let hidden = "INSERT INTO events.default.made (who, n, _timestamp, _headers) VALUES
+            ('c', 3, CAST('2026-11-22 10:00:00' AS timestamp(3)), [named_struct('key', 'source', 'value', X'6F77')])";
+        assert_eq!(value(&session, hidden).await, "1");
+        assert_eq!(
+            rows(&session, "SELECT _timestamp, _headers, _message FROM events.default.made WHERE who = 'c'").await,
+            [["2026-11-22T10:00:00", "[{key: source, value: 6f77}]", "{\"n\":3}"]]
+        );
+        // A topic is copied with all that its messages have, tombstones too; a key alone writes one.
+        assert_eq!(value(&session, "INSERT INTO events.default.made (who) VALUES ('a')").await, "1");
+        create("copied", 2).await;
+        let copy = "INSERT INTO events.default.copied (_key, _message, _headers, _timestamp)
+            SELECT _key, _message, _headers, _timestamp FROM read.default.made";
+        assert_eq!(value(&session, copy).await, "4");
+        let both = |table: &str| {
+            format!(
+                "SELECT _key, _message, _headers, _timestamp FROM read.default.{table} ORDER BY _timestamp, _key, _message"
+            )
+        };
+        assert_eq!(rows(&session, &both("copied")).await, rows(&session, &both("made")).await);
+        assert_eq!(
+            value(&session, "SELECT count(*) FROM read.default.copied WHERE _message_length IS NULL").await,
+            "1"
+        );
+        // Under a token the statement writes once.
+        rows(&session, "SET SESSION write_token = 'monday'").await;
+        let summed =
+            "INSERT INTO events.default.made (who, n) SELECT who, sum(n) FROM events.default.made GROUP BY who";
+        assert_eq!(value(&session, summed).await, "3");
+        assert_eq!(value(&session, summed).await, "3");
+        rows(&session, "RESET SESSION write_token").await;
+        assert_eq!(value(&session, "SELECT count(*) FROM events.default.made").await, "7");
+        for (sql, part) in [
+            ("INSERT INTO read.default.made VALUES ('a')", "Hint: set access = \"read_write\" in its entry"),
+            ("INSERT INTO events.default.made (_partition_id) VALUES (1)", "has no column \"_partition_id\""),
+            (
+                "INSERT INTO events.default.made (n, _message) VALUES (1, 'x')",
+                "its whole is written by the same statement",
+            ),
+            ("INSERT INTO events.default.\"made$errors\" (_key) VALUES (X'00')", "this table is no topic's own"),
+            (
+                "INSERT OVERWRITE events.default.made SELECT 'a', 1, 1, DATE '2026-01-01', ['x']",
+                "INSERT OVERWRITE replaces partitions",
+            ),
+            (
+                "CREATE TABLE events.default.new AS SELECT 1 AS a",
+                "neither make nor remove them\nHint: make the topic with",
+            ),
+            ("DROP TABLE events.default.made", "neither make nor remove them"),
+            ("DELETE FROM events.default.made", "messages are not changed where they are: write a newer one"),
+            ("UPDATE events.default.made SET n = 1", "messages are not changed where they are"),
+        ] {
+            let error = table::rows(&session, sql).await.unwrap_err().to_string();
+            assert!(error.contains(part), "{sql}: {error}");
+        }
+        assert_eq!(value(&session, "SELECT count(*) FROM events.default.made").await, "7");
+    });
+}
+
+#[test]
+fn the_last_messages_and_the_newest_of_each_key() {
+    shop::block_on(async {
+        create("tail", 1).await;
+        let session = writing_session(
+            "[events.tables.tail]\nkey = { columns = { who = \"varchar\" } }\nvalue = { columns = { n = \"bigint\" } }\n",
+        );
+        let fill = "INSERT INTO events.default.tail SELECT 'k' || (value % 10), value FROM generate_series(1, 5000)";
+        assert_eq!(value(&session, fill).await, "5000");
+        let last = "SELECT n FROM events.default.tail ORDER BY _partition_offset DESC LIMIT 3";
+        assert_eq!(rows(&session, last).await, [["5000"], ["4999"], ["4998"]]);
+        let explained = value(&session, &format!("EXPLAIN {last}")).await;
+        assert!(explained.contains("the last 3 of tail, read_committed, offsets 0:4997.."), "{explained}");
+        // Under other operators, behind conditions on offsets, and where nothing is pushed down, the rows are the same.
+        let joined = "SELECT sum(t.n) FROM (SELECT n FROM events.default.tail WHERE _partition_offset < 10
+            ORDER BY _partition_offset DESC, n LIMIT 2) t JOIN events.default.tail u ON u.n = t.n";
+        assert_eq!(value(&session, joined).await, "19");
+        let filtered = "SELECT n FROM events.default.tail WHERE n < 3 ORDER BY _partition_offset DESC LIMIT 5";
+        assert_eq!(rows(&session, filtered).await, [["2"], ["1"]]);
+        let newest = "SELECT who, n FROM events.default.\"tail$latest\" WHERE n < 4993 ORDER BY n";
+        assert_eq!(rows(&session, newest).await, [["k1", "4991"], ["k2", "4992"]]);
+        let explained = value(&session, &format!("EXPLAIN {newest}")).await;
+        assert!(explained.contains("the newest of each key of tail, read_committed, offsets 0:0.."), "{explained}");
+        let analyzed = rows(&session, &format!("EXPLAIN ANALYZE {newest}")).await.concat().concat();
+        assert!(analyzed.contains("10 rows"), "{analyzed}");
+        // A tombstone takes its key away, and a statement may read what it writes to.
+        let ended =
+            "INSERT INTO events.default.tail (who) SELECT who FROM events.default.\"tail$latest\" WHERE n < 4993";
+        assert_eq!(value(&session, ended).await, "2");
+        assert_eq!(value(&session, "SELECT count(*) FROM events.default.\"tail$latest\"").await, "8");
+        rows(&session, "SET SESSION fold = 'never'").await;
+        let last_two = "SELECT count(*) FROM (SELECT who FROM events.default.tail ORDER BY _partition_offset DESC LIMIT 2) WHERE who < 'k3'";
+        assert_eq!(value(&session, last_two).await, "2");
+        assert_eq!(value(&session, joined).await, "19");
     });
 }

@@ -60,6 +60,11 @@ macro_rules! append {
 }
 
 impl ColumnBuilder {
+    /// A builder for the headers of messages.
+    pub(crate) fn headers() -> Self {
+        Self::Headers(HeadersBuilder::default())
+    }
+
     /// A builder for a type that a column of a topic may have.
     pub(crate) fn new(data_type: &DataType) -> Result<Self, String> {
         let same = data_type.clone();
@@ -89,7 +94,6 @@ impl ColumnBuilder {
             }
             DataType::Utf8 => Self::Text(StringBuilder::new()),
             DataType::Binary => Self::Binary(BinaryBuilder::new()),
-            DataType::List(item) if **item == header_item() => Self::Headers(HeadersBuilder::default()),
             DataType::List(item) => Self::List(Box::new(ListBuilder::new(item)?)),
             DataType::Map(entries, _) => Self::Map(Box::new(MapBuilder::new(entries)?)),
             DataType::Struct(fields) => Self::Row(Box::new(RowBuilder::new(fields)?)),

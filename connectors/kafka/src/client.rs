@@ -63,31 +63,12 @@ impl fmt::Debug for BrokerLog {
 impl BrokerLog {
     /// Takes the settings; connects only when first asked.
     pub(crate) fn new(config: &KafkaConfig) -> Result<Self, ConnectorError> {
-        let mut settings = ClientConfig::new();
+        let mut settings = common_settings(config);
         settings
-            .set("bootstrap.servers", &config.brokers)
-            .set("client.id", "portolan")
-            .set("security.protocol", &config.security.protocol)
             .set("isolation.level", config.isolation.name())
             .set("allow.auto.create.topics", "false")
             .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("socket.connection.setup.timeout.ms", config.connect_timeout.as_millis().to_string())
-            .set("topic.metadata.propagation.max.ms", "1000")
-            .set("log.connection.close", "false")
-            .set_log_level(RDKafkaLogLevel::Info);
-        if let Some(sasl) = &config.security.sasl {
-            settings
-                .set("sasl.mechanism", &sasl.mechanism)
-                .set("sasl.username", &sasl.username)
-                .set("sasl.password", sasl.password.expose_secret());
-        }
-        for (name, path) in &config.security.tls {
-            settings.set(*name, path);
-        }
-        if let Some(password) = &config.security.key_password {
-            settings.set("ssl.key.password", password.expose_secret());
-        }
+            .set("enable.auto.offset.store", "false");
         let reading = vec![
             // Named because the library wants a name; it is never joined and nothing is committed to it.
             ("group.id", "portolan".to_owned()),
@@ -128,6 +109,32 @@ impl BrokerLog {
             Err(LogError::Client { what: "answer".to_owned(), said: format!("its thread ended: {error}") })
         })
     }
+}
+
+/// Settings of clients that read and of those that write. They hold secrets.
+pub(crate) fn common_settings(config: &KafkaConfig) -> ClientConfig {
+    let mut settings = ClientConfig::new();
+    settings
+        .set("bootstrap.servers", &config.brokers)
+        .set("client.id", "portolan")
+        .set("security.protocol", &config.security.protocol)
+        .set("socket.connection.setup.timeout.ms", config.connect_timeout.as_millis().to_string())
+        .set("topic.metadata.propagation.max.ms", "1000")
+        .set("log.connection.close", "false")
+        .set_log_level(RDKafkaLogLevel::Info);
+    if let Some(sasl) = &config.security.sasl {
+        settings
+            .set("sasl.mechanism", &sasl.mechanism)
+            .set("sasl.username", &sasl.username)
+            .set("sasl.password", sasl.password.expose_secret());
+    }
+    for (name, path) in &config.security.tls {
+        settings.set(*name, path);
+    }
+    if let Some(password) = &config.security.key_password {
+        settings.set("ssl.key.password", password.expose_secret());
+    }
+    settings
 }
 
 impl Shared {

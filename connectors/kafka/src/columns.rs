@@ -18,6 +18,8 @@ pub(crate) const MESSAGE_TIMESTAMP: &str = "_timestamp";
 pub(crate) const TIMESTAMP_TYPE: &str = "_timestamp_type";
 /// The message's key.
 pub(crate) const KEY: &str = "_key";
+/// The key's bytes, whatever it is shown as; for what reads messages, and no column of a table.
+pub(crate) const KEY_BYTES: &str = "$key_bytes";
 /// The bytes of the key.
 pub(crate) const KEY_LENGTH: &str = "_key_length";
 /// Whether the key does not decode.
@@ -42,12 +44,13 @@ pub(crate) const CUT: &str = "_cut";
 pub(crate) const REASON: &str = "_reason";
 
 /// Names that a column of a message cannot have.
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 17] = [
     PARTITION_ID,
     PARTITION_OFFSET,
     MESSAGE_TIMESTAMP,
     TIMESTAMP_TYPE,
     KEY,
+    KEY_BYTES,
     KEY_LENGTH,
     KEY_CORRUPT,
     MESSAGE,
@@ -66,14 +69,15 @@ pub(crate) fn is_hidden_name(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
-/// The fields of one header. A key may appear twice and a value may be NULL, so that headers are no map.
+/// The fields of one header. A key may appear twice and a value may be NULL, so that headers are no map. No key is NULL: that it
+/// could be makes the type that of arrays which statements write.
 pub(crate) fn header_fields() -> Fields {
-    Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Binary, true)])
+    Fields::from(vec![Field::new("key", DataType::Utf8, true), Field::new("value", DataType::Binary, true)])
 }
 
 /// The one field of the list of headers.
 pub(crate) fn header_item() -> Field {
-    Field::new("item", DataType::Struct(header_fields()), false)
+    Field::new("item", DataType::Struct(header_fields()), true)
 }
 
 /// All columns of a table of messages: those of the key and the value, then the hidden ones. `by_key` says whether it is
@@ -92,7 +96,10 @@ pub(crate) fn table_columns(layout: &Layout, by_key: bool, key_origin: &str, val
         layout.key.columns.iter().map(|column| content(column, of_key, key_origin)).collect();
     columns.extend(layout.value.columns.iter().map(|column| content(column, CONTENT, value_origin)));
     let of_messages = message_columns(key_domain, layout.key.format.shown(), layout.value.format.shown());
-    columns.extend(of_messages.map(hide));
+    columns.extend(of_messages.map(hide).map(|column| match column.name() {
+        KEY | MESSAGE | MESSAGE_TIMESTAMP | HEADERS => column.taking_values(),
+        _ => column,
+    }));
     let extra = [
         bigint(KEY_LENGTH, CONTENT, true, "the bytes of the key, NULL if there is none"),
         flag(KEY_CORRUPT, "whether the key does not decode as the table says"),

@@ -36,6 +36,21 @@ pub(crate) struct KafkaConfig {
     pub(crate) idle_timeout: Duration,
     pub(crate) fetch_bytes: i64,
     pub(crate) queue_kib: i64,
+    pub(crate) write: WriteConfig,
+}
+
+/// How statements write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriteConfig {
+    /// Whether they may.
+    pub(crate) is_writable: bool,
+    /// Whether a statement is one transaction.
+    pub(crate) transactional: bool,
+    /// How long a transaction may be open, and its commit may take.
+    pub(crate) limit: Duration,
+    /// How many of the newest offsets of each partition are looked through for a token.
+    pub(crate) token_messages: u64,
+    pub(crate) max_message_bytes: usize,
 }
 
 /// Which messages of transactions are read.
@@ -131,6 +146,13 @@ impl KafkaConfig {
             idle_timeout: milliseconds(properties, "idle_timeout_ms")?,
             fetch_bytes: integer(properties, "fetch_bytes")?,
             queue_kib: integer(properties, "queue_kib")?,
+            write: WriteConfig {
+                is_writable: properties.text("access") == Some("read_write"),
+                transactional: properties.text("write_transactions") != Some("none"),
+                limit: milliseconds(properties, "write_timeout_ms")?,
+                token_messages: integer(properties, "write_token_messages")?.unsigned_abs(),
+                max_message_bytes: usize::try_from(integer(properties, "max_message_bytes")?).unwrap_or(usize::MAX),
+            },
         })
     }
 }

@@ -14,7 +14,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{TryStreamExt, stream};
 use portolan_connector::{
     Capabilities, Connector, ConnectorError, ConnectorTable, KeyFilter, Narrowed, QueryContext, ReadContext, Result,
-    Snapshot, Split, TableEntry, TableKind, TableName, UnsupportedColumn,
+    Snapshot, Split, TableEntry, TableKind, TableName, UnsupportedColumn, WritableCatalog,
 };
 
 use crate::columns::table_columns;
@@ -25,6 +25,7 @@ use crate::error::LogError;
 use crate::factory::KIND;
 use crate::groups::{CONSUMER_GROUPS, GroupsTable, SYSTEM};
 use crate::infer::{Inferred, infer};
+use crate::latest::{LATEST_SUFFIX, LatestTable};
 use crate::layout::MessageColumn;
 use crate::log::KafkaLog;
 use crate::narrow;
@@ -38,6 +39,7 @@ use crate::split::Work;
 use crate::table::{ERRORS_SUFFIX, KafkaTable};
 use crate::times::within_times;
 use crate::topics::{is_legal, is_table, table_names};
+use crate::write::Writes;
 
 /// The most topics whose inferred columns are kept.
 const MAX_INFERRED: usize = 10_000;
@@ -49,6 +51,8 @@ pub(crate) struct KafkaConnector {
     capabilities: Arc<Capabilities>,
     log: Arc<dyn KafkaLog>,
     registry: Option<Registry>,
+    /// What writing takes, where the catalog may be written.
+    writes: Option<Writes>,
     /// Inferred columns by topic, and when they were.
     inferred: Mutex<HashMap<String, (Instant, Arc<Inferred>)>>,
 }
@@ -66,8 +70,22 @@ impl KafkaConnector {
         config: KafkaConfig,
         log: Arc<dyn KafkaLog>,
         registry: Option<Registry>,
+        writes: Option<Writes>,
     ) -> Self {
-        Self { catalog, config, capabilities: Arc::new(capabilities()), log, registry, inferred: Mutex::default() }
+        let capabilities = Arc::new(capabilities());
+        Self { catalog, config, capabilities, log, registry, writes, inferred: Mutex::default() }
+    }
+
+    pub(crate) fn catalog(&self) -> &str {
+        &self.catalog
+    }
+
+    pub(crate) fn registry(&self) -> Option<&Registry> {
+        self.registry.as_ref()
+    }
+
+    pub(crate) fn writes(&self) -> Option<&Writes> {
+        self.writes.as_ref()
     }
 
     /// The columns of a topic; `None` if there is no such topic. Those of an empty topic are not kept, so that its
@@ -96,7 +114,7 @@ impl KafkaConnector {
     }
 
     /// The table of this name, without what may stand behind it.
-    async fn messages(&self, schema: &str, table: &str) -> Result<Option<KafkaTable>> {
+    pub(crate) async fn messages(&self, schema: &str, table: &str) -> Result<Option<KafkaTable>> {
         let name = TableName::new(&self.catalog, schema, table);
         let declared = self.config.tables.iter().find(|declaration| declaration.name == table);
         let declaration = match declared {
@@ -205,7 +223,8 @@ impl KafkaConnector {
     /// The topic behind the name of a table.
     fn topic_of<'a>(&'a self, table: &'a str) -> &'a str {
         let declared = |table: &str| self.config.tables.iter().find(|declaration| declaration.name == table);
-        let base = [ERRORS_SUFFIX, PARTITIONS_SUFFIX].iter().find_map(|suffix| table.strip_suffix(suffix));
+        let base =
+            [ERRORS_SUFFIX, LATEST_SUFFIX, PARTITIONS_SUFFIX].iter().find_map(|suffix| table.strip_suffix(suffix));
         match (declared(table), base) {
             (Some(declaration), _) => &declaration.topic,
             (None, Some(base)) => declared(base).map_or(base, |declaration| &declaration.topic),
@@ -213,7 +232,7 @@ impl KafkaConnector {
         }
     }
 
-    /// The table of a name with `$errors` or `$partitions` behind it, or with nothing, at a cut or now.
+    /// The table of a name with `$errors`, `$latest` or `$partitions` behind it, or with nothing, at a cut or now.
     async fn find(&self, schema: &str, table: &str, cut: Option<Cut>) -> Result<Option<Arc<dyn ConnectorTable>>> {
         let at = |base: KafkaTable| KafkaTable { cut: cut.clone(), ..base };
         if let Some(found) = self.messages(schema, table).await? {
@@ -222,6 +241,10 @@ impl KafkaConnector {
         if let Some(base) = table.strip_suffix(ERRORS_SUFFIX) {
             let found = self.messages(schema, base).await?;
             return Ok(found.map(|base| Arc::new(at(base).of_errors(table)) as _));
+        }
+        if let Some(base) = table.strip_suffix(LATEST_SUFFIX) {
+            let found = self.messages(schema, base).await?;
+            return Ok(found.map(|base| Arc::new(LatestTable::of(at(base))) as _));
         }
         if let Some(base) = table.strip_suffix(PARTITIONS_SUFFIX)
             && let Some(base) = self.messages(schema, base).await?
@@ -295,6 +318,14 @@ impl Connector for KafkaConnector {
             Work::Messages(split) => narrow::narrow(*split, filters),
             Work::Partitions(_) | Work::Groups(_) => Ok(Narrowed::Unchanged),
         }
+    }
+
+    fn writable(&self) -> Option<&dyn WritableCatalog> {
+        if self.writes.is_some() { Some(self) } else { None }
+    }
+
+    fn how_to_write(&self) -> Option<&'static str> {
+        Some("set access = \"read_write\" in its entry of the catalog file")
     }
 
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {

@@ -4,7 +4,7 @@ use portolan_connector::Properties;
 
 use crate::columns::is_hidden_name;
 use crate::format::{is_readable_as_bytes, is_readable_as_text};
-use crate::layout::{AvroSchema, Format, MessageColumn, Part, Place, SchemaSource};
+use crate::layout::{Format, MessageColumn, Part, Place, SchemaSource, WriterSchema};
 use crate::types::ValueType;
 
 /// What the section of a part says.
@@ -33,7 +33,10 @@ pub(crate) fn part(section: &Properties, default: Format) -> Result<DeclaredPart
         Some("json") => Format::Json,
         Some("raw") => Format::Raw,
         // Its schema is put here when it is known.
-        Some("avro") => Format::Avro(AvroSchema::Id(0)),
+        Some("avro") => Format::Avro(WriterSchema::Id(0)),
+        Some("protobuf") => {
+            Format::Protobuf { schema: WriterSchema::Id(0), message: section.text("message").map(ToOwned::to_owned) }
+        }
         Some("csv") => {
             Format::Csv { delimiter: delimiter(section.text("delimiter").unwrap_or(","))?, fields: columns.len() }
         }
@@ -41,8 +44,8 @@ pub(crate) fn part(section: &Properties, default: Format) -> Result<DeclaredPart
     };
     let name = format.name();
     match (&format, section.contains("columns")) {
-        (Format::Avro(_), true) => {
-            return Err("the columns of a part of format \"avro\" are those of its schema".to_owned());
+        (Format::Avro(_) | Format::Protobuf { .. }, true) => {
+            return Err(format!("the columns of a part of format \"{name}\" are those of its schema"));
         }
         (Format::Binary, true) => return Err("a part of format \"binary\" has no columns".to_owned()),
         (Format::Csv { .. } | Format::Raw, false) => {
@@ -51,16 +54,17 @@ pub(crate) fn part(section: &Properties, default: Format) -> Result<DeclaredPart
         _ => {}
     }
     for (key, formats) in [
-        ("times", "json or csv"),
-        ("positions", "raw"),
-        ("delimiter", "csv"),
-        ("envelope", "json"),
-        ("subject", "avro or json"),
-        ("version", "avro or json"),
-        ("schema", "avro"),
+        ("times", &["json", "csv"][..]),
+        ("positions", &["raw"]),
+        ("delimiter", &["csv"]),
+        ("envelope", &["json"]),
+        ("subject", &["avro", "json", "protobuf"]),
+        ("version", &["avro", "json", "protobuf"]),
+        ("schema", &["avro", "protobuf"]),
+        ("message", &["protobuf"]),
     ] {
-        if section.contains(key) && !formats.split(" or ").any(|format| format == name) {
-            return Err(format!("`{key}` is for the format {formats}, not {name}"));
+        if section.contains(key) && !formats.contains(&name) {
+            return Err(format!("`{key}` is for the format {}, not {name}", formats.join(" or ")));
         }
     }
     times(section, &mut columns)?;
@@ -99,7 +103,7 @@ fn source(section: &Properties, format: &Format) -> Result<Option<SchemaSource>,
             Err("`schema` is the schema, so that `subject` and `version` say nothing".to_owned())
         }
         (Some(text), _) => Ok(Some(SchemaSource::Text(text.to_owned()))),
-        (None, Format::Avro(_)) => Ok(Some(SchemaSource::Subject { name, version })),
+        (None, Format::Avro(_) | Format::Protobuf { .. }) => Ok(Some(SchemaSource::Subject { name, version })),
         (None, _) if of_subject && section.contains("columns") => {
             Err("`columns` are those of the schema where `subject` or `version` names one".to_owned())
         }

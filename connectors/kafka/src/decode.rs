@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use crate::build::ColumnBuilder;
 use crate::cell::Cell;
 use crate::columns::{
-    BEFORE, CUT, EXTRA, HEADERS, KEY, KEY_CORRUPT, KEY_LENGTH, MESSAGE, MESSAGE_CORRUPT, MESSAGE_LENGTH,
+    BEFORE, CUT, EXTRA, HEADERS, KEY, KEY_BYTES, KEY_CORRUPT, KEY_LENGTH, MESSAGE, MESSAGE_CORRUPT, MESSAGE_LENGTH,
     MESSAGE_TIMESTAMP, OP, PARTITION_ID, PARTITION_OFFSET, REASON, TIMESTAMP_TYPE,
 };
 use crate::format::{Fault, PartReader};
@@ -161,7 +161,7 @@ impl BatchDecoder {
                 PARTITION_OFFSET => Origin::Offset,
                 MESSAGE_TIMESTAMP => Origin::Timestamp,
                 TIMESTAMP_TYPE => Origin::TimestampType,
-                KEY => Origin::Key,
+                KEY | KEY_BYTES => Origin::Key,
                 KEY_LENGTH => Origin::KeyLength,
                 KEY_CORRUPT => Origin::KeyCorrupt,
                 MESSAGE => Origin::Message,
@@ -179,7 +179,11 @@ impl BatchDecoder {
                     found.ok_or_else(|| format!("there is no column {name}"))?
                 }
             };
-            outputs.push((origin, ColumnBuilder::new(field.data_type())?));
+            let builder = match origin {
+                Origin::Headers => ColumnBuilder::headers(),
+                _ => ColumnBuilder::new(field.data_type())?,
+            };
+            outputs.push((origin, builder));
         }
         // Rows that are left out must be left out whatever is asked for.
         let always = errors || layout.on_error == OnError::Skip;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::layout::{AvroSchema, Format, Part, Place};
+use crate::layout::{Format, Part, Place, WriterSchema};
 use crate::table::KafkaTable;
 
 /// The section for a table.
@@ -46,7 +46,7 @@ fn part(part: &Part) -> String {
         }
     };
     let columns = &part.columns;
-    let of_schema = matches!(part.format, Format::Avro(_) | Format::JsonSchema);
+    let of_schema = matches!(part.format, Format::Avro(_) | Format::JsonSchema | Format::Protobuf { .. });
     let named = columns.iter().filter(|_| !of_schema);
     map("columns", named.map(|column| (column.name.as_str(), column.value_type.to_string())).collect());
     let times = columns.iter().filter_map(|column| Some((column.name.as_str(), column.temporal.name()?.to_owned())));
@@ -67,8 +67,11 @@ fn part(part: &Part) -> String {
     if part.envelope {
         text.push_str(", envelope = \"debezium\"");
     }
+    if let Format::Protobuf { message: Some(message), .. } = &part.format {
+        let _ = write!(text, ", message = {}", toml_text(message));
+    }
     match &part.format {
-        Format::Avro(AvroSchema::Text(schema)) => {
+        Format::Avro(WriterSchema::Text(schema)) | Format::Protobuf { schema: WriterSchema::Text(schema), .. } => {
             let _ = write!(text, ", schema = {}", toml_text(schema));
         }
         _ => {

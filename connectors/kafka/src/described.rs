@@ -4,8 +4,8 @@ use portolan_connector::{ConnectorError, Result, UnsupportedColumn};
 
 use crate::columns::is_hidden_name;
 use crate::config::Declaration;
-use crate::format::{SchemaColumns, avro_columns, json_schema_columns};
-use crate::layout::{AvroSchema, Format, Part, SchemaSource};
+use crate::format::{SchemaColumns, avro_columns, json_schema_columns, proto_columns};
+use crate::layout::{Format, Part, SchemaSource, WriterSchema};
 use crate::registry::Registry;
 
 /// What schemas say of the parts of a topic's messages.
@@ -32,13 +32,13 @@ impl Described {
         let key = Self::part(
             registry,
             format!("{topic}-key"),
-            declaration.key_schema.as_ref(),
+            (&declaration.layout.key.format, declaration.key_schema.as_ref()),
             !declaration.layout.key.declared,
         );
         let value = Self::part(
             registry,
             format!("{topic}-value"),
-            declaration.value_schema.as_ref(),
+            (&declaration.layout.value.format, declaration.value_schema.as_ref()),
             !declaration.layout.value.declared && declaration.inferred,
         );
         Ok(Self { key: key.await?, value: value.await? })
@@ -47,13 +47,22 @@ impl Described {
     async fn part(
         registry: Option<&Registry>,
         subject: String,
-        source: Option<&SchemaSource>,
+        (declared, source): (&Format, Option<&SchemaSource>),
         looks: bool,
     ) -> Result<Option<DescribedPart>> {
+        let message = match declared {
+            Format::Protobuf { message, .. } => message.clone(),
+            _ => None,
+        };
         let (name, version) = match source {
+            Some(SchemaSource::Text(text)) if matches!(declared, Format::Protobuf { .. }) => {
+                let found = proto_columns(text, &[], message.as_deref()).map_err(ConnectorError::user)?;
+                let format = Format::Protobuf { schema: WriterSchema::Text(text.clone()), message };
+                return Ok(Some(described(found, format, "the schema in the catalog file".to_owned(), None)));
+            }
             Some(SchemaSource::Text(text)) => {
                 let found = avro_columns(text, &[]).map_err(ConnectorError::user)?;
-                let format = Format::Avro(AvroSchema::Text(text.clone()));
+                let format = Format::Avro(WriterSchema::Text(text.clone()));
                 return Ok(Some(described(found, format, "the schema in the catalog file".to_owned(), None)));
             }
             Some(SchemaSource::Subject { name, version }) => (name.clone().unwrap_or(subject), *version),
@@ -72,15 +81,21 @@ impl Described {
         let (version, id) = (found.version.unwrap_or_default(), found.id);
         let origin = format!("schema {id}: version {version} of subject {name}");
         let (columns, format) = match found.kind.as_str() {
-            "AVRO" => (avro_columns(&found.text, &found.references), Format::Avro(AvroSchema::Id(id))),
+            "AVRO" => (avro_columns(&found.text, &found.references), Format::Avro(WriterSchema::Id(id))),
             "JSON" => (json_schema_columns(&found.text), Format::JsonSchema),
+            "PROTOBUF" => {
+                let columns = proto_columns(&found.text, &found.references, message.as_deref());
+                (columns, Format::Protobuf { schema: WriterSchema::Id(id), message })
+            }
             other if source.is_none() => {
                 tracing::debug!(subject = name, kind = other, "schemas of this kind tell no columns");
                 return Ok(None);
             }
             other => {
-                return Err(ConnectorError::user(format!("{origin} is {other}, and Avro and JSON Schema are read"))
-                    .hint("set value = { format = \"binary\" } to read the bytes"));
+                return Err(ConnectorError::user(format!(
+                    "{origin} is {other}, and Avro, JSON Schema and Protobuf are read"
+                ))
+                .hint("set value = { format = \"binary\" } to read the bytes"));
             }
         };
         let columns = columns.map_err(|error| ConnectorError::user(format!("{origin} cannot be read: {error}")))?;

@@ -8,6 +8,7 @@ use crate::client::BrokerLog;
 use crate::config::KafkaConfig;
 use crate::connector::KafkaConnector;
 use crate::registry::Registry;
+use crate::write::Writes;
 
 /// The value of `connector = "..."`.
 pub(crate) const KIND: &str = "kafka";
@@ -30,7 +31,9 @@ impl ConnectorFactory for KafkaFactory {
         let log = BrokerLog::new(&config).map_err(|error| error.in_catalog(&entry.name))?;
         let registry = config.registry.clone().map(Registry::new).transpose();
         let registry = registry.map_err(|error| error.in_catalog(&entry.name))?;
-        Ok(Arc::new(KafkaConnector::new(entry.name, config, Arc::new(log), registry)))
+        let writes = config.write.is_writable.then(|| Writes::new(&config)).transpose();
+        let writes = writes.map_err(|error| error.in_catalog(&entry.name))?;
+        Ok(Arc::new(KafkaConnector::new(entry.name, config, Arc::new(log), registry, writes)))
     }
 }
 
@@ -149,6 +152,38 @@ const PROPERTIES: &[PropertySpec] = &[
         "kibibytes of fetched messages that one task holds before it stops fetching",
     )
     .or("32768"),
+    PropertySpec::new(
+        "access",
+        PropertyKind::OneOf(&["read_only", "read_write"]),
+        "whether statements may add messages to topics",
+    )
+    .or("read_only"),
+    PropertySpec::new(
+        "write_transactions",
+        PropertyKind::OneOf(&["required", "none"]),
+        "required: each statement is one transaction; none, for brokers that have no transactions: its messages are held, 16 MiB \
+         at most, and sent at its end, and a statement that fails then may leave a part of them",
+    )
+    .or("required"),
+    PropertySpec::new(
+        "write_timeout_ms",
+        PropertyKind::Integer { min: 1_000, max: 86_400_000 },
+        "milliseconds that a transaction may be open, which it is from the 16th MiB of a statement or its end on; brokers allow \
+         transaction.max.timeout.ms at most",
+    )
+    .or("300000"),
+    PropertySpec::new(
+        "write_token_messages",
+        PropertyKind::Integer { min: 1, max: 10_000_000 },
+        "how many of the newest offsets of each partition are looked through for the write_token of a statement that is tried again",
+    )
+    .or("10000"),
+    PropertySpec::new(
+        "max_message_bytes",
+        PropertyKind::Integer { min: 1_024, max: 1_000_000_000 },
+        "bytes that a message may have that a statement writes; the topic's max.message.bytes must allow it",
+    )
+    .or("1000000"),
 ];
 
 const SASL: &[PropertySpec] = &[
@@ -204,13 +239,13 @@ const TABLE: &[PropertySpec] = &[
     ),
 ];
 
-const FORMATS: &[&str] = &["json", "avro", "csv", "raw", "text", "binary"];
+const FORMATS: &[&str] = &["json", "avro", "protobuf", "csv", "raw", "text", "binary"];
 
 const VALUE: &[PropertySpec] = &[
     PropertySpec::new(
         "format",
         PropertyKind::OneOf(FORMATS),
-        "json: one object a message, its fields are the columns; avro: its columns are those of its schema; csv: one line, its values in the order of the columns; raw: \
+        "json: one object a message, its fields are the columns; avro and protobuf: its columns are those of its schema; csv: one line, its values in the order of the columns; raw: \
          values at fixed bytes; text: the whole is a varchar; binary: no columns, and _message is varbinary",
     )
     .or("json"),
@@ -222,6 +257,7 @@ const VALUE: &[PropertySpec] = &[
     SUBJECT,
     VERSION,
     SCHEMA,
+    MESSAGE,
 ];
 
 const KEY: &[PropertySpec] = &[
@@ -238,6 +274,7 @@ const KEY: &[PropertySpec] = &[
     SUBJECT,
     VERSION,
     SCHEMA,
+    MESSAGE,
 ];
 
 const TIMES: PropertySpec = PropertySpec::new(
@@ -266,7 +303,7 @@ const ENVELOPE: PropertySpec = PropertySpec::new(
 const SUBJECT: PropertySpec = PropertySpec::new(
     "subject",
     PropertyKind::Text,
-    "the subject of the registry for avro, or for json written by a JSON Schema; TOPIC-value or TOPIC-key if missing",
+    "the subject of the registry for avro and protobuf, or for json written by a JSON Schema; TOPIC-value or TOPIC-key if missing",
 );
 
 const VERSION: PropertySpec = PropertySpec::new(
@@ -278,5 +315,12 @@ const VERSION: PropertySpec = PropertySpec::new(
 const SCHEMA: PropertySpec = PropertySpec::new(
     "schema",
     PropertyKind::Text,
-    "for avro without a registry: the schema by which all messages were written, which then have no id before them",
+    "for avro and protobuf without a registry: the schema by which all messages were written, which then have no id before \
+     them; the text of a .proto file is \"${file:clicks.proto}\"",
+);
+
+const MESSAGE: PropertySpec = PropertySpec::new(
+    "message",
+    PropertyKind::Text,
+    "for protobuf: the name of the message in its schema, with or without its package; the first one if missing",
 );

@@ -6,20 +6,24 @@ mod envelope;
 mod framing;
 mod json;
 mod json_schema;
+mod proto;
 mod raw;
 mod text;
 
 use std::sync::Arc;
 
 use crate::cell::Cell;
-use crate::layout::{AvroSchema, Format, MessageColumn, Part};
+use crate::layout::{Format, MessageColumn, Part, WriterSchema};
 use crate::registry::{RegistryError, Schemas};
 
 use self::avro::AvroReader;
+pub(crate) use self::avro::AvroWriter;
 pub(crate) use self::avro::columns as avro_columns;
 use self::csv::CsvReader;
 use self::json::JsonReader;
 pub(crate) use self::json_schema::columns as json_schema_columns;
+use self::proto::ProtoReader;
+pub(crate) use self::proto::columns as proto_columns;
 use self::raw::RawReader;
 pub(crate) use self::raw::is_readable as is_readable_as_bytes;
 pub(crate) use self::text::is_readable as is_readable_as_text;
@@ -60,6 +64,7 @@ pub(crate) enum PartReader {
     /// Behind the id of its schema.
     JsonSchema(JsonReader),
     Avro(Box<AvroReader>),
+    Protobuf(Box<ProtoReader>),
     Csv(CsvReader),
     Raw(RawReader),
     Text {
@@ -80,10 +85,20 @@ impl PartReader {
         Ok(match &part.format {
             Format::Json => Self::Json(JsonReader::new(columns, rest, part.envelope)),
             Format::JsonSchema => Self::JsonSchema(JsonReader::new(columns, rest, false)),
-            Format::Avro(AvroSchema::Text(text)) => Self::Avro(Box::new(AvroReader::of_text(columns, text)?)),
-            Format::Avro(AvroSchema::Id(id)) => {
+            Format::Avro(WriterSchema::Text(text)) => Self::Avro(Box::new(AvroReader::of_text(columns, text)?)),
+            Format::Avro(WriterSchema::Id(id)) => {
                 let schemas = schemas.ok_or_else(|| "the catalog has no schema registry".to_owned())?;
                 Self::Avro(Box::new(AvroReader::of_registry(columns, *id, schemas)?))
+            }
+            Format::Protobuf { schema, message } => {
+                let message = message.as_deref();
+                Self::Protobuf(Box::new(match schema {
+                    WriterSchema::Text(text) => ProtoReader::of_text(columns, text, message)?,
+                    WriterSchema::Id(id) => {
+                        let schemas = schemas.ok_or_else(|| "the catalog has no schema registry".to_owned())?;
+                        ProtoReader::of_registry(columns, *id, message, schemas)?
+                    }
+                }))
             }
             Format::Csv { delimiter, fields } => Self::Csv(CsvReader::new(columns, *delimiter, *fields)),
             Format::Raw => Self::Raw(RawReader::new(columns)),
@@ -99,6 +114,7 @@ impl PartReader {
             Self::Json(reader) => reader.read(bytes, cells)?,
             Self::JsonSchema(reader) => reader.read(framing::schema_id(bytes)?.1, cells)?,
             Self::Avro(reader) => reader.read(bytes, cells)?,
+            Self::Protobuf(reader) => reader.read(bytes, cells)?,
             Self::Csv(reader) => reader.read(bytes, cells)?,
             Self::Raw(reader) => reader.read(bytes, cells)?,
             Self::Text { columns } => {

@@ -59,7 +59,9 @@ pub(crate) enum Format {
     /// As one JSON object behind the id of its schema.
     JsonSchema,
     /// As one Avro value.
-    Avro(AvroSchema),
+    Avro(WriterSchema),
+    /// As one Protobuf message: that of a name, or the first one of its schema.
+    Protobuf { schema: WriterSchema, message: Option<String> },
     /// As one line of values with a delimiter between them.
     Csv {
         delimiter: char,
@@ -68,10 +70,10 @@ pub(crate) enum Format {
     },
 }
 
-/// The schema by which Avro values are read.
+/// The schema by which Avro and Protobuf values are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum AvroSchema {
+pub(crate) enum WriterSchema {
     /// The registry has it under this id, and messages have the ids of those by which they were written.
     Id(u32),
     /// This one, by which all messages were written.
@@ -97,6 +99,7 @@ impl Format {
             Self::Raw => "raw",
             Self::JsonSchema => "json",
             Self::Avro(_) => "avro",
+            Self::Protobuf { .. } => "protobuf",
             Self::Csv { .. } => "csv",
         }
     }
@@ -105,7 +108,7 @@ impl Format {
     pub(crate) fn shown(&self) -> ByteFormat {
         match self {
             Self::Text | Self::Json | Self::Csv { .. } => ByteFormat::Text,
-            Self::Binary | Self::Raw | Self::JsonSchema | Self::Avro(_) => ByteFormat::Binary,
+            Self::Binary | Self::Raw | Self::JsonSchema | Self::Avro(_) | Self::Protobuf { .. } => ByteFormat::Binary,
         }
     }
 }

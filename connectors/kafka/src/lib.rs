@@ -12,7 +12,8 @@
 //! and [`range`] turn conditions into offsets, [`cut`] and [`snapshot`] say which there are, [`table`] and [`split`] turn
 //! offsets into work, [`read`] work into batches. [`layout`] says how messages are taken apart, [`declare`] how a person says
 //! so, [`format`](mod@format) does it, [`decode`] and [`build`] make rows of it; [`infer`] finds the columns that nobody
-//! declared, [`described`] those that a schema of the [`registry`] tells. [`partitions`] and [`groups`] list what is there.
+//! declared, [`described`] those that a schema of the [`registry`] tells. [`latest`] keeps
+//! the newest message of each key. [`partitions`] and [`groups`] list what is there. [`mod@write`] goes the other way.
 
 mod build;
 mod build_nested;
@@ -33,6 +34,8 @@ mod format;
 mod groups;
 mod infer;
 mod instant;
+mod last;
+mod latest;
 mod layout;
 mod log;
 mod narrow;
@@ -56,5 +59,7 @@ mod times;
 mod topics;
 mod type_text;
 mod types;
+mod whole;
+mod write;
 
 pub use factory::KafkaFactory;

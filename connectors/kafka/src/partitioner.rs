@@ -30,9 +30,11 @@ impl Partitioner {
 
     /// The partition of a key among so many; `None` where it is left to chance: of an empty key, by some.
     pub(crate) fn partition(self, key: &[u8], partitions: u32) -> Option<u32> {
-        if key.is_empty() {
-            return None;
-        }
+        if key.is_empty() { None } else { self.choice(key, partitions) }
+    }
+
+    /// The partition that we choose for a key, an empty one too; `None` where there are no partitions.
+    pub(crate) fn choice(self, key: &[u8], partitions: u32) -> Option<u32> {
         let hash = match self {
             Self::Murmur2 => murmur2(key) & 0x7fff_ffff,
             Self::Crc32 => crc32(key),

@@ -48,7 +48,15 @@ pub(crate) struct FoundSchema {
     pub(crate) kind: String,
     pub(crate) text: String,
     /// The schemas that it refers to, each behind those that it refers to itself.
-    pub(crate) references: Vec<String>,
+    pub(crate) references: Vec<Reference>,
+}
+
+/// A schema that another one refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// What the other one calls it: of Protobuf the name under which it is imported.
+    pub(crate) name: String,
+    pub(crate) text: String,
 }
 
 #[cfg(test)]
@@ -112,11 +120,13 @@ struct Answer {
     schema: String,
     schema_type: Option<String>,
     #[serde(default)]
-    references: Vec<Reference>,
+    references: Vec<Referred>,
 }
 
 #[derive(Deserialize)]
-struct Reference {
+struct Referred {
+    #[serde(default)]
+    name: String,
     subject: String,
     version: u32,
 }
@@ -205,7 +215,7 @@ impl Registry {
         seen: &mut Vec<(String, u32)>,
     ) -> Result<FoundSchema, RegistryError> {
         let mut references = Vec::new();
-        for Reference { subject, version } in answer.references {
+        for Referred { name, subject, version } in answer.references {
             let what = format!("version {version} of subject {subject}");
             if seen.contains(&(subject.clone(), version)) {
                 continue;
@@ -218,7 +228,7 @@ impl Registry {
             let found =
                 found.ok_or_else(|| self.error(&what, "a schema refers to it, and it is not there".to_owned()))?;
             references.extend(found.references);
-            references.push(found.text);
+            references.push(Reference { name, text: found.text });
         }
         let id = id.or(answer.id).ok_or_else(|| self.error("the id of a schema", "there is none".to_owned()))?;
         Ok(FoundSchema {

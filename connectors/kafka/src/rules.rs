@@ -35,6 +35,10 @@ const PARTITIONED: &str = "the table declares its partitioner; the other side is
 /// The condition of upper bounds.
 const ORDERED: &str = "the table declares max_out_of_orderness_ms; the other side is a constant timestamp";
 
+/// The condition of orders.
+const LAST: &str =
+    "descending, with a LIMIT of 100000 at most; all filters are exact, and no message is left out for what is in it";
+
 /// The rules, in the order in which `SHOW CAPABILITIES` prints them.
 pub(crate) fn capabilities() -> Capabilities {
     use Operation::{And, Between, Eq, Gt, GtEq, ILike, In, IsNotNull, IsNull, Like, Limit, Lt, LtEq, Not, NotEq, Or};
@@ -72,6 +76,7 @@ pub(crate) fn capabilities() -> Capabilities {
     for operation in [And, Or, Not] {
         rules.push(Rule::exact(operation, None).when("its parts are exact; otherwise it prunes as far as they do"));
     }
+    rules.push(Rule::pruning(Operation::Sort, Some(OFFSET)).when(LAST));
     rules.push(
         Rule::exact(Operation::Projection, None).when("messages are sent whole and only what is asked is decoded"),
     );

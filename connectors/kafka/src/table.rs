@@ -7,7 +7,7 @@ use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use datafusion::logical_expr::Expr;
 use portolan_connector::{
-    Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, Scan,
+    Capabilities, Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Relation, Result, Scan,
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
 };
 
@@ -15,6 +15,7 @@ use crate::columns::{CUT, MESSAGE_TIMESTAMP, PARTITION_ID, PARTITION_OFFSET, err
 use crate::cut::Cut;
 use crate::definition::definition;
 use crate::error::LogError;
+use crate::last::{self, Messages};
 use crate::layout::Layout;
 use crate::log::{KafkaLog, PartitionOffsets};
 use crate::partitioner::Partitioner;
@@ -31,7 +32,7 @@ const MAX_TIMES: usize = 64;
 pub(crate) const ERRORS_SUFFIX: &str = "$errors";
 
 /// A topic as one query sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct KafkaTable {
     pub(crate) name: TableName,
     pub(crate) topic: String,
@@ -107,7 +108,23 @@ impl ConnectorTable for KafkaTable {
         Ok(ScanRequest { limit: Some(limit), ..request.clone() })
     }
 
+    fn relation(&self, request: &ScanRequest) -> Option<Arc<dyn Relation>> {
+        Some(Arc::new(Messages::of(self, request)?))
+    }
+
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
+        self.planned(request, context, None).await
+    }
+}
+
+impl KafkaTable {
+    /// Plans a scan, of the parts with the `last` so many messages alone where that is said.
+    pub(crate) async fn planned(
+        &self,
+        request: &ScanRequest,
+        context: &PlanContext<'_>,
+        last: Option<usize>,
+    ) -> Result<SourcePlan> {
         let snapshot = KafkaSnapshot::of(context).map_err(|error| error.in_table(&self.name))?;
         let cut = self.cut(snapshot).await.map_err(|error| self.error(error))?;
         let offsets = &cut.partitions;
@@ -128,6 +145,10 @@ impl ConnectorTable for KafkaTable {
                 selected.push((*offsets, matching));
             }
             remote_filters.push(Some(describe_selected(&selected)));
+        }
+        if let Some(count) = last {
+            let found = last::last(&self.log, &self.topic, kept, count, self.skips_deleted).await;
+            kept = found.map_err(|error| error.in_table(&self.name))?;
         }
         let total = count(offsets);
         let kept_offsets = kept.iter().fold(0_u64, |sum, (_, ranges)| sum.saturating_add(ranges.len()));
@@ -159,9 +180,7 @@ impl ConnectorTable for KafkaTable {
             estimate: Estimate { rows: (!self.errors).then_some(kept_offsets.min(limit)), bytes: None },
         })
     }
-}
 
-impl KafkaTable {
     fn error(&self, error: LogError) -> ConnectorError {
         ConnectorError::from(error).in_table(&self.name)
     }

@@ -28,8 +28,22 @@ impl Column {
     /// Makes the column a hidden one, with a line of help for the documentation.
     #[must_use]
     pub fn hidden(mut self, help: &'static str) -> Self {
-        self.hidden = Some(HiddenColumn { help });
+        self.hidden = Some(HiddenColumn { help, takes_values: false });
         self
+    }
+
+    /// Lets statements that name the hidden column give it values.
+    #[must_use]
+    pub fn taking_values(mut self) -> Self {
+        if let Some(hidden) = &mut self.hidden {
+            hidden.takes_values = true;
+        }
+        self
+    }
+
+    /// Whether statements can give it values, if its table can be written at all.
+    pub fn takes_values(&self) -> bool {
+        self.hidden.is_none_or(|hidden| hidden.takes_values)
     }
 
     /// The column's name.
@@ -43,6 +57,8 @@ impl Column {
 pub struct HiddenColumn {
     /// What the column holds, in one line.
     pub help: &'static str,
+    /// Whether `INSERT INTO table (column)` may name it.
+    pub takes_values: bool,
 }
 
 /// A column of the source that the engine cannot read. It is left out, and DESCRIBE says why.

@@ -120,22 +120,22 @@ impl Target {
     /// The index of a column that can get values, by its name, or by the only name that differs in case alone.
     pub(super) fn column(&self, name: &str) -> Result<usize> {
         let columns = self.table.columns();
-        let visible: Vec<(usize, &str)> = columns
+        let known: Vec<(usize, &str)> = columns
             .iter()
             .enumerate()
-            .filter(|(_, column)| column.hidden.is_none())
+            .filter(|(_, column)| column.takes_values())
             .map(|(index, column)| (index, column.name()))
             .collect();
-        if let Some((index, _)) = visible.iter().find(|(_, known)| *known == name) {
+        if let Some((index, _)) = known.iter().find(|(_, column)| *column == name) {
             return Ok(*index);
         }
         let folded = name.to_lowercase();
-        let mut alike = visible.iter().filter(|(_, known)| known.to_lowercase() == folded);
+        let mut alike = known.iter().filter(|(_, column)| column.to_lowercase() == folded);
         if let (Some((index, _)), None) = (alike.next(), alike.next()) {
             return Ok(*index);
         }
         let error = Error::not_found(format!("table {} has no column \"{name}\"", self.table.name()));
-        Err(match properties::nearest(name, visible.iter().map(|(_, known)| *known)) {
+        Err(match properties::nearest(name, known.iter().map(|(_, column)| *column)) {
             Some(near) => error.hint(format!("did you mean \"{near}\"?")),
             None => error,
         })

@@ -4,6 +4,7 @@ mod columns;
 mod read;
 mod resolve;
 mod schema;
+mod write;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 pub(crate) use self::columns::columns;
 use self::resolve::Action;
 use self::schema::{Field, Schema};
+pub(crate) use self::write::AvroWriter;
 use super::Fault;
 use super::framing::schema_id;
 use crate::cell::Cell;

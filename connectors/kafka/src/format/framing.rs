@@ -3,6 +3,12 @@
 /// The first byte.
 const MAGIC: u8 = 0;
 
+/// Writes what stands before a message of a schema.
+pub(super) fn begin(id: u32, out: &mut Vec<u8>) {
+    out.push(MAGIC);
+    out.extend_from_slice(&id.to_be_bytes());
+}
+
 /// The schema's id, and the bytes behind it.
 pub(super) fn schema_id(bytes: &[u8]) -> Result<(u32, &[u8]), String> {
     match bytes {

@@ -10,6 +10,10 @@ use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider
 use datafusion::common::Statistics;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::execution::context::SessionState;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -172,6 +176,27 @@ impl Engine {
         self.query.connector.table("default", name).await.unwrap().unwrap()
     }
 
+    /// The same, with so many bytes of memory; what is beyond that goes to the disk.
+    pub(crate) fn with_memory(self, bytes: usize) -> Self {
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(bytes))).build_arc().unwrap();
+        let mut config = self.context.copied_config().with_batch_size(256);
+        config.options_mut().execution.sort_spill_reservation_bytes = bytes / 10;
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        for name in self.context.catalog_names() {
+            context.register_catalog(&name, self.context.catalog(&name).unwrap());
+        }
+        Self { context, ..self }
+    }
+
+    pub(crate) fn session(&self) -> SessionState {
+        self.context.state()
+    }
+
+    pub(crate) fn task(&self) -> Arc<TaskContext> {
+        self.context.task_ctx()
+    }
+
     pub(crate) fn connector(&self) -> &Arc<dyn Connector> {
         &self.query.connector
     }
@@ -250,7 +275,7 @@ impl TableProvider for Table {
         let plan = self.table.plan(&request, &context).await?;
         let splits = match &plan.scan {
             portolan_connector::Scan::Splits(splits) => splits.len(),
-            portolan_connector::Scan::Native(_) => panic!("Kafka has no native scan"),
+            portolan_connector::Scan::Native(_) => 0,
         };
         self.query.planned.lock().unwrap().push(Planned {
             filters: request.filters.clone(),

@@ -326,7 +326,7 @@ fn declarations_that_cannot_work_are_refused() {
         ("[tables.t]\nvalue = { format = \"avro\", schema = \"\\\"int\\\"\", version = 3 }", "say nothing"),
         (
             "[tables.t]\nvalue = { format = \"csv\", subject = \"x\", columns = { a = \"int\" } }",
-            "`subject` is for the format avro or json, not csv",
+            "`subject` is for the format avro or json or protobuf, not csv",
         ),
         ("schema_registry = { username = \"x\" }", "url"),
         ("schema_registry = { url = \"http://x\", password = \"y\" }", "needs `schema_registry.username`"),
@@ -334,4 +334,105 @@ fn declarations_that_cannot_work_are_refused() {
         let error = connector("events", &on_broker(section)).unwrap_err();
         assert!(error.contains(part), "{section}: {error}");
     }
+}
+
+/// A Protobuf message behind the id of its schema and its place in it.
+fn proto(id: u32, place: &[u8], body: &[u8]) -> Vec<u8> {
+    [&[0][..], &id.to_be_bytes(), place, body].concat()
+}
+
+#[tokio::test]
+async fn protobuf_by_the_schemas_that_wrote_it() {
+    let registry = SchemaRegistry::start().unwrap();
+    create("registry.proto", 1).await;
+    let body = |text: &str, references: &str| format!("{},\"schemaType\":\"PROTOBUF\"{references}", avro(text));
+    registry.register("geo", &body("syntax = \"proto3\"; package geo; message City { string name = 1; }", ""));
+    let references = ",\"references\":[{\"name\":\"geo/city.proto\",\"subject\":\"geo\",\"version\":1}]";
+    let one = "syntax = \"proto3\"; package web; import \"geo/city.proto\";
+        message Click { int64 id = 1; geo.City city = 2; }";
+    let two = "syntax = \"proto3\"; package web; import \"geo/city.proto\"; import \"google/protobuf/timestamp.proto\";
+        message Other { string x = 1; }
+        message Click { int64 id = 1; geo.City city = 2; repeated string tags = 3; google.protobuf.Timestamp at = 4; }";
+    let old = registry.register("registry.proto-value", &body(one, references));
+    let new = registry.register("registry.proto-value", &body(two, references));
+    let json = registry.register("json", &format!("{},\"schemaType\":\"JSON\"", avro("{\"type\":\"object\"}")));
+    produce(
+        "registry.proto",
+        &[
+            // Of the first schema the click is the first message; of the second one it is the other.
+            Sent::value(proto(old, &[0], &[8, 1, 0x12, 3, 0x0a, 1, b'U'])),
+            Sent::value(proto(new, &[2, 2], &[8, 2, 0x1a, 1, b'a', 0x1a, 1, b'b', 0x22, 2, 8, 60])),
+            Sent::value(proto(new, &[0], &[0x0a, 1, b'x'])),
+            Sent::value(proto(json, &[0], &[8, 3])),
+            Sent::value(proto(9_999, &[0], &[8, 3])),
+            Sent::value("{\"id\":4}"),
+            Sent::default(),
+        ],
+    );
+    let engine = engine(
+        &registry,
+        "on_error = \"null\"\n[tables.t]\ntopic = \"registry.proto\"\nvalue = { format = \"protobuf\", message = \"Click\" }",
+    );
+    assert_eq!(
+        engine.rows("SELECT _partition_offset, id, city, tags, at, _message_corrupt FROM t").await,
+        [
+            "0|1|{name: U}|[]|NULL|false",
+            "1|2|NULL|[a, b]|1970-01-01T00:01:00Z|false",
+            "2|NULL|NULL|NULL|NULL|true",
+            "3|NULL|NULL|NULL|NULL|true",
+            "4|NULL|NULL|NULL|NULL|true",
+            "5|NULL|NULL|NULL|NULL|true",
+            "6|NULL|NULL|NULL|NULL|false",
+        ]
+    );
+    let reasons = engine.rows("SELECT _partition_offset, _reason FROM \"t$errors\"").await;
+    for (reason, part) in reasons.iter().zip([
+        "2|it is a web.Other, and the table's messages are web.Click",
+        "is JSON and not Protobuf",
+        "the registry has no schema 9999",
+        "5|it does not begin with the zero byte",
+    ]) {
+        assert!(reason.contains(part), "{reason}");
+    }
+    assert_eq!(reasons.len(), 4);
+    // Where nobody says which, the columns are those of the first message of the newest schema.
+    let undeclared = self::engine(&registry, "on_error = \"skip\"");
+    assert_eq!(undeclared.rows("SELECT x FROM \"registry.proto\" WHERE x IS NOT NULL").await, ["x"]);
+    let definition = engine.table("t").await.definition().unwrap();
+    assert!(
+        definition.contains("message = \"Click\", subject = \"registry.proto-value\", version = 2"),
+        "{definition}"
+    );
+}
+
+#[tokio::test]
+async fn protobuf_by_a_file_of_the_catalog() {
+    create("registry.file", 1).await;
+    let text = "syntax = \"proto3\"; message Click { int64 id = 1; string url = 2; Click next = 3; }";
+    produce("registry.file", &[Sent::value([8, 5, 0x12, 2, b'/', b'a']), Sent::value(""), Sent::value([8])]);
+    let table = format!(
+        "on_error = \"null\"\n[tables.t]\ntopic = \"registry.file\"\nvalue = {{ format = \"protobuf\", schema = '{text}' }}"
+    );
+    let engine = Engine::new(&table);
+    assert_eq!(
+        engine.rows("SELECT id, url, _message_corrupt FROM t").await,
+        ["0||false", "5|/a|false", "NULL|NULL|true"]
+    );
+    let table = engine.table("t").await;
+    assert_eq!(table.unsupported_columns()[0].name, "next");
+    let definition = table.definition().unwrap().replace("[events.tables.t]", "[tables.t]");
+    assert_eq!(Engine::new(&definition).rows("SELECT id FROM t WHERE url = '/a'").await, ["5"]);
+    for (section, part) in [
+        ("value = { format = \"protobuf\", schema = \"message {\" }", "the Protobuf schema is not valid"),
+        (
+            "value = { format = \"protobuf\", schema = \"syntax = 'proto3'; message A { int32 a = 1; }\", message = \"B\" }",
+            "no message B",
+        ),
+    ] {
+        let engine = Engine::new(&format!("[tables.t]\ntopic = \"registry.file\"\n{section}"));
+        let error = engine.connector().table("default", "t").await.unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    let error = connector("events", &on_broker("[tables.t]\nvalue = { message = \"A\" }")).unwrap_err();
+    assert!(error.contains("`message` is for the format protobuf, not json"), "{error}");
 }

@@ -4,10 +4,11 @@ use super::in_record;
 use super::schema::{Logical, Schema};
 use crate::format::SchemaColumns;
 use crate::layout::MessageColumn;
+use crate::registry::Reference;
 use crate::types::ValueType;
 
 /// The columns of a schema. One that is no record has one column.
-pub(crate) fn columns(text: &str, references: &[String]) -> Result<SchemaColumns, String> {
+pub(crate) fn columns(text: &str, references: &[Reference]) -> Result<SchemaColumns, String> {
     let mut found = SchemaColumns::default();
     let Schema::Record { fields, .. } = in_record(Schema::parse(text, references)?) else {
         return Ok(found);

@@ -156,7 +156,7 @@ fn short(name: &str) -> &str {
 }
 
 /// The default of a field. Those of unions are of their first branch.
-fn default(value: &Value, schema: &Schema) -> Result<Cell<'static>, String> {
+pub(super) fn default(value: &Value, schema: &Schema) -> Result<Cell<'static>, String> {
     let wrong = || format!("{value} is no {}", schema.name());
     Ok(match (schema, value) {
         // Newer versions of the specification allow any branch.

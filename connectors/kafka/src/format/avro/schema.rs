@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::registry::Reference;
+
 /// The deepest nesting of a schema.
 const MAX_DEPTH: usize = 64;
 
@@ -61,9 +63,9 @@ pub(crate) enum Logical {
 
 impl Schema {
     /// Reads a schema. `references` are schemas whose named types it may use, each after those that it uses itself.
-    pub(crate) fn parse(text: &str, references: &[String]) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, references: &[Reference]) -> Result<Self, String> {
         let mut parser = Parser::default();
-        for text in references.iter().map(String::as_str).chain([text]) {
+        for text in references.iter().map(|reference| reference.text.as_str()).chain([text]) {
             // A primitive type may be written without being JSON.
             let value: Value =
                 serde_json::from_str(text).map_err(|error| format!("the Avro schema is no JSON: {error}"))?;
@@ -87,6 +89,15 @@ impl Schema {
             Self::Map(_) => "map",
             Self::Union(_) => "union",
             Self::Fixed { name, .. } | Self::Enum { name, .. } | Self::Record { name, .. } => name,
+        }
+    }
+
+    /// Whether a value may be null.
+    pub(crate) fn takes_null(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Union(branches) => branches.contains(&Self::Null),
+            _ => false,
         }
     }
 
@@ -256,7 +267,8 @@ mod tests {
         assert_eq!(name, "a.b.R");
         assert_eq!(fields[1].schema.nullable(), Some(&fields[0].schema));
         assert_eq!(fields[2].schema, Schema::Map(Arc::new(fields[0].schema.clone())));
-        let reference = r#"{"type":"fixed","name":"x.Id","size":4}"#.to_owned();
+        let text = r#"{"type":"fixed","name":"x.Id","size":4}"#.to_owned();
+        let reference = Reference { name: "x.Id".to_owned(), text };
         let text = r#"{"type":"array","items":"x.Id"}"#;
         assert!(Schema::parse(text, &[reference]).is_ok());
     }
