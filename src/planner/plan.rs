@@ -114,8 +114,9 @@ impl Planner {
         let (patience, reordering, runtime) = (self.patience, self.join_reordering, Arc::clone(&self.runtime));
         let pushdown = self.pushdown;
         let (logical, mut state) = self.bound(statement).await?;
-        let schema = announced(&logical, &state)?;
-        let logical = state.optimize(&logical)?;
+        let analyzed = analyzed(logical, &state)?;
+        let schema = columns_of(&analyzed);
+        let logical = state.optimizer().optimize(analyzed, &state, |_, _| {})?;
         let logical = if reordering { reorder(logical, folding, &state)? } else { logical };
         let logical = note_refusals(logical)?;
         let logical = fold_judged(logical, folding, &state).await?;
@@ -143,7 +144,7 @@ impl Planner {
     /// The columns of a query. Its sources are asked for its tables, and for nothing more.
     pub async fn schema(self, statement: Statement) -> Result<SchemaRef> {
         let (logical, state) = self.bound(statement).await?;
-        announced(&logical, &state)
+        Ok(columns_of(&analyzed(logical, &state)?))
     }
 
     /// The columns and the parameters of a query whose parameters have no values yet.
@@ -154,7 +155,7 @@ impl Planner {
         let nulls: Vec<ScalarValue> =
             parameters.iter().map(|parameter| ScalarValue::try_from(&parameter.data_type)).collect::<Result<_, _>>()?;
         let logical = parameters::bind(logical, count, &nulls)?;
-        Ok(Prepared { schema: announced(&logical, &state)?, parameters })
+        Ok(Prepared { schema: columns_of(&analyzed(logical, &state)?), parameters })
     }
 
     pub(super) async fn bound(self, statement: Statement) -> Result<(LogicalPlan, SessionState)> {
@@ -280,10 +281,13 @@ fn by_keys(
     Ok(filter_by_keys(read_ahead(plan, &builds, keys_max, memory)?, &builds)?)
 }
 
-/// The columns of a plan once its types are settled.
-fn announced(logical: &LogicalPlan, state: &SessionState) -> Result<SchemaRef> {
-    let analyzed = state.analyzer().execute_and_check(logical.clone(), state.config_options(), |_, _| {})?;
-    Ok(Arc::new(analyzed.schema().as_arrow().clone()))
+/// The plan once its types are settled.
+fn analyzed(logical: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    Ok(state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {})?)
+}
+
+fn columns_of(analyzed: &LogicalPlan) -> SchemaRef {
+    Arc::new(analyzed.schema().as_arrow().clone())
 }
 
 /// The schema of a catalog list, made when it is missing.
