@@ -46,6 +46,7 @@ pub(crate) use guard::guard;
 pub(crate) use hidden::normalized;
 pub(crate) use keyset::{KeyCollectorExec, KeyFilterExec};
 pub(crate) use once::OnceExec;
+pub(crate) use outer_constants::InconstantExec;
 pub use parameters::Parameter;
 pub use plan::{Plan, Planner, Prepared};
 pub(crate) use plan::{reads_only, reference_of};

@@ -1,8 +1,9 @@
 //! Constants below outer joins.
 //!
 //! DataFusion 55 takes a column for constant above an outer join that was so below it, on the side whose rows may be missing: there
-//! it is the constant or NULL. A sort by it is left out then (`EquivalenceGroup::join`). While sorts are placed, such joins are
-//! covered by an operator that knows of no constants.
+//! it is the constant or NULL. A sort by it is left out then (`EquivalenceGroup::join`), and groups by it are taken for sorted and
+//! told before their last row has come. Such joins are covered by an operator that knows of no constants: while sorts are placed,
+//! and in the plan that runs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,13 +27,7 @@ pub(super) struct WithoutOuterConstants(pub(super) Arc<dyn PhysicalOptimizerRule
 
 impl PhysicalOptimizerRule for WithoutOuterConstants {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let covered = plan.transform_up(|node| {
-            Ok(match may_miss_rows(&node) && !node.equivalence_properties().constants().is_empty() {
-                true => Transformed::yes(Arc::new(InconstantExec::new(node)) as _),
-                false => Transformed::no(node),
-            })
-        })?;
-        let placed = self.0.optimize(covered.data, config)?;
+        let placed = self.0.optimize(cover_outer_constants(plan)?, config)?;
         let bare = placed.transform_up(|node| {
             Ok(match node.downcast_ref::<InconstantExec>() {
                 Some(cover) => Transformed::yes(Arc::clone(&cover.input)),
@@ -51,6 +46,17 @@ impl PhysicalOptimizerRule for WithoutOuterConstants {
     }
 }
 
+/// The plan with such joins covered.
+pub(super) fn cover_outer_constants(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let covered = plan.transform_up(|node| {
+        Ok(match may_miss_rows(&node) && !node.equivalence_properties().constants().is_empty() {
+            true => Transformed::yes(Arc::new(InconstantExec::new(node)) as _),
+            false => Transformed::no(node),
+        })
+    })?;
+    Ok(covered.data)
+}
+
 /// Whether it is a join that keeps rows of one side without a partner on the other.
 fn may_miss_rows(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let join_type = plan
@@ -63,7 +69,7 @@ fn may_miss_rows(plan: &Arc<dyn ExecutionPlan>) -> bool {
 
 /// Its input's rows. It knows no column to be constant, and no order, so that no sort is moved below it.
 #[derive(Debug)]
-struct InconstantExec {
+pub(crate) struct InconstantExec {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }

@@ -33,6 +33,7 @@ use super::keyset::filter_by_keys;
 use super::naming::name_columns;
 use super::native;
 use super::once::{once, only_equal};
+use super::outer_constants::cover_outer_constants;
 use super::parameters::{self, Parameter};
 use super::patience::{await_joins, keys_max};
 use super::refusals::note_refusals;
@@ -133,7 +134,7 @@ impl Planner {
         let physical = one_by_one(await_joins(only_equal(physical)?, patience)?)?;
         let keys_max = keys_max(&physical)?;
         let physical = if pushdown { by_keys(&logical, physical, keys_max, &runtime)? } else { physical };
-        let physical = build_once(physical)?;
+        let physical = cover_outer_constants(build_once(physical)?)?;
         // Operators have their functions with them: nobody looks one up by its name.
         let mut config = state.config().clone();
         config.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = keys_max;

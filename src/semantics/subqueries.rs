@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result, not_impl_err};
@@ -18,7 +19,8 @@ use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, WindowFu
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, Distinct, Expr, JoinType, LogicalPlan, Operator, SkipType, Subquery, Window, lit,
+    Aggregate, BinaryExpr, Distinct, Expr, ExprSchemable, JoinType, LogicalPlan, Operator, SkipType, Subquery,
+    SubqueryAlias, Window, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -36,15 +38,26 @@ impl AnalyzerRule for SoundSubqueries {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let sound = plan.transform_up_with_subqueries(|plan| match plan {
-            // LATERAL
-            LogicalPlan::Subquery(subquery) => {
-                let lateral = correlated(subquery, Place::Lateral)?;
-                Ok(Transformed::yes(LogicalPlan::Subquery(lateral)))
+            LogicalPlan::Join(mut join) => {
+                join.right = Arc::new(sound_lateral(Arc::unwrap_or_clone(join.right))?);
+                map_expressions(LogicalPlan::Join(join), |expr, _| expr.transform_up(sound))
             }
             plan => map_expressions(plan, |expr, _| expr.transform_up(sound)),
         })?;
         Ok(sound.data)
     }
+}
+
+/// The right side of a join, which is a subquery where it is LATERAL.
+fn sound_lateral(plan: LogicalPlan) -> Result<LogicalPlan> {
+    Ok(match plan {
+        LogicalPlan::Subquery(subquery) => LogicalPlan::Subquery(correlated(subquery, Place::Lateral)?),
+        LogicalPlan::SubqueryAlias(alias) if matches!(*alias.input, LogicalPlan::Subquery(_)) => {
+            let input = sound_lateral(Arc::unwrap_or_clone(alias.input))?;
+            LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(input), alias.alias)?)
+        }
+        plan => plan,
+    })
 }
 
 /// Where a subquery stands.
@@ -145,7 +158,15 @@ fn check(plan: &LogicalPlan, place: Place, is_top: bool) -> Result<()> {
                 );
             }
         }
-        LogicalPlan::Aggregate(Aggregate { group_expr, .. }) => {
+        LogicalPlan::Aggregate(Aggregate { input, group_expr, aggr_expr, .. }) => {
+            if !aggr_expr.is_empty() && compares_casts(input)? {
+                return refused(
+                    "an aggregate of rows whose column is cast to be compared with one of the outer query, by which several values are one",
+                );
+            }
+            if aggr_expr.is_empty() && place == Place::Lateral && !equal_to_outer(input, &mut Vec::new()) {
+                return refused("DISTINCT over rows that a column of the outer query chooses, but by an equality");
+            }
             if group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_))) {
                 return refused("ROLLUP, CUBE or GROUPING SETS over rows that a column of the outer query chooses");
             }
@@ -161,6 +182,11 @@ fn check(plan: &LogicalPlan, place: Place, is_top: bool) -> Result<()> {
                 return refused("LIMIT or OFFSET of rows that a column of the outer query chooses");
             }
         }
+        LogicalPlan::Distinct(Distinct::All(input))
+            if place == Place::Lateral && !equal_to_outer(input, &mut Vec::new()) =>
+        {
+            return refused("DISTINCT over rows that a column of the outer query chooses, but by an equality");
+        }
         LogicalPlan::Distinct(Distinct::On(_)) => {
             return refused("DISTINCT ON of rows that a column of the outer query chooses");
         }
@@ -169,6 +195,45 @@ fn check(plan: &LogicalPlan, place: Place, is_top: bool) -> Result<()> {
     let is_top = is_top && matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_))
         || place == Place::Scalar && is_top && matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Sort(_));
     plan.inputs().into_iter().try_for_each(|input| check(input, place, is_top))
+}
+
+/// Whether a condition says that something of the outer query is equal to a column in another type: DataFusion groups by the column
+/// then, and not by what it is compared as.
+fn compares_casts(plan: &LogicalPlan) -> Result<bool> {
+    if !names_outer(plan) {
+        return Ok(false);
+    }
+    if let LogicalPlan::Filter(filter) = plan {
+        let schema = filter.input.schema();
+        for conjunct in split_conjunction(&filter.predicate).into_iter().filter(|conjunct| conjunct.contains_outer()) {
+            let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = conjunct else { continue };
+            for (side, other) in [(left, right), (right, left)] {
+                let (column, other) = (side.get_type(schema)?, other.get_type(schema)?);
+                let cast_from = match side.as_ref() {
+                    Expr::Cast(cast) if matches!(*cast.expr, Expr::Column(_)) => Some(cast.expr.get_type(schema)?),
+                    Expr::Column(_) => None,
+                    _ => continue,
+                };
+                let steps = [cast_from.map(|from| (from, column.clone())), Some((column, other))];
+                if steps.into_iter().flatten().any(|(from, to)| !keeps_apart(&from, &to)) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    plan.inputs().into_iter().try_fold(false, |found, input| Ok(found || compares_casts(input)?))
+}
+
+/// Whether values that differ still do when they are compared in the type that both have in common.
+fn keeps_apart(from: &DataType, to: &DataType) -> bool {
+    let is_exact = |data_type: &DataType| data_type.is_integer() || data_type.is_decimal();
+    let is_time = |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Timestamp(..));
+    match (from, to) {
+        (from, to) if from == to || from.is_string() && to.is_string() => true,
+        (DataType::Timestamp(..), DataType::Date32) => false,
+        (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) => from <= to,
+        (from, to) => is_exact(from) && is_exact(to) || is_time(from) && is_time(to),
+    }
 }
 
 fn refused<T>(what: &str) -> Result<T> {

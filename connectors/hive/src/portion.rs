@@ -51,7 +51,8 @@ impl Portions {
             footer.or_insert_with(|| self.footer(&file.object_meta)).clone()
         };
         let Some(footer) = footer else { return file };
-        let parts: Vec<Range<usize>> = footer.row_groups().iter().map(|group| rows(group, &bytes)).collect();
+        let size = file.object_meta.size;
+        let parts: Vec<Range<usize>> = footer.row_groups().iter().map(|group| rows(group, &bytes, size)).collect();
         continued.add(parts.iter().filter(|rows| rows.start > 0 && !rows.is_empty()).count());
         file.range = None;
         let access = footer.row_groups().iter().zip(parts).map(|(group, rows)| access(rows, count(group)));
@@ -79,11 +80,12 @@ fn count(group: &RowGroupMetaData) -> usize {
     usize::try_from(group.num_rows()).unwrap_or_default()
 }
 
-/// The rows of a row group that lie in these bytes of the file. Of parts that meet at a byte each row is in one.
-fn rows(group: &RowGroupMetaData, bytes: &Range<u64>) -> Range<usize> {
+/// The rows of a row group that lie in these bytes of the file. Of parts that meet at a byte each row is in one. What a footer
+/// says of bytes beyond the file's end is not believed.
+fn rows(group: &RowGroupMetaData, bytes: &Range<u64>, size: u64) -> Range<usize> {
     let columns = || group.columns().iter().map(|column| column.byte_range());
     let start = columns().map(|(start, _)| start).min().unwrap_or_default();
-    let end = columns().map(|(start, length)| start + length).max().unwrap_or_default();
+    let end = columns().map(|(start, length)| start.saturating_add(length)).max().unwrap_or_default().min(size);
     let count = count(group);
     let row_at = |byte: u64| match byte {
         byte if byte <= start => 0,
@@ -139,13 +141,14 @@ mod tests {
         for parts in [1, 2, 3, 7, 1000] {
             let edges: Vec<u64> = (0..=parts).map(|part| size * part / parts).collect();
             for (group, expected) in footer.row_groups().iter().zip(counts) {
-                let ranges: Vec<Range<usize>> = edges.windows(2).map(|edge| rows(group, &(edge[0]..edge[1]))).collect();
+                let ranges: Vec<Range<usize>> =
+                    edges.windows(2).map(|edge| rows(group, &(edge[0]..edge[1]), size)).collect();
                 assert_eq!((ranges[0].start, ranges[ranges.len() - 1].end as i64), (0, expected));
                 assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start), "{ranges:?}");
             }
         }
         let halves = [0..size / 2, size / 2..size]
-            .map(|bytes| footer.row_groups().iter().map(|group| rows(group, &bytes).len()).sum::<usize>());
+            .map(|bytes| footer.row_groups().iter().map(|group| rows(group, &bytes, size).len()).sum::<usize>());
         assert!(halves.iter().all(|rows| rows.abs_diff(20_000) < 500), "{halves:?}");
     }
 

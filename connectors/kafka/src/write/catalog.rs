@@ -59,6 +59,11 @@ impl KafkaConnector {
             let schema = if *part == found.layout.key { &schemas[0] } else { &schemas[1] };
             avro(part, given, schema.as_ref())
         })?;
+        if context.token.is_some() && !writes.producers.transactional {
+            // A part of the rows may be there, in some partitions with the token and in others not at all.
+            return Err(ConnectorError::user("a write_token needs transactions, and this catalog writes without")
+                .hint("RESET SESSION write_token, or leave write_transactions out of the catalog file"));
+        }
         let token = context.token.as_ref().map(|token| Token::new(token, &found.topic)).transpose()?;
         let mut sender = None;
         if let Some(token) = &token {

@@ -20,11 +20,16 @@ use crate::client::common_settings;
 use crate::config::KafkaConfig;
 use crate::context::LogContext;
 
-/// Kibibytes of messages that one statement has on their way to the brokers.
-const QUEUE_KIB: u32 = 32 << 10;
+/// Kibibytes of messages that one statement has on their way to the brokers, or of one that is larger.
+const QUEUE_KIB: usize = 32 << 10;
 
 /// What a message may have beyond its limit, in bytes: the last ones of a statement carry its write_token.
 const TOKEN_BYTES: usize = 2_048;
+
+/// Kibibytes of the queue: what does not fit into an empty one would be waited for without an end.
+fn queue_kib(max_message_bytes: usize) -> usize {
+    (max_message_bytes.saturating_add(TOKEN_BYTES) / 1024 + 1).max(QUEUE_KIB)
+}
 
 /// How long a step waits for room in the queue before it looks whether anybody still waits for it.
 const WAIT: Duration = Duration::from_millis(100);
@@ -77,7 +82,7 @@ impl Producers {
             .set("acks", "all")
             .set("compression.type", "lz4")
             .set("message.max.bytes", config.write.max_message_bytes.saturating_add(TOKEN_BYTES).to_string())
-            .set("queue.buffering.max.kbytes", QUEUE_KIB.to_string())
+            .set("queue.buffering.max.kbytes", queue_kib(config.write.max_message_bytes).to_string())
             .set("message.timeout.ms", config.write.limit.as_millis().to_string());
         Self {
             brokers: config.brokers.clone(),
@@ -354,6 +359,18 @@ impl ProducerContext for Deliveries {
             Err((error, _)) => {
                 state.refusal.get_or_insert_with(|| error.clone());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_message_has_room_in_the_queue() {
+        for bytes in [1_000, 32 << 20, 50_000_000, 1_000_000_000] {
+            assert!(queue_kib(bytes) * 1024 > bytes + TOKEN_BYTES);
         }
     }
 }

@@ -53,6 +53,15 @@ async fn a_token_is_found_by_the_next_try() {
 }
 
 #[tokio::test]
+async fn a_token_needs_transactions() {
+    create("once.plain", 2).await;
+    let plain = engine("once.plain", "write_transactions = \"none\"");
+    let error = write(&plain, 3, ("a", "INSERT 1")).await.unwrap_err();
+    assert!(error.contains("a write_token needs transactions"), "{error}");
+    assert_eq!(plain.rows("SELECT count(*) FROM t").await, ["0"]);
+}
+
+#[tokio::test]
 async fn of_two_tries_at_the_same_time_one_is_committed() {
     create("once.both", 2).await;
     let engine = engine("once.both", "");
