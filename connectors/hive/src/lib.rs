@@ -43,7 +43,6 @@ mod listing;
 mod metastore;
 mod names;
 mod partition;
-mod portion;
 mod prices;
 mod procedures;
 mod prune;

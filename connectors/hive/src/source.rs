@@ -17,7 +17,7 @@ use datafusion::physical_expr::expressions::{Column, IsNotNullExpr, IsNullExpr};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr_common::sort_expr::PhysicalSortExpr;
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr, SortOrderPushdownResult};
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer};
 use futures::StreamExt;
@@ -28,7 +28,6 @@ use portolan_connector::TableName;
 
 use crate::error::{Stage, file_error};
 use crate::late::pays;
-use crate::portion::{CONTINUED, Portions};
 use crate::store::Store;
 
 /// What errors of a scan need to know. Keeps the store registered for as long as a plan may use it.
@@ -42,8 +41,6 @@ pub(crate) struct ScanContext {
     pub(crate) distinct: Vec<Option<u64>>,
     /// What to check when a file cannot be read.
     pub(crate) advice: String,
-    /// How Parquet files are cut.
-    pub(crate) portions: Portions,
 }
 
 impl ScanContext {
@@ -109,8 +106,7 @@ impl FileSource for LakeSource {
             },
             None => None,
         };
-        let continued = MetricBuilder::new(self.inner.metrics()).counter(CONTINUED, partition);
-        Ok(Box::new(LakeMorselizer { inner, late, context: Arc::clone(&self.context), continued }))
+        Ok(Box::new(LakeMorselizer { inner, late, context: Arc::clone(&self.context) }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -247,8 +243,6 @@ struct LakeMorselizer {
     inner: Box<dyn Morselizer>,
     late: Option<LateMorselizer>,
     context: Arc<ScanContext>,
-    /// Row groups of which another part reads the beginning.
-    continued: Count,
 }
 
 /// Filters the rows of files while they are decoded.
@@ -273,7 +267,6 @@ impl LakeMorselizer {
 impl Morselizer for LakeMorselizer {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
         let named = NamedFile { context: Arc::clone(&self.context), path: file.object_meta.location.clone() };
-        let file = self.context.portions.narrow(file, &self.continued);
         match self.way().plan_file(file) {
             Ok(inner) => Ok(Box::new(LakePlanner { inner, file: named })),
             Err(error) => Err(named.explain(Stage::Open, error)),
