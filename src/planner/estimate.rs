@@ -42,7 +42,7 @@ pub(super) struct Estimated {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Values {
     /// The column, as expressions name it.
-    pub(super) column: Column,
+    pub(super) column: Arc<Column>,
     /// Number of distinct values.
     pub(super) distinct: Option<f64>,
     /// Share of NULLs, from 0 to 1.
@@ -66,7 +66,7 @@ impl Estimated {
     /// What is known of a column that an expression names.
     pub(super) fn values(&self, column: &Column) -> Option<&Values> {
         let known = self.columns.iter();
-        let exact = known.clone().find(|values| values.column == *column);
+        let exact = known.clone().find(|values| *values.column == *column);
         exact.or_else(|| {
             let mut alike = known.filter(|values| {
                 values.column.name == column.name && (column.relation.is_none() || values.column.relation.is_none())
@@ -117,7 +117,7 @@ impl Estimated {
         let fixed: Vec<(Column, f64)> = conjuncts.iter().filter_map(|conjunct| fixed(conjunct)).collect();
         let mut left = self.share(share);
         for (column, values) in fixed {
-            for known in left.columns.iter_mut().filter(|known| known.column == column) {
+            for known in left.columns.iter_mut().filter(|known| *known.column == column) {
                 known.distinct = Some(known.distinct.map_or(values, |distinct| distinct.min(values)));
             }
         }
@@ -127,7 +127,7 @@ impl Estimated {
     /// The relation with the columns of a schema of the same length.
     pub(super) fn named(mut self, schema: &DFSchema) -> Self {
         for (values, column) in self.columns.iter_mut().zip(schema.columns()) {
-            values.column = column;
+            values.column = Arc::new(column);
         }
         self
     }
@@ -172,14 +172,15 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
         }
         LogicalPlan::Projection(projection) => {
             let input = estimate(&projection.input)?;
-            let columns = projection.expr.iter().zip(plan.schema().columns());
+            let columns = projection.expr.iter().zip(columns_of(plan.schema()));
             let columns = columns.map(|(expr, column)| computed(&input, expr, column)).collect();
             Some(Estimated { rows: input.rows, columns })
         }
         LogicalPlan::Aggregate(aggregate) => aggregate::grouped(aggregate, plan),
         LogicalPlan::Distinct(distinct) => {
             let input = estimate(distinct.input())?;
-            let columns: Vec<Expr> = input.columns.iter().map(|values| Expr::Column(values.column.clone())).collect();
+            let columns: Vec<Expr> =
+                input.columns.iter().map(|values| Expr::Column(values.column.as_ref().clone())).collect();
             let rows = input.combinations(&columns);
             Some(input.at_most(rows).named(plan.schema()))
         }
@@ -198,7 +199,7 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
         LogicalPlan::Window(window) => {
             let mut input = estimate(&window.input)?;
             let known = input.columns.len();
-            input.columns.extend(plan.schema().columns().into_iter().skip(known).map(unknown));
+            input.columns.extend(columns_of(plan.schema()).skip(known).map(unknown));
             Some(input)
         }
         LogicalPlan::Union(union) => {
@@ -206,15 +207,15 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Estimated> {
             let rows = inputs.iter().map(|input| input.rows).sum();
             let first = inputs.into_iter().next()?;
             let mut all = Estimated { rows, ..first };
-            all.columns.iter_mut().for_each(|values| *values = unknown(values.column.clone()));
+            all.columns.iter_mut().for_each(|values| *values = unknown(Arc::clone(&values.column)));
             Some(all.named(plan.schema()))
         }
         LogicalPlan::Values(values) => {
-            let columns = plan.schema().columns().into_iter().map(unknown).collect();
+            let columns = columns_of(plan.schema()).map(unknown).collect();
             Some(Estimated { rows: count(values.values.len()), columns })
         }
         LogicalPlan::EmptyRelation(empty) => {
-            let columns = plan.schema().columns().into_iter().map(unknown).collect();
+            let columns = columns_of(plan.schema()).map(unknown).collect();
             Some(Estimated { rows: if empty.produce_one_row { 1.0 } else { 0.0 }, columns })
         }
         LogicalPlan::Extension(extension) => {
@@ -239,7 +240,7 @@ fn scan(scan: &TableScan, above: &[&Expr]) -> Option<Estimated> {
     // Conditions are on all columns, not only on those that are read.
     let schema = scan.source.schema();
     let columns = schema.fields().iter().map(|field| {
-        let column = Column::new(Some(scan.table_name.clone()), field.name());
+        let column = Arc::new(Column::new(Some(scan.table_name.clone()), field.name()));
         let of = known.columns.get(field.name());
         let width = of.and_then(|of| of.width).map_or_else(|| width_of(field.data_type(), total), real);
         let Some(of) = of else { return Values { width, ..unknown(column) } };
@@ -278,7 +279,7 @@ fn limited(limit: &Limit) -> Option<Estimated> {
 }
 
 /// What is known of an expression over a relation, under the name that it gets.
-fn computed(input: &Estimated, expr: &Expr, column: Column) -> Values {
+fn computed(input: &Estimated, expr: &Expr, column: Arc<Column>) -> Values {
     match bare(expr) {
         Expr::Column(from) => match input.values(from) {
             Some(values) => Values { column, ..values.clone() },
@@ -288,7 +289,12 @@ fn computed(input: &Estimated, expr: &Expr, column: Column) -> Values {
     }
 }
 
-fn unknown(column: Column) -> Values {
+/// The columns of a schema, as expressions name them.
+fn columns_of(schema: &DFSchema) -> impl Iterator<Item = Arc<Column>> {
+    schema.columns().into_iter().map(Arc::new)
+}
+
+fn unknown(column: Arc<Column>) -> Values {
     let frequent = Arc::new([]);
     Values { column, distinct: None, nulls: 0.0, range: None, spread: None, frequent, width: WIDTH_BYTES }
 }

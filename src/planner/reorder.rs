@@ -147,7 +147,7 @@ impl Parts {
         for (plan, semi) in self.members {
             let Some(rows) = estimate(&plan) else { return Ok(None) };
             let place = place(&plan, folding)?;
-            members.push((Member { plan, rows, place, role: Role::Joined }, semi));
+            members.push((Member { plan, rows: Arc::new(rows), place, role: Role::Joined }, semi));
         }
         let Some(graph) = graph_of(members, self.conditions) else { return Ok(None) };
         let Some(tree) = search(&graph, folding) else { return Ok(None) };

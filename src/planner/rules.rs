@@ -7,9 +7,11 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use super::held_conditions::PushUnlessHeld;
 use super::null_equality::EliminateCrossJoinOfOneEquality;
 use super::outer_constants::WithoutOuterConstants;
 use super::same_names::PushByUniqueNames;
+use super::stopwatch::Timed;
 
 /// Physical rules that add sorts or leave them out.
 const PLACE_SORTS: [&str; 2] = ["EnsureRequirements", "PushdownSort"];
@@ -18,6 +20,7 @@ const PLACE_SORTS: [&str; 2] = ["EnsureRequirements", "PushdownSort"];
 pub(crate) fn keep_answers(builder: SessionStateBuilder) -> SessionStateBuilder {
     let logical = Optimizer::new().rules.into_iter().map(|rule| match rule.name() {
         "eliminate_cross_join" => Arc::new(EliminateCrossJoinOfOneEquality::default()) as _,
+        "push_down_filter" => Arc::new(PushUnlessHeld(rule)) as _,
         _ => rule,
     });
     let physical = PhysicalOptimizer::new().rules.into_iter().map(|rule| match rule.name() {
@@ -26,7 +29,8 @@ pub(crate) fn keep_answers(builder: SessionStateBuilder) -> SessionStateBuilder 
         _ => rule,
     });
     let logical: Vec<Arc<dyn OptimizerRule + Send + Sync>> = logical.collect();
-    let physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = physical.collect();
+    let physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
+        physical.map(|rule| Arc::new(Timed(rule)) as _).collect();
     builder.with_optimizer_rules(logical).with_physical_optimizer_rules(physical)
 }
 
@@ -37,7 +41,8 @@ mod tests {
     #[test]
     fn the_rules_that_are_replaced_are_there() {
         let names: Vec<String> = Optimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
-        assert!(names.iter().any(|name| name == "eliminate_cross_join"), "{names:?}");
+        let replaced = ["eliminate_cross_join", "push_down_filter"];
+        assert!(replaced.iter().all(|rule| names.iter().any(|name| name == rule)), "{names:?}");
         let names: Vec<String> = PhysicalOptimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
         assert_eq!(names.iter().filter(|name| name.contains("FilterPushdown")).count(), 2, "{names:?}");
         assert!(PLACE_SORTS.iter().all(|rule| names.iter().any(|name| name == rule)), "{names:?}");

@@ -2,7 +2,7 @@
 
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 
-use super::{Estimated, Values, bare, computed, estimate, unknown};
+use super::{Estimated, Values, bare, columns_of, computed, estimate, unknown};
 
 /// Bytes of what an aggregate function gives.
 const WIDTH_BYTES: f64 = 8.0;
@@ -14,7 +14,7 @@ pub(super) fn grouped(aggregate: &Aggregate, plan: &LogicalPlan) -> Option<Estim
         true => 1.0,
         false => input.combinations(&aggregate.group_expr),
     };
-    let mut columns = plan.schema().columns().into_iter();
+    let mut columns = columns_of(plan.schema());
     let keys = aggregate.group_expr.iter().zip(columns.by_ref());
     let mut known: Vec<Values> = keys.map(|(expr, column)| computed(&input, expr, column)).collect();
     let aggregates = spreads(aggregate, &input, rows).into_iter().zip(columns);

@@ -4,7 +4,7 @@ use datafusion::common::JoinType;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Join};
 
-use super::{Estimated, selectivity, unknown};
+use super::{Estimated, columns_of, selectivity, unknown};
 
 /// The least share of rows that are expected to have no partner.
 const ALONE_MIN: f64 = 0.1;
@@ -75,6 +75,6 @@ pub(in crate::planner) fn alone(partnered: f64) -> f64 {
 
 fn marked(of: &Estimated, join: &Join) -> Estimated {
     let mut marked = of.clone();
-    marked.columns.extend(join.schema.columns().into_iter().skip(of.columns.len()).map(unknown));
+    marked.columns.extend(columns_of(&join.schema).skip(of.columns.len()).map(unknown));
     marked
 }

@@ -12,7 +12,7 @@ use super::*;
 /// quarter of the rows.
 fn thousand(name: &str) -> Estimated {
     let values = |column: &str, distinct: Option<f64>, nulls: f64, range: Option<(f64, f64)>| Values {
-        column: Column::new(Some(name), column),
+        column: Arc::new(Column::new(Some(name), column)),
         distinct,
         nulls,
         range,

@@ -1,5 +1,6 @@
 //! The relations of a tree of joins, and what holds between them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
@@ -19,7 +20,7 @@ pub(super) type Set = u64;
 /// One relation.
 pub(super) struct Member {
     pub(super) plan: LogicalPlan,
-    pub(super) rows: Estimated,
+    pub(super) rows: Arc<Estimated>,
     pub(super) place: Place,
     pub(super) role: Role,
 }
@@ -53,7 +54,7 @@ pub(super) struct Graph {
     /// Of which relation each column is.
     columns: Vec<(Column, usize)>,
     /// Columns that are equal to each other.
-    classes: Vec<Vec<(usize, Column)>>,
+    classes: Vec<Vec<(usize, Expr)>>,
     /// Expressions that are equal.
     equal: Vec<((Set, Expr), (Set, Expr))>,
     /// Other conditions, and the relations that they name.
@@ -89,9 +90,21 @@ fn within(part: Set, whole: Set) -> bool {
 
 /// The conditions that a join of two sets is made by.
 #[derive(Default)]
-pub(super) struct Between {
-    pub(super) on: Vec<(Expr, Expr)>,
-    pub(super) others: Vec<Expr>,
+pub(super) struct Between<'a> {
+    pub(super) on: Vec<(&'a Expr, &'a Expr)>,
+    pub(super) others: Vec<Cow<'a, Expr>>,
+}
+
+impl Between<'_> {
+    /// The equalities.
+    pub(super) fn keys(&self) -> Vec<(Expr, Expr)> {
+        self.on.iter().map(|(left, right)| ((*left).clone(), (*right).clone())).collect()
+    }
+
+    /// All else that holds.
+    pub(super) fn filter(&self) -> Option<Expr> {
+        conjunction(self.others.iter().map(|condition| condition.as_ref().clone()))
+    }
 }
 
 impl Graph {
@@ -135,7 +148,7 @@ impl Graph {
         match condition {
             Condition::Equal(Expr::Column(left), Expr::Column(right)) if self.same_type(&left, &right) => {
                 let (one, other) = (self.relation(&left)?, self.relation(&right)?);
-                self.unite((one, left), (other, right));
+                self.unite((one, Expr::Column(left)), (other, Expr::Column(right)));
             }
             Condition::Equal(left, right) => {
                 let (one, other) = (self.mentioned(&[&left], None)?, self.mentioned(&[&right], None)?);
@@ -200,11 +213,11 @@ impl Graph {
         }
     }
 
-    fn unite(&mut self, left: (usize, Column), right: (usize, Column)) {
+    fn unite(&mut self, left: (usize, Expr), right: (usize, Expr)) {
         let (mut class, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.classes)
             .into_iter()
             .partition(|class| class.contains(&left) || class.contains(&right));
-        let mut united: Vec<(usize, Column)> = class.drain(..).flatten().collect();
+        let mut united: Vec<(usize, Expr)> = class.drain(..).flatten().collect();
         for column in [left, right] {
             if !united.contains(&column) {
                 united.push(column);
@@ -215,7 +228,7 @@ impl Graph {
     }
 
     /// What joins two sets; `None` where they may not be joined.
-    pub(super) fn between(&self, left: Set, right: Set) -> Option<Between> {
+    pub(super) fn between(&self, left: Set, right: Set) -> Option<Between<'_>> {
         // Two of them would be a set that no longer looks like one: rows, in place of a condition on rows.
         if self.semi(left).is_some() {
             return None;
@@ -228,21 +241,21 @@ impl Graph {
         for class in &self.classes {
             let of = |set: Set| class.iter().find(|(at, _)| bit(*at) & set != 0);
             if let (Some((_, one)), Some((_, other))) = (of(left), of(right)) {
-                between.on.push((Expr::Column(one.clone()), Expr::Column(other.clone())));
+                between.on.push((one, other));
             }
         }
         for ((one_set, one), (other_set, other)) in &self.equal {
             if within(*one_set, left) && within(*other_set, right) {
-                between.on.push((one.clone(), other.clone()));
+                between.on.push((one, other));
             } else if within(*one_set, right) && within(*other_set, left) {
-                between.on.push((other.clone(), one.clone()));
+                between.on.push((other, one));
             } else if self.settles(*one_set | *other_set, left, right) {
-                between.others.push(one.clone().eq(other.clone()));
+                between.others.push(Cow::Owned(one.clone().eq(other.clone())));
             }
         }
         for (set, condition) in &self.others {
             if self.settles(*set, left, right) {
-                between.others.push(condition.clone());
+                between.others.push(Cow::Borrowed(condition));
             }
         }
         Some(between)
@@ -288,7 +301,7 @@ impl Graph {
                             let join_type = if *anti { JoinType::LeftAnti } else { JoinType::LeftSemi };
                             (join_type, on.clone(), filter.clone())
                         }
-                        _ => (JoinType::Inner, between.on, conjunction(between.others)),
+                        _ => (JoinType::Inner, between.keys(), between.filter()),
                     };
                 let join = Join::try_new(
                     Arc::new(self.part(left)?),
@@ -308,9 +321,9 @@ impl Graph {
     /// Columns of one relation that are equal to each other.
     fn equal_within(&self, at: usize) -> impl Iterator<Item = Expr> {
         self.classes.iter().flat_map(move |class| {
-            let mut own = class.iter().filter(move |(of, _)| *of == at).map(|(_, column)| Expr::Column(column.clone()));
+            let mut own = class.iter().filter(move |(of, _)| *of == at).map(|(_, column)| column);
             let first = own.next();
-            own.filter_map(move |other| Some(first.clone()?.eq(other)))
+            own.filter_map(move |other| Some(first?.clone().eq(other.clone())))
         })
     }
 }

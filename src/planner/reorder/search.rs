@@ -32,7 +32,7 @@ impl Way<'_> {
 
 /// The best way to join a set of relations, as far as it is known.
 struct Best {
-    rows: Estimated,
+    rows: Arc<Estimated>,
     /// By the source that has them all.
     source: Option<(f64, Arc<Tree>, Costs, Arc<str>)>,
     /// By the engine.
@@ -47,7 +47,7 @@ impl Best {
             Some(source) => (Some((member.place.micros, tree, source.costs, Arc::clone(&source.catalog))), None),
             None => (None, Some((member.place.micros, tree))),
         };
-        Some(Self { rows: member.rows.clone(), source, engine })
+        Some(Self { rows: Arc::clone(&member.rows), source, engine })
     }
 
     /// The faster way to have the rows here.
@@ -136,8 +136,8 @@ fn join(
     left: &Best,
     right: &Best,
     right_set: Set,
-    between: &Between,
-    rows: Option<&Estimated>,
+    between: &Between<'_>,
+    rows: Option<&Arc<Estimated>>,
     folding: Folding,
 ) -> Option<Best> {
     let semi = graph.semi(right_set).and_then(|at| graph.members.get(at)).map(|member| &member.role);
@@ -145,14 +145,14 @@ fn join(
         Some(Role::Semi { anti, on, filter, .. }) => {
             let rows = rows.cloned().unwrap_or_else(|| {
                 let share = partnered(&left.rows, &right.rows, on, filter.as_ref());
-                left.rows.clone().share(if *anti { alone(share) } else { share })
+                Arc::new(Estimated::clone(&left.rows).share(if *anti { alone(share) } else { share }))
             });
             (!on.is_empty(), rows)
         }
         _ => {
             let product = || {
-                let others = between.others.iter().cloned().reduce(|one, other| one.and(other));
-                left.rows.product(&right.rows, pairs(&left.rows, &right.rows, &between.on, others.as_ref()))
+                let pairs = pairs(&left.rows, &right.rows, &between.keys(), between.filter().as_ref());
+                Arc::new(left.rows.product(&right.rows, pairs))
             };
             (!between.on.is_empty(), rows.cloned().unwrap_or_else(product))
         }
