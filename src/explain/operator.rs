@@ -19,7 +19,7 @@ use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, ExecutionPlanP
 
 use super::origin;
 use super::physical::{Printer, windows};
-use crate::planner::{AheadExec, BuiltOnceExec, InconstantExec, KeyCollectorExec, KeyFilterExec};
+use crate::planner::{AheadExec, BuiltOnceExec, InconstantExec, KeyCollectorExec, KeyFilterExec, KnownExec};
 
 /// An operator under its name, with what it works on.
 pub(super) struct Shown {
@@ -36,6 +36,7 @@ pub(super) fn is_exchange(plan: &Arc<dyn ExecutionPlan>) -> bool {
         || plan.is::<AheadExec>()
         || plan.is::<BuiltOnceExec>()
         || plan.is::<InconstantExec>()
+        || plan.is::<KnownExec>()
         || plan.is::<KeyCollectorExec>()
         || merges_nothing_new
 }

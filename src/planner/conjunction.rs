@@ -7,6 +7,7 @@
 
 mod all_of;
 mod conjunct;
+mod known;
 mod range;
 #[cfg(test)]
 mod tests;
@@ -19,12 +20,15 @@ use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 pub(crate) use all_of::AllOf;
+pub(crate) use known::KnownExec;
 
 /// The plan whose filters of several conjuncts are evaluated by [`AllOf`].
 pub(super) fn one_by_one(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let relied_on = plan.exists(|node| Ok(node.is::<WindowAggExec>() || node.is::<BoundedWindowAggExec>()))?;
     let rewritten = plan.transform_up(|node| {
         let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(node)) };
         let predicate = filter.predicate();
@@ -38,8 +42,12 @@ pub(super) fn one_by_one(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Executi
         if let Some(percent) = share {
             builder = builder.with_default_selectivity(percent);
         }
-        let filter = builder.build()?;
-        Ok(Transformed::yes(Arc::new(filter) as Arc<dyn ExecutionPlan>))
+        let known = Arc::clone(node.properties());
+        let filter = Arc::new(builder.build()?);
+        Ok(Transformed::yes(match relied_on && !node.equivalence_properties().constants().is_empty() {
+            true => Arc::new(KnownExec::new(filter, known)) as Arc<dyn ExecutionPlan>,
+            false => filter,
+        }))
     })?;
     Ok(rewritten.data)
 }
