@@ -211,6 +211,11 @@ impl BatchDecoder {
         })
     }
 
+    /// The messages that follow are of this partition.
+    pub(crate) fn of_partition(&mut self, partition: i32) {
+        self.partition = partition;
+    }
+
     /// Adds a message, or says what is wrong with it.
     pub(crate) fn push(&mut self, record: &Record<'_>) -> Result<Pushed, Poison> {
         let (key, value) = (self.key.read(record.key)?, self.value.read(record.value)?);

@@ -137,7 +137,7 @@ const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "idle_timeout_ms",
         PropertyKind::Integer { min: 100, max: 3_600_000 },
-        "milliseconds without any message after which a read fails",
+        "milliseconds without any message after which a read fails; of a topic that is followed, without any answer of a broker",
     )
     .or("30000"),
     PropertySpec::new(

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use self::columns::columns;
-use self::resolve::Action;
-use self::schema::{Field, Schema};
+use self::resolve::Plan;
+use self::schema::{Field, Recursive, Schema};
 pub(crate) use self::write::AvroWriter;
 use super::Fault;
 use super::framing::schema_id;
@@ -25,10 +25,12 @@ const MAX_SCHEMAS: usize = 10_000;
 /// Reads Avro records as the table's schema has them.
 pub(crate) struct AvroReader {
     reader: Schema,
+    /// The records of the table's schema that contain themselves.
+    recursive: Recursive,
     wanted: Vec<String>,
     writer: Writer,
     /// What is to be done for each schema, or why it cannot be read.
-    actions: HashMap<u32, Result<Action, String>>,
+    plans: HashMap<u32, Result<Plan, String>>,
 }
 
 /// Where the writer's schema comes from.
@@ -48,19 +50,19 @@ impl std::fmt::Debug for AvroReader {
 impl AvroReader {
     /// A reader of columns of this schema, by which all messages were written.
     pub(super) fn of_text(columns: &[MessageColumn], text: &str) -> Result<Self, Fault> {
-        Ok(Self::new(columns, Schema::parse(text, &[])?, Writer::Own))
+        Ok(Self::new(columns, Schema::parse_all(text, &[])?, Writer::Own))
     }
 
     /// A reader of columns of the schema of this id; messages have the ids of those by which they were written.
     pub(super) fn of_registry(columns: &[MessageColumn], id: u32, schemas: &Arc<dyn Schemas>) -> Result<Self, Fault> {
         let found = schemas.by_id(id)?.ok_or_else(|| format!("the registry has no schema {id}"))?;
-        let schema = Schema::parse(&found.text, &found.references)?;
+        let schema = Schema::parse_all(&found.text, &found.references)?;
         Ok(Self::new(columns, schema, Writer::Registry(Arc::clone(schemas))))
     }
 
-    fn new(columns: &[MessageColumn], reader: Schema, writer: Writer) -> Self {
+    fn new(columns: &[MessageColumn], (reader, recursive): (Schema, Recursive), writer: Writer) -> Self {
         let wanted = columns.iter().map(|column| column.name.clone()).collect();
-        Self { reader: in_record(reader), wanted, writer, actions: HashMap::new() }
+        Self { reader: in_record(reader), recursive, wanted, writer, plans: HashMap::new() }
     }
 
     pub(super) fn read<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), Fault> {
@@ -68,24 +70,24 @@ impl AvroReader {
             Writer::Own => (0, bytes),
             Writer::Registry(_) => schema_id(bytes)?,
         };
-        if !self.actions.contains_key(&id) {
-            let action = self.action(id)?;
-            if self.actions.len() >= MAX_SCHEMAS {
-                self.actions.clear();
+        if !self.plans.contains_key(&id) {
+            let plan = self.plan(id)?;
+            if self.plans.len() >= MAX_SCHEMAS {
+                self.plans.clear();
             }
-            self.actions.insert(id, action);
+            self.plans.insert(id, plan);
         }
-        match self.actions.get(&id) {
-            Some(Ok(action)) => Ok(read::record(body, action, cells)?),
+        match self.plans.get(&id) {
+            Some(Ok(plan)) => Ok(read::record(body, plan, cells)?),
             Some(Err(error)) => Err(Fault::Message(error.clone())),
             None => Err(Fault::Message(format!("schema {id} is not known"))),
         }
     }
 
     /// What is to be done for messages of a schema.
-    fn action(&self, id: u32) -> Result<Result<Action, String>, Fault> {
+    fn plan(&self, id: u32) -> Result<Result<Plan, String>, Fault> {
         let Writer::Registry(schemas) = &self.writer else {
-            return Ok(resolve::record(&self.reader, &self.reader, &self.wanted));
+            return Ok(resolve::record(&self.reader, &self.recursive, &self.reader, &self.wanted));
         };
         let Some(found) = schemas.by_id(id)? else {
             return Ok(Err(format!("the registry has no schema {id}")));
@@ -93,9 +95,10 @@ impl AvroReader {
         if found.kind != "AVRO" {
             return Ok(Err(format!("schema {id} is {} and not Avro", found.kind)));
         }
-        let action = Schema::parse(&found.text, &found.references)
-            .and_then(|writer| resolve::record(&in_record(writer), &self.reader, &self.wanted));
-        Ok(action.map_err(|error| format!("schema {id}: {error}")))
+        let plan = Schema::parse_all(&found.text, &found.references).and_then(|(writer, recursive)| {
+            resolve::record(&in_record(writer), &recursive, &self.reader, &self.wanted)
+        });
+        Ok(plan.map_err(|error| format!("schema {id}: {error}")))
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn columns(text: &str, references: &[Reference]) -> Result<SchemaColu
 fn value_type(schema: &Schema) -> Result<ValueType, String> {
     Ok(match schema {
         Schema::Null => return Err("it is always null".to_owned()),
+        Schema::Within(name) => return Err(format!("its type {name} contains itself")),
         Schema::Boolean => ValueType::Boolean,
         Schema::Int(logical) | Schema::Long(logical) => match logical {
             Logical::Date => ValueType::Date,

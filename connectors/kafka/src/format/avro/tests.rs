@@ -100,7 +100,7 @@ fn what_is_broken_says_where() {
         (r#"["null","string"]"#, &[4], "branch 2 of a union of 2 was written"),
         (r#"{"type":"enum","name":"E","symbols":["A"]}"#, &[2], "symbol 1 of 1 was written"),
         // Elements that take no bytes: the message is short and the array endless.
-        (r#"{"type":"array","items":"null"}"#, &[0xfe, 0xff, 0xff, 0xff, 0x0f], "more than 1000000 elements"),
+        (r#"{"type":"array","items":"null"}"#, &[0xfe, 0xff, 0xff, 0xff, 0x0f], "more than 1000000 values"),
         (r#"{"type":"bytes","logicalType":"decimal","precision":2}"#, &[2, 100], "too large for 2 digits"),
     ] {
         let error = read_own(field, bytes).unwrap_err();
@@ -179,4 +179,31 @@ fn fields_move_go_and_come() {
     let strict = r#"{"type":"record","name":"R","fields":[{"name":"c","type":"int"}]}"#;
     let error = read_records(writer, strict, &["c"], &bytes).unwrap_err();
     assert_eq!(error, "schema 7: field c was not written and has no default");
+}
+
+#[test]
+fn records_within_themselves_are_passed_over() {
+    // A tree with two leaves, a list of two, and a number behind both.
+    let text = r#"{"type":"record","name":"R","fields":[
+        {"name":"tree","type":{"type":"record","name":"T","fields":[
+            {"name":"v","type":"int"},{"name":"children","type":{"type":"array","items":"T"}}]}},
+        {"name":"next","type":["null","R"]},
+        {"name":"n","type":"long"}]}"#;
+    let leaf = |v: u8| vec![v, 0];
+    let tree = [vec![2, 4], leaf(4), leaf(6), vec![0]].concat();
+    let inner = [leaf(8), vec![0], vec![10]].concat();
+    let bytes = [tree, vec![2], inner, vec![14]].concat();
+    assert_eq!(read_records(text, text, &["n"], &bytes).as_deref(), Ok("Integer(7)"));
+    let found = columns(text, &[]).unwrap();
+    assert_eq!(found.columns.iter().map(|column| &*column.name).collect::<Vec<_>>(), ["n"]);
+    let reasons: Vec<&str> = found.unsupported.iter().map(|(_, _, reason)| &**reason).collect();
+    assert_eq!(reasons, ["its field children: its type T contains itself", "its type R contains itself"]);
+    let list =
+        r#"{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]},{"name":"n","type":"long"}]}"#;
+    let nested = |levels: usize| [[2].repeat(levels), vec![0], [14].repeat(levels + 1)].concat();
+    assert_eq!(read_records(list, list, &["n"], &nested(200)).as_deref(), Ok("Integer(7)"));
+    assert_eq!(
+        read_records(list, list, &["n"], &nested(201)),
+        Err("a L is more than 200 levels within itself".to_owned())
+    );
 }
