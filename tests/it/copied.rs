@@ -13,13 +13,13 @@ const QUERIES: usize = 40;
 const SEED: u64 = 6;
 
 const TABLES: &str = "
-[events.tables.copied]
+[events.tables.mirrored]
 partitioner = \"murmur2\"
 event_time = \"at\"
 max_lateness_ms = 60000
 max_out_of_orderness_ms = 120000
 key = { columns = { who = \"varchar\" } }
-[events.tables.copied.value]
+[events.tables.mirrored.value]
 columns = { n = \"bigint\", action = \"varchar\", price = \"decimal(10,2)\", ratio = \"double\", day = \"date\", at = \"timestamp(3)\", new = \"boolean\" }
 times = { at = \"epoch-milliseconds\" }
 ";
@@ -69,7 +69,7 @@ fn number(variable: &str, default: u64) -> u64 {
 
 /// A session over a topic of such messages and its copy, and their names in a query.
 async fn copied(directory: &std::path::Path) -> (Session, [String; 2]) {
-    create("copied", 3).await;
+    create("mirrored", 3).await;
     let text = format!(
         "[events]\n{}\naccess = \"read_write\"\n{TABLES}\n[lake]\nconnector = \"hive\"\nlocation = \"{}\"\naccess = \"read_write\"\n",
         kafka_entry(),
@@ -84,7 +84,7 @@ async fn copied(directory: &std::path::Path) -> (Session, [String; 2]) {
     for minute in MINUTES {
         // Each comes up to a minute after what it tells of, and up to a minute out of order.
         run(&format!(
-            "INSERT INTO events.default.copied (who, n, action, price, ratio, day, at, new, _timestamp)
+            "INSERT INTO events.default.mirrored (who, n, action, price, ratio, day, at, new, _timestamp)
              SELECT CASE WHEN v % 11 = 0 THEN NULL ELSE 'k' || (v % 9) END, v + {minute},
                     CASE v % 4 WHEN 0 THEN 'view' WHEN 1 THEN 'buy' WHEN 2 THEN '' END,
                     CASE WHEN v % 5 > 0 THEN CAST(v AS decimal(10,2)) / 7 END,
@@ -97,11 +97,11 @@ async fn copied(directory: &std::path::Path) -> (Session, [String; 2]) {
         ))
         .await;
         // A tombstone has no fields.
-        run("INSERT INTO events.default.copied (who, _timestamp) VALUES ('k1', TIMESTAMP '2026-11-21 10:00:59')").await;
+        run("INSERT INTO events.default.mirrored (who, _timestamp) VALUES ('k1', CAST('2026-11-21 10:00:59' AS timestamp(3)))").await;
     }
     run("CREATE SCHEMA lake.copies").await;
-    run(&format!("CREATE TABLE lake.copies.copied AS SELECT {NAMED} FROM events.default.copied")).await;
-    (session, [format!("(SELECT {NAMED} FROM events.default.copied)"), "lake.copies.copied".to_owned()])
+    run(&format!("CREATE TABLE lake.copies.mirrored AS SELECT {NAMED} FROM events.default.mirrored")).await;
+    (session, [format!("(SELECT {NAMED} FROM events.default.mirrored)"), "lake.copies.mirrored".to_owned()])
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn what_needs_all_rows_is_refused() {
                 "is no topic to which messages are added",
             ),
             ("SELECT 1 FROM events.default.endles FOLLOW".to_owned(), "did you mean \"endless\"?"),
-            ("SELECT 1 FROM system.runtime.queries FOLLOW".to_owned(), "cannot be followed"),
+            ("SELECT 1 FROM events.information_schema.tables FOLLOW".to_owned(), "cannot be followed"),
         ] {
             let error = table::rows(&session, &sql).await.unwrap_err().to_string();
             assert!(error.contains(part), "{sql}: {error}");

@@ -296,8 +296,8 @@ const DELIMITER: PropertySpec =
 const ENVELOPE: PropertySpec = PropertySpec::new(
     "envelope",
     PropertyKind::OneOf(&["debezium"]),
-    "for json: messages are change events, and the columns those of the row after the change, or before it where it was \
-     deleted; _op and _before tell the rest",
+    "for json and avro: messages are change events, and the columns those of the row after the change, or before it where it \
+     was deleted; _op and _before tell the rest",
 );
 
 const SUBJECT: PropertySpec = PropertySpec::new(

@@ -1,6 +1,7 @@
 //! Avro records, alone or behind the five bytes with the schema's id that Confluent's serializers write.
 
 mod columns;
+mod event;
 mod read;
 mod resolve;
 mod schema;
@@ -10,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use self::columns::columns;
+use self::event::Events;
 use self::resolve::Plan;
 use self::schema::{Field, Recursive, Schema};
 pub(crate) use self::write::AvroWriter;
@@ -29,6 +31,8 @@ pub(crate) struct AvroReader {
     recursive: Recursive,
     wanted: Vec<String>,
     writer: Writer,
+    /// How change events become rows, where messages are such.
+    events: Option<Events>,
     /// What is to be done for each schema, or why it cannot be read.
     plans: HashMap<u32, Result<Plan, String>>,
 }
@@ -62,7 +66,15 @@ impl AvroReader {
 
     fn new(columns: &[MessageColumn], (reader, recursive): (Schema, Recursive), writer: Writer) -> Self {
         let wanted = columns.iter().map(|column| column.name.clone()).collect();
-        Self { reader: in_record(reader), recursive, wanted, writer, plans: HashMap::new() }
+        Self { reader: in_record(reader), recursive, wanted, writer, events: None, plans: HashMap::new() }
+    }
+
+    /// The same for change events, of whose rows the columns are. With `all`, the columns of the part, the whole row before a
+    /// change comes behind them.
+    pub(super) fn of_events(self, all: Option<&[MessageColumn]>) -> Result<Self, Fault> {
+        let all = all.map(|columns| columns.iter().map(|column| column.name.clone()).collect());
+        let (events, reader) = Events::new(&self.reader, &self.wanted, all)?;
+        Ok(Self { reader, wanted: event::FIELDS.map(str::to_owned).to_vec(), events: Some(events), ..self })
     }
 
     pub(super) fn read<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), Fault> {
@@ -78,7 +90,14 @@ impl AvroReader {
             self.plans.insert(id, plan);
         }
         match self.plans.get(&id) {
-            Some(Ok(plan)) => Ok(read::record(body, plan, cells)?),
+            Some(Ok(plan)) => match &self.events {
+                None => Ok(read::record(body, plan, cells)?),
+                Some(events) => {
+                    let mut fields = Vec::with_capacity(event::FIELDS.len());
+                    read::record(body, plan, &mut fields)?;
+                    Ok(events.row(fields, cells)?)
+                }
+            },
             Some(Err(error)) => Err(Fault::Message(error.clone())),
             None => Err(Fault::Message(format!("schema {id} is not known"))),
         }

@@ -10,8 +10,9 @@ use crate::cell::Cell;
 /// the length of the message does not bound them.
 const MAX_VALUES: usize = 1_000_000;
 
-/// How deep a record may be within itself.
-const MAX_DEPTH: usize = 200;
+/// How deep values may be within values, unions counted. A step takes some kilobytes of the stack, of which threads have two
+/// megabytes.
+const MAX_DEPTH: usize = 300;
 
 /// The cells of a record, which must be all of the bytes.
 pub(super) fn record<'m>(bytes: &'m [u8], plan: &Plan, cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
@@ -33,9 +34,9 @@ struct Input<'m, 'p> {
     at: usize,
     /// How many values it may still have.
     room: usize,
-    /// How many records it is within that contain themselves.
+    /// How many values it is within.
     depth: usize,
-    /// What is to be done for these.
+    /// What is to be done for records that contain themselves.
     again: &'p HashMap<String, Action>,
 }
 
@@ -123,6 +124,16 @@ impl<'m> Input<'m, '_> {
 }
 
 fn value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, String> {
+    input.depth += 1;
+    if input.depth > MAX_DEPTH {
+        return Err(format!("its values are more than {MAX_DEPTH} levels deep"));
+    }
+    let read = read_value(input, action);
+    input.depth -= 1;
+    read
+}
+
+fn read_value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, String> {
     Ok(match action {
         Action::Null => Cell::Null,
         Action::Boolean => match input.array()? {
@@ -195,13 +206,7 @@ fn value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, Str
         Action::Again(name) => {
             let again = input.again;
             let action = again.get(name).ok_or_else(|| format!("the schema has no record {name}"))?;
-            input.depth += 1;
-            if input.depth > MAX_DEPTH {
-                return Err(format!("a {name} is more than {MAX_DEPTH} levels within itself"));
-            }
-            let passed = value(input, action)?;
-            input.depth -= 1;
-            passed
+            value(input, action)?
         }
     })
 }
