@@ -1,4 +1,4 @@
-//! Walks over a parsed statement, for everyone who reads or rewrites it.
+//! Walks over a parsed statement, for everyone who reads or rewrites it, and what is written into it.
 //!
 //! The parser generates its walk anew for each type that visits a tree, some five hundred functions each time. So there
 //! is one such type for reading here and one for rewriting, which pass every part on to whoever asked.
@@ -6,7 +6,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart, Query, Select, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 /// Whether to go on with a walk.
@@ -54,6 +55,21 @@ pub(crate) fn read(part: &impl Visit, reader: &mut dyn Reader) {
 /// Shows a rewriter every part of a statement or a clause.
 pub(crate) fn rewrite(part: &mut impl VisitMut, rewriter: &mut dyn Rewriter) {
     let _ = part.visit(&mut Rewriting(rewriter));
+}
+
+/// A call of a function.
+pub(crate) fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
+    let args = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).to_vec();
+    Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 struct Reading<'a>(&'a mut dyn Reader);

@@ -25,6 +25,7 @@ mod micro;
 mod orders;
 mod partitioned;
 mod peer;
+mod planning;
 mod postgres;
 mod process;
 mod startup;
@@ -39,13 +40,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Bench = fn();
 
 /// All benches, in the order in which they run.
-const BENCHES: [(&str, Bench); 11] = [
+const BENCHES: [(&str, Bench); 12] = [
     ("startup", startup::run),
     ("lake", lake::run),
     ("partitioned", partitioned::run),
     ("kafka", kafka::run),
     ("postgres", postgres::run),
     ("lookup", lookup::run),
+    ("planning", planning::run),
     ("micro", micro::run),
     ("tpch", tpch::run),
     ("stream", stream::run),

@@ -27,7 +27,7 @@ const AIM: usize = 16;
 const RATIO_MAX: f64 = 1.1;
 const SECONDS_MORE_MAX: f64 = 0.02;
 
-const QUERIES: [&str; 22] = [
+pub(crate) const QUERIES: [&str; 22] = [
     include_str!("../tpch/q01.sql"),
     include_str!("../tpch/q02.sql"),
     include_str!("../tpch/q03.sql"),
@@ -197,7 +197,7 @@ fn mixed_beside(duckdb: &mut Duckdb, counted: &Counted, timed: Timed<'_>) {
 }
 
 /// Where a table is when orders and lineitem are in the lake.
-fn mixed(table: &str) -> String {
+pub(crate) fn mixed(table: &str) -> String {
     match table {
         "orders" | "lineitem" => "lake.tpch.".to_owned(),
         _ => "pg.public.".to_owned(),
@@ -210,7 +210,7 @@ fn print_line(name: &str, times: &[f64], ratio: f64) {
 }
 
 /// A query with its tables where they are.
-fn placed(query: &str, place: impl Fn(&str) -> String) -> String {
+pub(crate) fn placed(query: &str, place: impl Fn(&str) -> String) -> String {
     TABLES.iter().fold(query.to_owned(), |query, table| {
         query.replace(&format!("{{{table}}}"), &format!("{}{table}", place(table)))
     })

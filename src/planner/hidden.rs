@@ -107,7 +107,7 @@ fn merges_columns(from: &[TableWithJoins]) -> bool {
     })
 }
 
-fn relations(from: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
+pub(super) fn relations(from: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
     std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
 }
 
@@ -146,7 +146,7 @@ fn all_hidden(sources: &[Source]) -> Vec<String> {
 }
 
 /// The options of a wildcard that also leaves out these columns.
-fn without(mut options: WildcardAdditionalOptions, columns: Vec<String>) -> WildcardAdditionalOptions {
+pub(super) fn without(mut options: WildcardAdditionalOptions, columns: Vec<String>) -> WildcardAdditionalOptions {
     let mut idents: Vec<Ident> = Vec::new();
     if let Some(except) = options.opt_except.take() {
         idents.push(except.first_element);

@@ -34,6 +34,7 @@ mod same_names;
 mod session_values;
 mod sides;
 mod spelling;
+mod stopwatch;
 mod table;
 mod using;
 mod version;

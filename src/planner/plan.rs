@@ -14,6 +14,7 @@ use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::PhysicalPlanner;
 use datafusion::prelude::SessionConfig;
@@ -42,8 +43,9 @@ use super::reorder::reorder;
 use super::session_values::{self, SessionValues};
 use super::sides::choose_sides;
 use super::spelling::find_columns;
+use super::stopwatch::Stopwatch;
 use super::table::FederatedTable;
-use super::using::qualify_joined_columns;
+use super::using::write_joins_with_on;
 use super::version::{self, Wanted};
 use crate::catalog::{Resolved, Resolver};
 use crate::error::{Error, Position, Result};
@@ -115,13 +117,17 @@ impl Planner {
         let folding = if self.pushdown { self.folding } else { Folding::Never };
         let (patience, reordering, runtime) = (self.patience, self.join_reordering, Arc::clone(&self.runtime));
         let pushdown = self.pushdown;
+        let mut watch = Stopwatch::start();
         let (logical, mut state) = self.bound(statement).await?;
-        let analyzed = analyzed(logical, &state)?;
+        watch.lap("statement to logical plan");
+        let analyzed = analyzed(logical, &state, &mut watch)?;
         let schema = columns_of(&analyzed);
-        let logical = state.optimizer().optimize(analyzed, &state, |_, _| {})?;
+        let logical = state.optimizer().optimize(analyzed, &state, |_, rule| watch.lap(rule.name()))?;
         let logical = if reordering { reorder(logical, folding, &state)? } else { logical };
+        watch.lap("join order");
         let logical = note_refusals(logical)?;
         let logical = fold_judged(logical, folding, &state).await?;
+        watch.lap("folding");
         let logical = match reordering {
             true => {
                 let (logical, settled) = choose_sides(logical)?;
@@ -131,11 +137,14 @@ impl Planner {
             false => logical,
         };
         let logical = once(logical)?;
+        watch.lap("build sides");
         let physical = physical_planner().create_physical_plan(&logical, &state).await?;
+        watch.lap("physical plan");
         let physical = one_by_one(await_joins(only_equal(physical)?, patience)?)?;
         let keys_max = keys_max(&physical)?;
         let physical = if pushdown { by_keys(&logical, physical, keys_max, &runtime)? } else { physical };
         let physical = follow::at_once(cover_outer_constants(build_once(physical)?)?)?;
+        watch.lap("dynamic filters");
         // Operators have their functions with them: nobody looks one up by its name.
         let mut config = state.config().clone();
         config.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = keys_max;
@@ -146,7 +155,7 @@ impl Planner {
     /// The columns of a query. Its sources are asked for its tables, and for nothing more.
     pub async fn schema(self, statement: Statement) -> Result<SchemaRef> {
         let (logical, state) = self.bound(statement).await?;
-        Ok(columns_of(&analyzed(logical, &state)?))
+        Ok(columns_of(&analyzed(logical, &state, &mut Stopwatch::start())?))
     }
 
     /// The columns and the parameters of a query whose parameters have no values yet.
@@ -157,7 +166,7 @@ impl Planner {
         let nulls: Vec<ScalarValue> =
             parameters.iter().map(|parameter| ScalarValue::try_from(&parameter.data_type)).collect::<Result<_, _>>()?;
         let logical = parameters::bind(logical, count, &nulls)?;
-        Ok(Prepared { schema: columns_of(&analyzed(logical, &state)?), parameters })
+        Ok(Prepared { schema: columns_of(&analyzed(logical, &state, &mut Stopwatch::start())?), parameters })
     }
 
     pub(super) async fn bound(self, statement: Statement) -> Result<(LogicalPlan, SessionState)> {
@@ -181,7 +190,9 @@ impl Planner {
         semantics::rewrite_literals(&mut statement);
         let known: Vec<&TableReference> =
             natives.iter().map(|query| &query.reference).chain(versions.iter().map(|table| &table.reference)).collect();
+        let mut watch = Stopwatch::start();
         let mut tables = self.tables(&statement, &known).await?;
+        watch.lap("tables");
         for query in natives {
             let catalog = self.resolver.catalog(Some(&query.catalog)).map_err(|error| error.at(query.position))?;
             let table = catalog.connector()?.native(&query.text).await;
@@ -197,7 +208,7 @@ impl Planner {
             tables.insert(version.reference, Table::load(Resolved::Source(found)).await);
         }
         let named = named_columns(&statement);
-        self.adapt_names(&mut statement, &tables, &named);
+        self.adapt_names(&mut statement, &tables, &named)?;
         let mut state = self.state(&tables, &named)?;
         let plan = state.statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
         if follow::check(&plan)? {
@@ -231,21 +242,28 @@ impl Planner {
             .await
     }
 
-    fn adapt_names(&self, statement: &mut Statement, tables: &HashMap<TableReference, Table>, named: &HashSet<String>) {
+    fn adapt_names(
+        &self,
+        statement: &mut Statement,
+        tables: &HashMap<TableReference, Table>,
+        named: &HashSet<String>,
+    ) -> Result<()> {
         let columns = tables.values().filter_map(Table::source).flat_map(|table| table.columns());
         find_columns(statement, columns.map(|column| column.name()));
         let source = |factor: &TableFactor| match factor {
             TableFactor::Table { name, args: None, .. } => tables.get(&reference_of(name)).and_then(Table::source),
             _ => None,
         };
-        qualify_joined_columns(statement, &|factor, name| {
-            source(factor).map(|table| table.columns().iter().any(|column| column.name() == name))
-        });
+        write_joins_with_on(statement, &|factor| match factor {
+            TableFactor::Table { name, args: None, .. } => tables.get(&reference_of(name)).map(Table::names),
+            _ => None,
+        })?;
         keep_out_of_wildcards(statement, &|factor| {
             let Some(table) = source(factor) else { return Vec::new() };
             let hidden = table.columns().iter().filter(|column| column.hidden.is_some());
             hidden.map(|column| column.name().to_owned()).filter(|name| named.contains(name)).collect()
         });
+        Ok(())
     }
 
     /// DataFusion's state for this query: it knows the tables that the statement names and no others.
@@ -291,8 +309,9 @@ fn by_keys(
 }
 
 /// The plan once its types are settled.
-fn analyzed(logical: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
-    Ok(state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {})?)
+fn analyzed(logical: LogicalPlan, state: &SessionState, watch: &mut Stopwatch) -> Result<LogicalPlan> {
+    let told = |_: &LogicalPlan, rule: &dyn AnalyzerRule| watch.lap(rule.name());
+    Ok(state.analyzer().execute_and_check(logical, state.config_options(), told)?)
 }
 
 fn columns_of(analyzed: &LogicalPlan) -> SchemaRef {
@@ -345,6 +364,17 @@ impl Table {
         match self {
             Self::Source(table, _) => Some(table),
             Self::Own(_) => None,
+        }
+    }
+
+    /// The names of its columns, without hidden ones.
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Source(table, _) => {
+                let visible = table.columns().iter().filter(|column| column.hidden.is_none());
+                visible.map(|column| column.name().to_owned()).collect()
+            }
+            Self::Own(provider) => provider.schema().fields().iter().map(|field| field.name().clone()).collect(),
         }
     }
 

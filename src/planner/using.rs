@@ -1,100 +1,156 @@
-//! Columns of `USING` and `NATURAL JOIN` in `WHERE`: there DataFusion calls a column ambiguous that two tables have joined by it.
+//! `USING` and `NATURAL JOIN` are written as `ON`, with the columns that they join by put where the statement names them.
 //!
-//! It gets the table in whose row it stands: the left one of the join, whose value a row has in an inner or left join (a right
-//! or full one with `USING` is refused, `semantics::refuse`).
+//! DataFusion takes the table whose name sorts first for the owner of such a column: the one without a row, maybe. By the
+//! standard (SQL:2016-2, 7.10) it is one column, `coalesce(l.k, r.k)`, which is that of the left table in inner and left joins
+//! and that of the right one in right joins; `*` shows it once, before the others.
+
+mod columns;
+mod joined;
+
+use std::collections::HashMap;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut,
+    Expr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
 };
 
-use super::hidden::{normalized, qualifier};
+pub(super) use self::columns::Known;
+use self::columns::Relations;
+use self::joined::{Joined, keeps_rows, merges};
+use super::hidden::normalized;
+use crate::error::{Error, Result};
 use crate::syntax::{self, Flow, ON, Rewriter};
 
-/// Writes `t.id` for `id` in WHERE, where a join with `USING (id)`, or a natural one, says that it is one column. `has` says
-/// whether a table has a column, for those whose columns are known.
-pub(super) fn qualify_joined_columns(statement: &mut Statement, has: Has<'_>) {
-    struct Selects<'a>(Has<'a>);
-    impl Rewriter for Selects<'_> {
-        fn select(&mut self, select: &mut Select) {
-            let ([tables], Some(condition)) = (select.from.as_slice(), &mut select.selection) else { return };
-            if tables.joins.iter().any(|join| constraint(join).is_some()) {
-                // The walk goes on to the end.
-                let _ = condition.visit(&mut Qualify { tables, has: self.0, subqueries: 0 });
-            }
+/// Writes all joins of a statement with `ON`. `known` tells the columns of the catalogs' tables. Where the columns of a table are
+/// not known, the planner's own way is left, or the statement is refused if that would not be right.
+pub(super) fn write_joins_with_on(statement: &mut Statement, known: Known<'_>) -> Result<()> {
+    struct Queries<'a> {
+        relations: Relations<'a>,
+        refused: Option<&'static str>,
+    }
+    impl Rewriter for Queries<'_> {
+        fn query(&mut self, query: &mut Query) {
+            self.refused = self.refused.or(rewrite_query(query, &self.relations).err());
         }
     }
-    syntax::rewrite(statement, &mut Selects(has));
+    let mut queries = Queries { relations: Relations::of(statement, known), refused: None };
+    syntax::rewrite(statement, &mut queries);
+    match queries.refused {
+        None => Ok(()),
+        Some(what) => Err(Error::unsupported(format!(
+            "{what} of tables whose columns are not known beforehand is not supported; write ON, and coalesce(l.key, r.key) for the key"
+        ))),
+    }
 }
 
-/// Whether a table has a column, as far as that is known.
-type Has<'a> = &'a dyn Fn(&TableFactor, &str) -> Option<bool>;
+/// The error says what was to be written otherwise and cannot be.
+fn rewrite_query(query: &mut Query, relations: &Relations<'_>) -> Result<(), &'static str> {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return rewrite_branches(&mut query.body, relations);
+    };
+    let Some(mut merged) = rewrite_select(select, relations)? else { return Ok(()) };
+    let Some(order) = &mut query.order_by else { return Ok(()) };
+    let OrderByKind::Expressions(keys) = &mut order.kind else { return Ok(()) };
+    for key in keys {
+        // A name alone is that of an output column, if there is one.
+        match &key.expr {
+            Expr::Identifier(name) if is_output(select, &normalized(name)) => {}
+            _ => merged.put_into(&mut key.expr),
+        }
+    }
+    Ok(())
+}
 
-/// The name of the table whose value a column has by which these tables are joined; `None` where they are not joined by it, and
-/// where another table may have one of its name as well: that is ambiguous.
-fn owner(tables: &TableWithJoins, column: &str, has: Has<'_>) -> Option<Ident> {
-    let known = |factor: &TableFactor| has(factor, column).or_else(|| selects(factor, column));
-    let mut owner = Some(&tables.relation).filter(|factor| known(factor).unwrap_or(true));
-    let mut is_joined_by = false;
-    for join in &tables.joins {
-        let merged = match (constraint(join), owner) {
-            (Some(JoinConstraint::Using(columns)), _) => columns
-                .iter()
-                .filter_map(|joined| joined.0.last()?.as_ident())
-                .any(|joined| normalized(joined) == column),
-            // All columns that both have, which must be known.
-            (Some(JoinConstraint::Natural), Some(owner)) => known(&join.relation)? && known(owner)?,
-            _ => false,
+/// The SELECTs of UNION and its like: ORDER BY knows their output only.
+fn rewrite_branches(body: &mut SetExpr, relations: &Relations<'_>) -> Result<(), &'static str> {
+    match body {
+        SetExpr::Select(select) => rewrite_select(select, relations).map(drop),
+        SetExpr::SetOperation { left, right, .. } => {
+            rewrite_branches(left, relations)?;
+            rewrite_branches(right, relations)
+        }
+        // A query of its own is visited as such.
+        _ => Ok(()),
+    }
+}
+
+/// `None`: there was nothing to write otherwise.
+fn rewrite_select(select: &mut Select, relations: &Relations<'_>) -> Result<Option<Merged>, &'static str> {
+    if !select.from.iter().any(|tables| tables.joins.iter().any(merges)) {
+        return Ok(None);
+    }
+    let joined: Option<Vec<Joined>> = select.from.iter().map(|tables| Joined::of(tables, relations)).collect();
+    let stars = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
+    let Some(joined) = joined.filter(|joined| !stars || joined.iter().all(Joined::has_names)) else {
+        let lost = select.from.iter().flat_map(|tables| &tables.joins).filter(|join| merges(join));
+        return match lost.map(|join| keeps_rows(&join.join_operator)).max() {
+            Some(keeps) if keeps.right => Err("RIGHT or FULL JOIN with USING or NATURAL"),
+            Some(keeps) if keeps.left && stars => Err("SELECT * from LEFT JOIN with USING or NATURAL"),
+            _ => Ok(None),
         };
-        is_joined_by |= merged;
-        match (merged, owner, known(&join.relation).unwrap_or(true)) {
-            (true, Some(_), _) | (false, _, false) => {}
-            (false, None, true) => owner = Some(&join.relation),
-            (true, None, _) | (false, Some(_), true) => return None,
+    };
+    let mut items = Vec::with_capacity(select.projection.len());
+    for item in std::mem::take(&mut select.projection) {
+        match item {
+            SelectItem::Wildcard(options) => items.extend(joined.iter().flat_map(|joined| joined.items(&options))),
+            other => items.push(other),
         }
     }
-    owner.filter(|_| is_joined_by).and_then(qualifier)
-}
-
-/// Whether a subquery that says what its columns are has one of this name.
-fn selects(factor: &TableFactor, column: &str) -> Option<bool> {
-    let TableFactor::Derived { subquery, alias, .. } = factor else { return None };
-    let renamed = alias.iter().flat_map(|alias| &alias.columns).map(|renamed| &renamed.name);
-    let renamed: Vec<&Ident> = renamed.collect();
-    if !renamed.is_empty() {
-        return Some(renamed.into_iter().any(|name| normalized(name) == column));
+    let mut merged = Merged::of(&joined);
+    select.projection = items.into_iter().map(|item| merged.named(item)).collect();
+    let mut from = std::mem::take(&mut select.from);
+    // The walk goes on to the end.
+    let _ = select.visit(&mut merged);
+    for (tables, joined) in from.iter_mut().zip(joined) {
+        joined.write_on(tables);
     }
-    let SetExpr::Select(select) = subquery.body.as_ref() else { return None };
-    let names = select.projection.iter().map(|item| match item {
-        SelectItem::ExprWithAlias { alias, .. } => Some(normalized(alias)),
-        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(normalized(name)),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(normalized),
-        _ => None,
-    });
-    names.collect::<Option<Vec<String>>>().map(|names| names.iter().any(|name| name == column))
+    select.from = from;
+    Ok(Some(merged))
 }
 
-/// What an inner or left join is by, where that is a list of columns.
-fn constraint(join: &Join) -> Option<&JoinConstraint> {
-    match &join.join_operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint) => {
-            Some(constraint).filter(|by| matches!(by, JoinConstraint::Using(_) | JoinConstraint::Natural))
+/// Whether a column of the result has this name.
+fn is_output(select: &Select, name: &str) -> bool {
+    select.projection.iter().any(|item| match item {
+        SelectItem::ExprWithAlias { alias, .. } => normalized(alias) == name,
+        SelectItem::UnnamedExpr(Expr::Identifier(column)) => normalized(column) == name,
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+            parts.last().is_some_and(|column| normalized(column) == name)
         }
-        _ => None,
-    }
+        _ => false,
+    })
 }
 
-/// Puts the tables' names before the columns of a condition, and leaves its subqueries alone: they have tables of their own.
-struct Qualify<'a> {
-    tables: &'a TableWithJoins,
-    has: Has<'a>,
+/// Puts the columns that were joined by in the places of their names. Subqueries are left alone: they have tables of their own.
+struct Merged {
+    columns: HashMap<String, Expr>,
     subqueries: usize,
 }
 
-impl VisitorMut for Qualify<'_> {
+impl Merged {
+    fn of(joined: &[Joined]) -> Self {
+        let merged = joined.iter().flat_map(Joined::merged);
+        let alone = |name: &str| joined.iter().map(|joined| joined.count(name)).sum::<usize>() == 1;
+        let columns = merged.filter(|(name, _)| alone(name)).map(|(name, expr)| (name.to_owned(), expr.clone()));
+        Self { columns: columns.collect(), subqueries: 0 }
+    }
+
+    fn put_into(&mut self, expr: &mut Expr) {
+        // The walk goes on to the end.
+        let _ = expr.visit(self);
+    }
+
+    /// A column that is computed keeps its name.
+    fn named(&self, item: SelectItem) -> SelectItem {
+        match &item {
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => match self.columns.get(&normalized(name)) {
+                Some(expr @ Expr::Function(_)) => SelectItem::ExprWithAlias { expr: expr.clone(), alias: name.clone() },
+                _ => item,
+            },
+            _ => item,
+        }
+    }
+}
+
+impl VisitorMut for Merged {
     type Break = ();
 
     fn pre_visit_query(&mut self, _query: &mut Query) -> Flow {
@@ -108,60 +164,15 @@ impl VisitorMut for Qualify<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
-        if let Expr::Identifier(column) = expr
+        if let Expr::Identifier(name) = expr
             && self.subqueries == 0
-            && let Some(owner) = owner(self.tables, &normalized(column), self.has)
+            && let Some(column) = self.columns.get(&normalized(name))
         {
-            *expr = Expr::CompoundIdentifier(vec![owner, column.clone()]);
+            *expr = column.clone();
         }
         ON
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use datafusion::sql::sqlparser::dialect::GenericDialect;
-    use datafusion::sql::sqlparser::parser::Parser;
-
-    /// Tables are called after the columns that they have; of others nothing is known.
-    fn qualified(sql: &str) -> String {
-        let mut statement = Parser::parse_sql(&GenericDialect {}, sql).unwrap().remove(0);
-        qualify_joined_columns(&mut statement, &|factor, column| match factor {
-            TableFactor::Table { name, .. } => Some(name.to_string().contains(column)),
-            _ => None,
-        });
-        statement.to_string()
-    }
-
-    #[test]
-    fn a_column_of_using_is_that_of_the_left_table() {
-        for (sql, expected) in [
-            ("SELECT id FROM id_a JOIN id_b USING (id) WHERE id = 1", "id_a.id = 1"),
-            ("SELECT id FROM c.s.id_a AS l LEFT JOIN id_b USING (ID) WHERE Id > 1 AND x", "l.Id > 1 AND x"),
-            ("SELECT id FROM id_a JOIN id_b USING (id) JOIN id_c USING (id) WHERE id = 1", "id_a.id = 1"),
-            ("SELECT id FROM id_a JOIN k_b ON true JOIN k_c USING (k) WHERE k = 1", "k_b.k = 1"),
-            ("SELECT 1 FROM (SELECT 1 AS id) s JOIN id_b USING (id) WHERE id = 1", "s.id = 1"),
-            ("SELECT 1 FROM id_a JOIN id_b USING (id) WHERE id IN (SELECT id FROM x)", "id_a.id IN (SELECT id FROM x)"),
-            ("SELECT 1 FROM id_a JOIN id_b ON id_a.id = id_b.id WHERE id = 1", "id = 1"),
-            ("SELECT id FROM id_a NATURAL JOIN id_b WHERE id = 1 AND x = 2", "id_a.id = 1 AND x = 2"),
-            (
-                "SELECT id FROM k_a NATURAL JOIN id_b NATURAL LEFT JOIN id_c WHERE id = 1 AND k = 2",
-                "id_b.id = 1 AND k = 2",
-            ),
-            ("SELECT 1 FROM (SELECT 1 AS id) s NATURAL JOIN id_b WHERE id = 1", "s.id = 1"),
-            ("SELECT 1 FROM (SELECT 1 AS k) s (id) NATURAL JOIN id_b WHERE id = 1", "s.id = 1"),
-            ("SELECT 1 FROM (SELECT * FROM x) s NATURAL JOIN id_b WHERE id = 1", "id = 1"),
-            // Others have it too.
-            ("SELECT 1 FROM id_a, id_b JOIN id_c USING (id) WHERE id = 1", "id = 1"),
-            ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN id_c ON true WHERE id = 1", "id = 1"),
-            ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN (VALUES (1)) s ON true WHERE id = 1", "id = 1"),
-            ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN (SELECT k FROM x) s ON true WHERE id = 1", "id_a.id = 1"),
-            ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN (SELECT x.id FROM x) s ON true WHERE id = 1", "id = 1"),
-            ("SELECT 1 FROM id_a JOIN id_b USING (id) JOIN k_c ON true WHERE id = 1", "id_a.id = 1"),
-        ] {
-            let qualified = qualified(sql);
-            assert_eq!(qualified.split_once("WHERE ").unwrap().1, expected, "{sql}");
-        }
-    }
-}
+mod tests;

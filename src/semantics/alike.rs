@@ -10,8 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::casts;
-use super::spellings::call;
-use crate::syntax::{self, Flow, ON, Reader, Rewriter};
+use crate::syntax::{self, Flow, ON, Reader, Rewriter, call};
 
 /// Tells such expressions apart. To be called once columns have their names.
 pub(super) fn tell_apart(statement: &mut Statement) {

@@ -23,6 +23,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::rewrite::has_subqueries;
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct SoundMembership;
@@ -33,6 +35,9 @@ impl AnalyzerRule for SoundMembership {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        if !has_subqueries(&plan)? {
+            return Ok(plan);
+        }
         let mut names = Names(0);
         let sound = plan.transform_up_with_subqueries(|plan| match plan {
             LogicalPlan::Filter(filter) if has_membership(&filter.predicate)? => {

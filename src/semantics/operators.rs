@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::type_of;
-use super::rewrite::map_expressions;
+use super::rewrite::{map_expressions, map_nodes};
 use super::together::is_comparison;
 use super::{arithmetic, average, casts, dates, extreme, floats, intervals, lazy, sliding, sum, text};
 
@@ -40,7 +40,7 @@ impl AnalyzerRule for SoundOperators {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(|plan| map_expressions(plan, sound))?.data)
+        map_nodes(plan, |plan| map_expressions(plan, sound))
     }
 }
 

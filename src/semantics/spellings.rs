@@ -2,13 +2,12 @@
 //! `localtimestamp` and rows in subqueries (`rows`); and `AT TIME ZONE`, of which it knows another thing.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor,
-    TimezoneInfo, Value, ValueWithSpan,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    LimitClause, ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, TimezoneInfo, Value, ValueWithSpan,
 };
 
 use super::{alike, rows, zones};
-use crate::syntax::{self, Rewriter};
+use crate::syntax::{self, Rewriter, call};
 
 /// The escape character of LIKE where none is given, as in PostgreSQL.
 const ESCAPE: char = '\\';
@@ -95,21 +94,6 @@ pub(super) fn with_backslashes(pattern: &Expr, escape: &ValueWithSpan) -> Option
         }
     }
     Some(Expr::Value(Value::SingleQuotedString(respelled).with_span(*span)))
-}
-
-/// A call of a function.
-pub(super) fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
-    let args = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).to_vec();
-    Expr::Function(Function {
-        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 /// `mod(a, b)` is `a % b`, `sign` DataFusion's `signum`, and `localtimestamp` the time at UTC: sessions have no other zone.

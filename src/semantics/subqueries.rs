@@ -25,7 +25,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::casts;
-use super::rewrite::map_expressions;
+use super::rewrite::{has_expression, has_subqueries, holds_subquery, map_expressions, map_nodes};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -37,14 +37,24 @@ impl AnalyzerRule for SoundSubqueries {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let sound = plan.transform_up_with_subqueries(|plan| match plan {
+        if !has_subqueries(&plan)? {
+            return Ok(plan);
+        }
+        map_nodes(plan, |plan| match plan {
             LogicalPlan::Join(mut join) => {
                 join.right = Arc::new(sound_lateral(Arc::unwrap_or_clone(join.right))?);
-                map_expressions(LogicalPlan::Join(join), |expr, _| expr.transform_up(sound))
+                sound_within(LogicalPlan::Join(join))
             }
-            plan => map_expressions(plan, |expr, _| expr.transform_up(sound)),
-        })?;
-        Ok(sound.data)
+            plan => sound_within(plan),
+        })
+    }
+}
+
+/// The node with its expressions.
+fn sound_within(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    match has_expression(&plan, holds_subquery)? {
+        true => map_expressions(plan, |expr, _| expr.transform_up(sound)),
+        false => Ok(Transformed::no(plan)),
     }
 }
 

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
     Case, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, Values,
 };
 
-use super::rewrite::map_expressions;
+use super::rewrite::{map_expressions, map_nodes};
 
 /// Functions whose arguments are brought to one type.
 const UNIFYING: [&str; 8] = ["coalesce", "nvl", "ifnull", "nullif", "nvl2", "greatest", "least", "make_array"];
@@ -43,11 +43,10 @@ pub(super) trait Unify {
 
 /// Applies a rule to all of a plan, with its subqueries.
 pub(super) fn unify_plan(plan: LogicalPlan, rule: &dyn Unify) -> Result<LogicalPlan> {
-    let unified = plan.transform_up_with_subqueries(|plan| {
+    map_nodes(plan, |plan| {
         map_expressions(plan, |expr, schema| expr.transform_up(|expr| unify_within(expr, schema, rule)))?
             .transform_data(|plan| unify_inputs(plan, rule))
-    })?;
-    Ok(unified.data)
+    })
 }
 
 /// Those of the expressions that have a type already, with it.

@@ -1,8 +1,6 @@
 //! What is ignored in FROM.
 
-use datafusion::sql::sqlparser::ast::{
-    FunctionArg, Join, JoinConstraint, JoinOperator, Spanned, TableAlias, TableFactor, TableVersion,
-};
+use datafusion::sql::sqlparser::ast::{FunctionArg, Join, Spanned, TableAlias, TableFactor, TableVersion};
 
 use super::{Refusal, absent};
 
@@ -85,14 +83,6 @@ pub(super) fn refuse_in_alias(alias: &TableAlias) -> Result<(), Refusal> {
 pub(super) fn refuse_in_joins(joins: &[Join]) -> Result<(), Refusal> {
     for join in joins {
         absent(join.global, "GLOBAL JOIN", join.relation.span())?;
-        if let JoinOperator::Right(by) | JoinOperator::RightOuter(by) | JoinOperator::FullOuter(by) =
-            &join.join_operator
-            && matches!(by, JoinConstraint::Using(_) | JoinConstraint::Natural)
-        {
-            // The planner takes the key of the left side, which is NULL for rows of the right side alone.
-            let refusal = Refusal::new("RIGHT or FULL JOIN with USING or NATURAL", join.relation.span());
-            return Err(refusal.instead("write ON, and coalesce(l.key, r.key) for the key"));
-        }
     }
     Ok(())
 }
