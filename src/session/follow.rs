@@ -124,14 +124,11 @@ fn place(before: &TokenWithSpan, part: Option<&String>, rest: &[TokenWithSpan]) 
 
 /// The place that is named, and the last token of the clause.
 fn since<'a>(follow: &'a TokenWithSpan, rest: &'a [TokenWithSpan]) -> Result<(Option<String>, &'a TokenWithSpan)> {
-    let [since, place, ..] = rest else { return Ok((None, follow)) };
-    if !is_word(since, SINCE) {
-        return Ok((None, follow));
-    }
-    match &place.token {
-        Token::SingleQuotedString(text) => Ok((Some(text.clone()), place)),
-        _ => {
-            let start = place.span.start;
+    let Some(since) = rest.first().filter(|since| is_word(since, SINCE)) else { return Ok((None, follow)) };
+    match rest.get(1) {
+        Some(place @ TokenWithSpan { token: Token::SingleQuotedString(text), .. }) => Ok((Some(text.clone()), place)),
+        other => {
+            let start = other.unwrap_or(since).span.start;
             Err(Error::user("FOLLOW SINCE takes a place in single quotes")
                 .at(Some(Position { line: start.line, column: start.column })))
         }
@@ -150,20 +147,19 @@ pub(super) fn put(statement: &mut Statement, clauses: Vec<Follow>) -> Result<()>
             .hint("FOLLOW SINCE 'version' begins behind a version")
             .at(Some(position)));
     }
-    match putting.clauses.pop() {
-        None => Ok(()),
-        Some(clause) => match (clause.behind, only_table(statement)) {
-            (None, Some(version @ None)) => {
-                *version = Some(marker(clause.since));
-                Ok(())
-            }
+    for clause in putting.clauses {
+        match (clause.behind, only_table(statement)) {
+            (None, Some(version @ None)) => *version = Some(marker(clause.since)),
             _ => {
-                Err(Error::user("FOLLOW must stand behind the name of a table, or at the end of a query of one table")
-                    .hint("SELECT ... FROM table FOLLOW WHERE ...")
-                    .at(Some(clause.position)))
+                return Err(Error::user(
+                    "FOLLOW must stand behind the name of a table, or at the end of a query of one table",
+                )
+                .hint("SELECT ... FROM table FOLLOW WHERE ...")
+                .at(Some(clause.position)));
             }
-        },
+        }
     }
+    Ok(())
 }
 
 /// What says which version is read, of the only table of a query.
@@ -270,7 +266,10 @@ mod tests {
         for (sql, part) in [
             ("SELECT a FROM t JOIN u ON t.a = u.a FOLLOW", "at the end of a query of one table"),
             ("SELECT a FROM (SELECT 1 AS a) x FOLLOW", "must stand behind the name of a table"),
+            ("SELECT a FROM t WHERE b IN (SELECT 1 FROM (SELECT 1) x FOLLOW) FOLLOW", "must stand behind the name"),
+            ("SELECT a FROM t FOLLOW WHERE b FOLLOW", "must stand behind the name of a table"),
             ("SELECT a FROM t FOLLOW SINCE yesterday", "takes a place in single quotes"),
+            ("SELECT a FROM t FOLLOW SINCE", "takes a place in single quotes"),
         ] {
             let error = parse(sql).unwrap_err().to_string();
             assert!(error.contains(part), "{sql}: {error}");

@@ -96,8 +96,12 @@ async fn copied(directory: &std::path::Path) -> (Session, [String; 2]) {
                    FROM generate_series(1, 60)) s"
         ))
         .await;
-        // A tombstone has no fields.
-        run("INSERT INTO events.default.mirrored (who, _timestamp) VALUES ('k1', CAST('2026-11-21 10:00:59' AS timestamp(3)))").await;
+        // A tombstone has no fields, and comes in time as well.
+        run(&format!(
+            "INSERT INTO events.default.mirrored (who, _timestamp) VALUES
+             ('k1', CAST(TIMESTAMP '2026-11-21 10:00:59' + INTERVAL '{minute} minutes' AS timestamp(3)))"
+        ))
+        .await;
     }
     run("CREATE SCHEMA lake.copies").await;
     run(&format!("CREATE TABLE lake.copies.mirrored AS SELECT {NAMED} FROM events.default.mirrored")).await;

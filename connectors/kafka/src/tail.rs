@@ -52,14 +52,7 @@ pub(crate) struct BrokerTail {
 impl BrokerTail {
     /// Starts fetching.
     pub(crate) fn new(client: Client, range: TailRange<'_>, shared: Arc<Shared>) -> Result<Self, LogError> {
-        let mut assignment = TopicPartitionList::with_capacity(range.starts.len());
-        for (partition, start) in range.starts {
-            assignment
-                .add_partition_offset(range.topic, *partition, Offset::Offset(*start))
-                .map_err(|error| client_error("start reading", &error))?;
-        }
-        client.assign(&assignment).map_err(|error| client_error("start reading", &error))?;
-        Ok(Self {
+        let tail = Self {
             client: Some(client),
             shared,
             topic: range.topic.to_owned(),
@@ -71,7 +64,21 @@ impl BrokerTail {
             skips_deleted: range.skips_deleted,
             deleted: 0,
             failed: false,
-        })
+        };
+        tail.restart()?;
+        Ok(tail)
+    }
+
+    /// Reads each partition from its next offset on.
+    fn restart(&self) -> Result<(), LogError> {
+        let client = self.client()?;
+        let mut all = TopicPartitionList::with_capacity(self.positions.len());
+        for (partition, position) in &self.positions {
+            let offset = position.map_or(Offset::Beginning, Offset::Offset);
+            all.add_partition_offset(&self.topic, *partition, offset)
+                .map_err(|error| client_error("start reading", &error))?;
+        }
+        client.assign(&all).map_err(|error| client_error("start reading", &error))
     }
 
     fn client(&self) -> Result<&Client, LogError> {
@@ -117,9 +124,10 @@ impl BrokerTail {
 
     /// Reads one more partition.
     fn read_from(&self, partition: i32, offset: Offset) -> Result<(), LogError> {
+        let client = self.client()?;
         let mut more = TopicPartitionList::with_capacity(1);
         more.add_partition_offset(&self.topic, partition, offset)
-            .and_then(|()| self.client().map(|client| client.incremental_assign(&more)).unwrap_or(Ok(())))
+            .and_then(|()| client.incremental_assign(&more))
             .map_err(|error| client_error("read one more partition", &error))
     }
 
@@ -153,8 +161,10 @@ impl BrokerTail {
         }
     }
 
-    /// Finds the partitions whose next offset is not there any more: the library does not say which they are.
+    /// Finds the partitions whose next offset is not there any more: the library does not say which they are, and stops reading
+    /// them.
     fn find_lost(&mut self) -> Result<(), LogError> {
+        let mut found = false;
         let positions: Vec<(i32, i64)> =
             self.positions.iter().filter_map(|(partition, position)| Some((*partition, (*position)?))).collect();
         for (partition, position) in positions {
@@ -169,9 +179,11 @@ impl BrokerTail {
                     return Err(LogError::Behind { topic, partition, position, first });
                 }
                 self.pass_over(partition, position, first)?;
+                found = true;
             }
         }
-        Ok(())
+        // All offsets are there: a broker that has just become the leader may not have known yet.
+        if found { Ok(()) } else { self.restart() }
     }
 
     /// Goes on with the first offset that is kept.

@@ -137,6 +137,10 @@ async fn partitions_that_are_added_are_read() {
     assert_eq!(take(&mut stream, 3).await, [10, 11, 12]);
     produce("follow.grown", &[to(0, 2, 3), to(1, 20, 21), to(2, 13, 14)].concat());
     assert_eq!(take(&mut stream, 3).await, [2, 13, 20]);
+    // The client that read them reads for others then.
+    drop(stream);
+    tokio::time::sleep(QUIET).await;
+    assert_eq!(engine.count("SELECT count(n) FROM t").await, 7);
 }
 
 #[tokio::test]
