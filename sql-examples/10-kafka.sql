@@ -12,6 +12,15 @@ SELECT DISTINCT _cut
 FROM events.default.clicks
 WHERE _partition_offset < 10;
 
+-- The same of now, without reading a message.
+SHOW CUT FOR events.default.clicks;
+
+-- FOLLOW waits for messages that are added; without LIMIT until it is cancelled. SINCE begins earlier.
+SELECT _partition_id, _partition_offset, action
+FROM events.default.clicks FOLLOW SINCE 'beginning'
+WHERE action = 'buy'
+LIMIT 3;
+
 -- NULL and empty are two things: a tombstone has no length.
 SELECT _timestamp_type, count(*) AS messages, count(_key_length) AS with_key, count(_message_length) AS with_value,
        sum(_message_length) AS bytes

@@ -1,111 +1,189 @@
-//! A bounded scan of a million JSON messages beside the client library's bare consumer.
+//! Topics beside the client library's bare consumer and beside decoding from memory.
+//!
+//! KAFKA_BOOTSTRAP names a broker to run against; without it the tests' stand-in is started, which answers each fetch with the
+//! rest of the partition, so that what it says of memory and of small reads is an upper bound. PORTOLAN_BENCH_MESSAGES is how many
+//! messages there are.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+mod bare;
+mod messages;
 
-use portolan_servers::KafkaBroker;
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::{Offset, TopicPartitionList};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
+use futures::StreamExt;
+use portolan::{Engine, Session};
+use portolan_servers::TestBroker;
+use tokio::runtime::Runtime;
+
+use self::messages::{AVRO_SCHEMA, COLUMNS, Encoding, Topic};
 use crate::measure::{self, median, timed};
 
-const MESSAGES: i64 = 1_000_000;
 const PARTITIONS: i32 = 4;
 const ROUNDS: usize = 3;
-const TOPIC: &str = "bench";
 
-/// Prints messages a second of a decoding scan over those of the bare consumer.
+/// The small topic.
+const SMALL: i64 = 20_000;
+const SMALL_PARTITIONS: i32 = 3;
+const SMALL_ROUNDS: usize = 21;
+
+/// Reads that are opened once before anything is timed.
+const WARM: usize = 2;
+
+/// Prints what the issue on Kafka asks for, each with its aim.
 pub(crate) fn run() {
-    let broker = KafkaBroker::start().expect("a broker");
-    produce(&broker.bootstrap());
+    let broker = TestBroker::take().expect("a broker");
+    let brokers = broker.bootstrap();
+    let count: i64 =
+        std::env::var("PORTOLAN_BENCH_MESSAGES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let json = Topic { name: "bench.json", partitions: PARTITIONS, count, encoding: Encoding::Json };
+    let avro = Topic { name: "bench.avro", encoding: Encoding::Avro, ..json };
+    let small = Topic { name: "bench.small", partitions: SMALL_PARTITIONS, count: SMALL, encoding: Encoding::Json };
+    let begun = messages::begun();
+    for topic in [json, avro, small] {
+        messages::produce(&brokers, topic, begun);
+    }
     let directory = tempfile::tempdir().expect("a directory");
     let catalogs = directory.path().join("catalogs.toml");
-    let columns =
-        "id = 'bigint', name = 'varchar', amount = 'double', kind = 'varchar', ok = 'boolean', note = 'varchar'";
-    let entry = format!(
-        "[events]\nconnector = 'kafka'\nbrokers = '{}'\n[events.tables.bench]\ntopic = '{TOPIC}'\n[events.tables.bench.value]\n\
-         format = 'json'\ncolumns = {{ {columns} }}\n",
-        broker.bootstrap()
-    );
-    std::fs::write(&catalogs, entry).expect("the catalog file");
+    std::fs::write(&catalogs, catalog(&brokers)).expect("the catalog file");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let engine = measure::engine(&catalogs);
-    let scan = |sql: &str| timed(|| runtime.block_on(measure::rows(&engine, sql)));
-    let (mut bare, mut decoded, mut counted) = (Vec::new(), Vec::new(), Vec::new());
+    println!("kafka     {count} messages in {PARTITIONS} partitions, {ROUNDS} rounds");
+    rates(&runtime, &engine, &brokers, json);
+    window(&runtime, &engine, count, begun);
+    first_rows(&runtime, &engine);
+    warm(&runtime, &engine);
+    memory(&catalogs);
+}
+
+fn catalog(brokers: &str) -> String {
+    let columns: Vec<String> = COLUMNS.iter().map(|(name, sql)| format!("{name} = '{sql}'")).collect();
+    let columns = columns.join(", ");
+    let json = |name: &str| {
+        format!(
+            "[events.tables.{name}]\ntopic = 'bench.{name}'\nmax_out_of_orderness_ms = 0\n\
+             value = {{ format = 'json', columns = {{ {columns} }} }}\n"
+        )
+    };
+    format!(
+        "[events]\nconnector = 'kafka'\nbrokers = '{brokers}'\n{}{}[events.tables.avro]\ntopic = 'bench.avro'\n\
+         value = {{ format = 'avro', schema = '{AVRO_SCHEMA}' }}\n",
+        json("json"),
+        json("small")
+    )
+}
+
+fn all_columns() -> String {
+    COLUMNS.map(|(name, _)| name).join(", ")
+}
+
+/// Messages a second: of offsets alone, of JSON and of Avro.
+fn rates(runtime: &Runtime, engine: &Arc<Engine>, brokers: &str, topic: Topic) {
+    let scan = |sql: &str| {
+        let (seconds, rows) = timed(|| runtime.block_on(measure::rows(engine, sql)));
+        assert_eq!(rows as i64, topic.count, "{sql}");
+        seconds
+    };
+    let all = all_columns();
+    let values = messages::values(topic);
+    let (mut bare, mut memory) = (Vec::new(), Vec::new());
+    let (mut offsets, mut json, mut avro) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        bare.push(timed(|| consume(&broker.bootstrap())).0);
-        let (seconds, rows) = scan("SELECT id, name, amount, kind, ok, note FROM events.default.bench");
-        assert_eq!(rows as i64, MESSAGES);
-        decoded.push(seconds);
-        counted.push(scan("SELECT count(*) FROM events.default.bench").0);
+        bare.push(timed(|| bare::consume(brokers, topic)).0);
+        memory.push(timed(|| bare::decode(&values, topic.count)).0);
+        offsets.push(scan("SELECT _partition_offset FROM events.default.json"));
+        json.push(scan(&format!("SELECT {all} FROM events.default.json")));
+        avro.push(scan(&format!("SELECT {all} FROM events.default.avro")));
     }
-    let (bare, decoded, counted) = (median(bare), median(decoded), median(counted));
-    println!("kafka     {MESSAGES} JSON messages in {PARTITIONS} partitions, {ROUNDS} rounds");
-    println!("kafka     messages a second, all columns, over the bare consumer's  {:.2}", bare / decoded);
-    println!("kafka     messages a second, count(*), over the bare consumer's     {:.2}", bare / counted);
+    let [bare, memory, offsets, json, avro] = [bare, memory, offsets, json, avro].map(median);
+    println!(
+        "kafka     _partition_offset over the bare consumer, messages a second  {:.2}  (at least 0.9)",
+        bare / offsets
+    );
+    println!(
+        "kafka     JSON, 8 columns, over arrow-json from memory                 {:.2}  (at least 0.8)",
+        memory / json
+    );
+    println!("kafka     Avro over JSON, 8 columns                                    {:.2}  (over 1)", json / avro);
 }
 
-fn produce(bootstrap: &str) {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap);
-    let admin: AdminClient<DefaultClientContext> = config.create().expect("an admin client");
-    let topic = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(1));
-    futures::executor::block_on(admin.create_topics(&[topic], &AdminOptions::new())).expect("a topic");
-    config.set("linger.ms", "20").set("batch.num.messages", "10000").set("queue.buffering.max.messages", "200000");
-    let producer: BaseProducer = config.create().expect("a producer");
-    for id in 0..MESSAGES {
-        let value = format!(
-            "{{\"id\":{id},\"name\":\"user-{}\",\"amount\":{}.{:02},\"kind\":\"{}\",\"ok\":{},\"note\":\"lorem ipsum dolor sit {}\"}}",
-            id * 7919 % 100_000,
-            id % 1000,
-            id % 100,
-            ["click", "view", "buy", "refund"][(id % 4) as usize],
-            id % 3 == 0,
-            id * 31 % 977
-        );
-        let mut record: BaseRecord<'_, (), str> =
-            BaseRecord::to(TOPIC).payload(value.as_str()).partition((id % i64::from(PARTITIONS)) as i32);
-        while let Err((error, back)) = producer.send(record) {
-            assert!(matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)), "{error}");
-            producer.poll(Duration::from_millis(5));
-            record = back;
+/// The bytes of a hundredth of the topic's time.
+fn window(runtime: &Runtime, engine: &Arc<Engine>, count: i64, begun: i64) {
+    let session = engine.session();
+    let time = |share: i64| {
+        let millis = begun + messages::SPAN_MILLIS * share / 100;
+        format!("CAST({millis} AS bigint)")
+    };
+    let between = format!(
+        "SELECT sum(id) FROM events.default.json WHERE _timestamp >= to_timestamp_millis({}) AND _timestamp < to_timestamp_millis({})",
+        time(50),
+        time(51)
+    );
+    let (all, part) = runtime.block_on(async {
+        let all = received(&session, "SELECT sum(id) FROM events.default.json").await;
+        (all, received(&session, &between).await)
+    });
+    println!(
+        "kafka     bytes of a window of 1 % of {count} messages, in %            {:.2}  (at most 2)",
+        100.0 * part / all
+    );
+}
+
+/// The bytes that a source sent for a query.
+async fn received(session: &Session, sql: &str) -> f64 {
+    let report = measure::text(session, &format!("EXPLAIN (FORMAT JSON, ANALYZE) {sql}")).await;
+    let report: serde_json::Value = serde_json::from_str(&report).expect("a report");
+    report["sources"][0]["actual"]["bytes"].as_f64().expect("bytes")
+}
+
+/// The first row of a small LIMIT, under a client that is warm.
+fn first_rows(runtime: &Runtime, engine: &Arc<Engine>) {
+    let session = engine.session();
+    let sql = "SELECT id, name FROM events.default.json LIMIT 10";
+    let mut taken = Vec::new();
+    let bytes = runtime.block_on(async {
+        for round in 0..WARM + ROUNDS {
+            let started = Instant::now();
+            let mut rows = session.execute(sql).await.expect("the statement runs").rows;
+            rows.next().await.expect("a batch").expect("rows");
+            if round >= WARM {
+                taken.push(started.elapsed().as_secs_f64() * 1e3);
+            }
+            while rows.next().await.is_some() {}
         }
-    }
-    producer.flush(Duration::from_secs(120)).expect("all messages");
+        received(&session, sql).await
+    });
+    println!("kafka     LIMIT 10: first row in ms                                    {:.1}  (under 50)", median(taken));
+    println!("kafka     LIMIT 10: kB of messages taken from the client library       {:.0}  (under 1000)", bytes / 1e3);
 }
 
-/// Reads every message and drops it.
-fn consume(bootstrap: &str) {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("group.id", "bench")
-        .set("enable.auto.commit", "false")
-        .set("receive.message.max.bytes", "1000000000")
-        .set("auto.offset.reset", "error")
-        .create()
-        .expect("a consumer");
-    let mut assignment = TopicPartitionList::new();
-    let mut left: HashMap<i32, i64> = HashMap::new();
-    for partition in 0..PARTITIONS {
-        let (low, high) = consumer.fetch_watermarks(TOPIC, partition, Duration::from_secs(10)).expect("watermarks");
-        assignment.add_partition_offset(TOPIC, partition, Offset::Offset(low)).expect("an offset");
-        left.insert(partition, high);
-    }
-    consumer.assign(&assignment).expect("an assignment");
-    let start = Instant::now();
-    while !left.is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(120), "the consumer does not get on");
-        if let Some(message) = consumer.poll(Duration::from_millis(200)) {
-            let message = message.expect("a message");
-            if left.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {
-                left.remove(&message.partition());
+/// A query of a small topic.
+fn warm(runtime: &Runtime, engine: &Arc<Engine>) {
+    let session = engine.session();
+    let sql = "SELECT kind, count(*), sum(id) FROM events.default.small GROUP BY kind";
+    let mut taken = Vec::new();
+    runtime.block_on(async {
+        for round in 0..WARM + SMALL_ROUNDS {
+            let started = Instant::now();
+            measure::drain(&session, sql).await;
+            if round >= WARM {
+                taken.push(started.elapsed().as_secs_f64() * 1e3);
             }
         }
-    }
+    });
+    println!(
+        "kafka     {SMALL} messages in {SMALL_PARTITIONS} partitions, warm, in ms                {:.1}  (under 40)",
+        median(taken)
+    );
+}
+
+/// The memory of a process that scans the topic over that of one that does not.
+fn memory(catalogs: &Path) {
+    let all = all_columns();
+    let idle = measure::query(catalogs, "SELECT 1").memory;
+    let scan = measure::query(catalogs, &format!("SELECT {all} FROM events.default.json")).memory;
+    println!(
+        "kafka     memory of a scan, in MB                                      {:.0}  (under 64 and a batch per partition)",
+        scan.saturating_sub(idle) as f64 / 1e6
+    );
 }

@@ -18,6 +18,9 @@ const VARIABLE: &str = "PORTOLAN_NOIDA_DB";
 /// Where the project's scripts install the broker, in the user's cache directory.
 const IN_CACHE: &str = "portolan/broker";
 
+/// Where the address of a broker is taken from that is there already.
+const GIVEN: &str = "KAFKA_BOOTSTRAP";
+
 /// The version that the tests were written against.
 const VERSION: &str = "0.2.3";
 
@@ -88,6 +91,38 @@ impl KafkaBroker {
     /// Stops the broker and removes its directory. For tests of a dying broker; otherwise dropping is enough.
     pub fn stop(&self) -> Result<(), ServerError> {
         self.server.stop()
+    }
+}
+
+/// The broker that tests make their topics at: the one that `KAFKA_BOOTSTRAP` names, or one that is started for them.
+#[derive(Debug)]
+pub enum TestBroker {
+    /// Somebody else's, by its address. Topics that an earlier run has left may be there.
+    Given(String),
+    /// One of the tests' own, which is empty.
+    Started(KafkaBroker),
+}
+
+impl TestBroker {
+    /// Takes the broker.
+    pub fn take() -> Result<Self, ServerError> {
+        match std::env::var(GIVEN).ok().filter(|brokers| !brokers.trim().is_empty()) {
+            Some(brokers) => Ok(Self::Given(brokers.trim().to_owned())),
+            None => KafkaBroker::start().map(Self::Started),
+        }
+    }
+
+    /// The broker's address for a client's `bootstrap.servers`.
+    pub fn bootstrap(&self) -> String {
+        match self {
+            Self::Given(brokers) => brokers.clone(),
+            Self::Started(broker) => broker.bootstrap(),
+        }
+    }
+
+    /// Whether it is somebody else's.
+    pub fn is_given(&self) -> bool {
+        matches!(self, Self::Given(_))
     }
 }
 

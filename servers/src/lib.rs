@@ -18,7 +18,7 @@ mod supervisor;
 
 pub use directory::ScratchDirectory;
 pub use error::ServerError;
-pub use kafka::KafkaBroker;
+pub use kafka::{KafkaBroker, TestBroker};
 pub use metastore::HiveMetastore;
 pub use pgbouncer::PgBouncer;
 pub use postgres::PostgresServer;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
-use portolan_connector::{Connector, ConnectorTable, TableEntry, properties};
+use portolan_connector::{Connector, ConnectorTable, TableEntry, TableName, properties};
 
 use super::{Catalog, CatalogSet, INFORMATION_SCHEMA, information_schema};
 use crate::error::{Error, Result, some_of};
@@ -42,15 +42,45 @@ impl Resolver {
 
     /// The table that a reference names, as it was: `FOR VERSION AS OF 'version'`.
     pub async fn resolve_at(&self, reference: &TableReference, version: &str) -> Result<Arc<dyn ConnectorTable>> {
+        let (connector, schema, name) = self.connected(reference, "has no versions").await?;
+        existing(connector.table_at(&schema, &name.table, version).await?, &name)
+    }
+
+    /// What the version that a table has now is called: `SHOW CUT FOR table`.
+    pub async fn version_of(&self, reference: &TableReference) -> Result<String> {
+        let (connector, schema, name) = self.connected(reference, "has no versions").await?;
+        existing(connector.version_of(&schema, &name.table).await?, &name)
+    }
+
+    /// The rows that are added to the table that a reference names: `FOLLOW`.
+    pub async fn resolve_following(
+        &self,
+        reference: &TableReference,
+        since: Option<&str>,
+    ) -> Result<Arc<dyn ConnectorTable>> {
+        let (connector, schema, name) = self.connected(reference, "cannot be followed").await?;
+        existing(connector.table_following(&schema, &name.table, since).await?, &name)
+    }
+
+    /// The connector of a table, its schema and its name as the source spells them. What the engine makes itself is refused.
+    async fn connected(
+        &self,
+        reference: &TableReference,
+        refusal: &str,
+    ) -> Result<(Arc<dyn Connector>, String, TableName)> {
         // The table as it is has the name as the source spells it, and tells what is wrong with a name that it has not.
         let Resolved::Source(now) = self.resolve(reference).await? else {
-            return Err(Error::user(format!("{reference} has no versions")));
+            return Err(Error::user(format!("{reference} {refusal}")));
         };
         let (catalog, schema, _) = self.complete(reference)?;
         let catalog = self.catalogs.get(&catalog)?;
-        let schema = self.schema(catalog, &schema).await?;
-        let found = catalog.connector()?.table_at(&schema, &now.name().table, version).await?;
-        found.ok_or_else(|| Error::not_found(format!("table \"{}\" does not exist", now.name())))
+        let connector = Arc::clone(catalog.connector()?);
+        // Some schemas are found and not listed.
+        let schema = match schema == now.name().schema {
+            true => schema,
+            false => self.schema(catalog, &schema).await?,
+        };
+        Ok((connector, schema, now.name().clone()))
     }
 
     /// A catalog by its written name, or the current one.
@@ -134,6 +164,10 @@ impl Resolver {
         }
         suggest(error, table, &names, "tables here")
     }
+}
+
+fn existing<T>(found: Option<T>, name: &TableName) -> Result<T> {
+    found.ok_or_else(|| Error::not_found(format!("table \"{name}\" does not exist")))
 }
 
 fn suggest(error: Error, name: &str, names: &[&str], what: &str) -> Error {

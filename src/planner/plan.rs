@@ -29,6 +29,7 @@ use super::builds::builds;
 use super::built_once::build_once;
 use super::conjunction::one_by_one;
 use super::fold::{Folding, fold_judged, physical_planner};
+use super::follow;
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::keyset::filter_by_keys;
 use super::naming::name_columns;
@@ -45,7 +46,7 @@ use super::spelling::find_columns;
 use super::stopwatch::Stopwatch;
 use super::table::FederatedTable;
 use super::using::write_joins_with_on;
-use super::version;
+use super::version::{self, Wanted};
 use crate::catalog::{Resolved, Resolver};
 use crate::error::{Error, Position, Result};
 use crate::query::QueryScope;
@@ -142,7 +143,7 @@ impl Planner {
         let physical = one_by_one(await_joins(only_equal(physical)?, patience)?)?;
         let keys_max = keys_max(&physical)?;
         let physical = if pushdown { by_keys(&logical, physical, keys_max, &runtime)? } else { physical };
-        let physical = cover_outer_constants(build_once(physical)?)?;
+        let physical = follow::at_once(cover_outer_constants(build_once(physical)?)?)?;
         watch.lap("dynamic filters");
         // Operators have their functions with them: nobody looks one up by its name.
         let mut config = state.config().clone();
@@ -199,14 +200,21 @@ impl Planner {
             tables.insert(query.reference, Table::Source(table, None));
         }
         for version in versions {
-            let found = self.resolver.resolve_at(&version.table, &version.version).await;
+            let found = match &version.wanted {
+                Wanted::At(text) => self.resolver.resolve_at(&version.table, text).await,
+                Wanted::Following(since) => self.resolver.resolve_following(&version.table, since.as_deref()).await,
+            };
             let found = found.map_err(|error| error.at(version.position))?;
             tables.insert(version.reference, Table::load(Resolved::Source(found)).await);
         }
         let named = named_columns(&statement);
         self.adapt_names(&mut statement, &tables, &named)?;
-        let state = self.state(&tables, &named)?;
+        let mut state = self.state(&tables, &named)?;
         let plan = state.statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
+        if follow::check(&plan)? {
+            // Rows that come one by one are not worth being handed to other threads, where they would wait for more.
+            state.config_mut().options_mut().execution.target_partitions = 1;
+        }
         let plan = match &self.assignment {
             Some(assignment) => assignment.apply(plan)?,
             None => plan,

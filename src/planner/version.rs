@@ -1,4 +1,4 @@
-//! Tables as they were: `FOR VERSION AS OF 'version'`.
+//! Tables as they were, `FOR VERSION AS OF 'version'`, and as they become: `FOLLOW`.
 //!
 //! Such a table gets a name that nothing else has, before anybody looks at the statement's tables, so that one statement
 //! can read several versions of one table.
@@ -12,13 +12,25 @@ use super::plan::reference_of;
 use crate::error::Position;
 use crate::syntax::{self, Rewriter};
 
+/// What stands behind the name of a table that is followed.
+pub(crate) const FOLLOW: &str = "FOLLOW";
+
+/// Which of its versions a statement reads of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// One that the source calls so.
+    At(String),
+    /// All rows that are added, from now or from a place that the source calls so.
+    Following(Option<String>),
+}
+
 /// A version of a table that a statement reads.
 #[derive(Clone, Debug)]
 pub(super) struct VersionedTable {
     /// The table.
     pub(super) table: TableReference,
     /// Which version of it.
-    pub(super) version: String,
+    pub(super) wanted: Wanted,
     /// What the statement calls it now.
     pub(super) reference: TableReference,
     /// Where it stands.
@@ -40,8 +52,7 @@ impl Rewriter for Versions {
     fn table_factor(&mut self, factor: &mut TableFactor) {
         let TableFactor::Table { name, alias, version, args: None, .. } = factor else { return };
         // Other kinds of versions are refused with the rest of the syntax that nobody reads.
-        let Some(TableVersion::VersionAsOf(Expr::Value(value))) = version else { return };
-        let Value::SingleQuotedString(text) = &value.value else { return };
+        let Some(wanted) = version.as_ref().and_then(wanted) else { return };
         let Some(last) = name.0.last().and_then(|part| part.as_ident()).cloned() else { return };
         let start = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span.start);
         let position =
@@ -51,12 +62,30 @@ impl Rewriter for Versions {
         parts.pop();
         parts.push(Ident::with_quote('"', format!("{} version {}", last.value, self.found.len() + 1)));
         let renamed = ObjectName::from(parts);
-        self.found.push(VersionedTable { table, version: text.clone(), reference: reference_of(&renamed), position });
+        self.found.push(VersionedTable { table, wanted, reference: reference_of(&renamed), position });
         // Columns are qualified by the name that was written.
         if alias.is_none() {
             *alias = Some(TableAlias { explicit: true, name: last, columns: Vec::new(), at: None });
         }
         (*name, *version) = (renamed, None);
+    }
+}
+
+fn wanted(version: &TableVersion) -> Option<Wanted> {
+    let text = |expr: &Expr| match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    match version {
+        TableVersion::VersionAsOf(version) => text(version).map(Wanted::At),
+        TableVersion::Function(Expr::Identifier(word)) if word.value == FOLLOW => Some(Wanted::Following(None)),
+        TableVersion::Function(Expr::Prefixed { prefix, value }) if prefix.value == FOLLOW => {
+            text(value).map(|place| Wanted::Following(Some(place)))
+        }
+        _ => None,
     }
 }
 
@@ -84,6 +113,6 @@ mod tests {
         assert_eq!(statement.to_string(), "SELECT * FROM k.d.\"t version 1\" AS t JOIN \"t version 2\" AS u ON true");
         assert_eq!(found[0].table, TableReference::full("k", "d", "t"));
         assert_eq!(found[1].reference, TableReference::bare("t version 2"));
-        assert_eq!(found[1].version, "x");
+        assert_eq!(found[1].wanted, Wanted::At("x".to_owned()));
     }
 }

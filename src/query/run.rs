@@ -99,7 +99,8 @@ impl QueryRun {
         Ok(Box::pin(Rows { schema, receiver, task: Some(SpawnedTask::spawn(driven)), stopped, is_over: false, run }))
     }
 
-    pub(super) fn checked<T>(&self, result: Result<T>) -> Result<T> {
+    /// The result; the query ends with it if it is an error.
+    pub(crate) fn checked<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
             self.end(Err(error.clone()));
         }

@@ -4,6 +4,7 @@ mod answer;
 mod call;
 mod change;
 mod describe;
+mod follow;
 mod precedence;
 mod principal;
 mod script;
@@ -39,7 +40,7 @@ use crate::catalog::{Resolver, SYSTEM_CATALOG};
 use crate::error::{Error, Result};
 use crate::explain;
 pub(crate) use crate::planner::Prepared;
-use crate::planner::{Plan, Planner, SessionValues, guard, reads_only};
+use crate::planner::{Plan, Planner, SessionValues, guard, never_ends, reads_only};
 use crate::query::{QueryRun, QueryScope, TraceHeaders, Wishes};
 
 /// Where a session stands and how it wants things done.
@@ -330,6 +331,10 @@ impl Session {
     async fn explain(&self, explained: ExplainRequest, request: &Request) -> Result<Answer> {
         let mut run = self.begin(reads_only(&explained.query, SYSTEM_CATALOG), request);
         let (plan, scope) = self.plan(&mut run, *explained.query.clone(), request, explained.analyze).await?;
+        if explained.analyze && never_ends(&plan.physical) {
+            let error = Error::user("EXPLAIN ANALYZE runs the query to its end, and rows that are followed have none");
+            return run.checked(Err(error.hint("add LIMIT, or leave ANALYZE out")));
+        }
         let shared = Arc::clone(&scope);
         let explaining = async move { explain::explain(plan, &shared, &explained).await };
         let text = run.complete(Box::pin(explaining)).await?;

@@ -20,6 +20,11 @@ pub(super) async fn answer(session: &Session, statement: Statement) -> Result<An
         Statement::DescribeTable(table) => describe::table(&session.resolver().resolve(&table).await?),
         Statement::ShowCreateTable(table) => create_table(session, &table).await,
         Statement::ShowStats(table) => stats::answer(session, &table).await,
+        Statement::ShowCut(table) => {
+            let mut rows = TextRows::new(&["cut"]);
+            rows.push([Some(session.resolver().version_of(&table).await?)]);
+            rows.answer()
+        }
         Statement::ShowCapabilities { catalog, like } => capabilities(session, catalog.as_deref(), like.as_deref()),
         Statement::ShowFunctions { like } => functions(session, like.as_deref()),
         Statement::ShowProcedures { catalog, like } => {

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::call::Call;
 use super::change::Change;
+use super::follow;
 use super::precedence;
 use super::version;
 use super::words::Words;
@@ -65,6 +66,7 @@ pub enum Statement {
     ShowColumns { table: TableReference, like: Option<String> },
     ShowCreateTable(TableReference),
     ShowStats(TableReference),
+    ShowCut(TableReference),
     ShowCapabilities { catalog: Option<String>, like: Option<String> },
     ShowFunctions { like: Option<String> },
     ShowProcedures { catalog: Option<String>, like: Option<String> },
@@ -133,6 +135,7 @@ fn query(sql: &str) -> Result<Box<SqlStatement>> {
 /// Parses one statement with DataFusion's parser.
 fn parsed(sql: &str) -> Result<Box<SqlStatement>> {
     let (text, versions) = version::take(sql)?;
+    let (text, followed) = follow::take(text)?;
     let mut parser = DFParserBuilder::new(&*text)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)
@@ -147,6 +150,7 @@ fn parsed(sql: &str) -> Result<Box<SqlStatement>> {
     match statement {
         DfStatement::Statement(mut statement) => {
             version::put(&mut statement, versions)?;
+            follow::put(&mut statement, followed)?;
             precedence::restore(&mut statement);
             Ok(statement)
         }
@@ -337,6 +341,13 @@ fn show(mut words: Words<'_>) -> Result<Statement> {
             }
             Statement::ShowStats(words.table()?)
         }
+        "CUT" => {
+            words.tokens.next();
+            if !words.take_word("FOR") {
+                return Err(words.unexpected("FOR and a table"));
+            }
+            Statement::ShowCut(words.table()?)
+        }
         "CAPABILITIES" => {
             words.tokens.next();
             let catalog = if words.from() { Some(words.ident("a catalog")?) } else { None };
@@ -356,7 +367,7 @@ fn show(mut words: Words<'_>) -> Result<Statement> {
             Statement::ShowSession { like: words.like()? }
         }
         _ => Statement::ShowSetting(words.ident(
-            "CATALOGS, SCHEMAS, TABLES, COLUMNS, CREATE TABLE, STATS FOR, CAPABILITIES, FUNCTIONS, PROCEDURES, SESSION or a setting",
+            "CATALOGS, SCHEMAS, TABLES, COLUMNS, CREATE TABLE, STATS FOR, CUT FOR, CAPABILITIES, FUNCTIONS, PROCEDURES, SESSION or a setting",
         )?),
     };
     words.end()?;
@@ -425,6 +436,7 @@ mod tests {
             ("SET SESSION pushdown = 'none'", "Set { name: \"pushdown\", value: \"none\" }"),
             ("set batch_rows to 100", "Set { name: \"batch_rows\", value: \"100\" }"),
             ("RESET ALL", "Reset { name: None }"),
+            ("show cut for k.default.t", "ShowCut(Full { catalog: \"k\", schema: \"default\", table: \"t\" })"),
             ("SHOW pushdown", "ShowSetting(\"pushdown\")"),
             ("SHOW PROCEDURES FROM lake", "ShowProcedures { catalog: Some(\"lake\"), like: None }"),
         ] {

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Statement, TableFactor, TableVersion
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-use super::words::from_location;
+use super::words::{offset, without};
 use crate::error::{Error, Position, Result, syntax_error};
 use crate::syntax::{self, Rewriter};
 
@@ -34,7 +34,7 @@ pub(super) fn take(sql: &str) -> Result<(Cow<'_, str>, Vec<Version>)> {
         .map_err(|error| syntax_error(&error.to_string()))?;
     let tokens: Vec<&TokenWithSpan> =
         tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
-    let (mut text, mut versions) = (sql.to_owned(), Vec::new());
+    let (mut parts, mut versions) = (Vec::new(), Vec::new());
     for window in tokens.windows(CLAUSE.len() + 2) {
         let [name, first @ .., version] = window else { continue };
         if !first.iter().zip(CLAUSE).all(|(token, word)| is_word(token, word)) {
@@ -46,11 +46,10 @@ pub(super) fn take(sql: &str) -> Result<(Cow<'_, str>, Vec<Version>)> {
         let Token::SingleQuotedString(said) = &version.token else {
             return Err(Error::user("FOR VERSION AS OF takes a version in single quotes").at(Some(position)));
         };
-        let (from, to) = (offset(sql, start), offset(sql, version.span.end));
-        text.replace_range(from..to, &blanks(sql.get(from..to).unwrap_or_default()));
+        parts.push(offset(sql, start)..offset(sql, version.span.end));
         versions.push(Version { name: name.span.start, text: said.clone(), position });
     }
-    Ok((Cow::Owned(text), versions))
+    Ok((Cow::Owned(without(sql, &parts)), versions))
 }
 
 /// Gives the tables of a statement the versions that were taken out of its text.
@@ -86,15 +85,6 @@ fn is_word(token: &TokenWithSpan, word: &str) -> bool {
     matches!(&token.token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
 }
 
-fn offset(sql: &str, location: Location) -> usize {
-    sql.len() - from_location(sql, location).len()
-}
-
-/// As many characters on as many lines.
-fn blanks(text: &str) -> String {
-    text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use datafusion::sql::sqlparser::parser::Parser;
@@ -120,6 +110,10 @@ mod tests {
             (
                 "SELECT 'é', (SELECT max(b) FROM u\nFOR VERSION\nAS OF 'y') FROM t FOR VERSION AS OF 'x', u",
                 "SELECT 'é', (SELECT max(b) FROM u VERSION AS OF 'y') FROM t VERSION AS OF 'x', u",
+            ),
+            (
+                "SELECT a FROM t FOR VERSION AS OF 'é', u FOR VERSION AS OF 'é'",
+                "SELECT a FROM t VERSION AS OF 'é', u VERSION AS OF 'é'",
             ),
             (
                 "SELECT version FROM t WHERE a = 'FOR VERSION AS OF ''x'''",

@@ -1,6 +1,7 @@
 //! Reading a statement of our own, word by word.
 
 use std::iter::Peekable;
+use std::ops::Range;
 use std::slice::Iter;
 
 use datafusion::common::TableReference;
@@ -133,4 +134,22 @@ pub(super) fn from_location(sql: &str, location: Location) -> &str {
     let line = lines.next().unwrap_or_default();
     let column = line.char_indices().nth(index(location.column)).map_or(line.len(), |(at, _)| at);
     sql.get(before + column..).unwrap_or_default()
+}
+
+/// Where a location is in the text, in bytes.
+pub(super) fn offset(sql: &str, location: Location) -> usize {
+    sql.len() - from_location(sql, location).len()
+}
+
+/// The text with blanks in place of these parts, which come one after another. All places in it stay: there are as many
+/// characters on as many lines.
+pub(super) fn without(sql: &str, parts: &[Range<usize>]) -> String {
+    let mut text = sql.to_owned();
+    // From the end on: a character may have more bytes than a blank.
+    for part in parts.iter().rev() {
+        let taken = sql.get(part.clone()).unwrap_or_default();
+        let blanks: String = taken.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
+        text.replace_range(part.clone(), &blanks);
+    }
+    text
 }

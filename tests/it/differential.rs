@@ -10,10 +10,14 @@ use crate::{shop, table};
 const QUERIES: usize = 60;
 
 /// A small generator of our own: the same queries on every run.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         // SplitMix64, as its author published it.
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -28,7 +32,7 @@ impl Random {
 }
 
 /// A column with literals that occur in it, almost occur, and do not.
-type Column = (&'static str, &'static [&'static str]);
+pub(crate) type Column = (&'static str, &'static [&'static str]);
 
 const CUSTOMERS: &[Column] = &[
     ("customer_id", &["1", "17", "2999", "3000", "-5", "9223372036854775807", "17.5"]),
@@ -52,7 +56,7 @@ const CLICKS: &[Column] = &[
     ("at", &["TIMESTAMP '2026-10-31 06:00:00'", "TIMESTAMP '2026-10-31 12:30:00'"]),
 ];
 
-fn predicate(random: &mut Random, columns: &[Column], depth: usize) -> String {
+pub(crate) fn predicate(random: &mut Random, columns: &[Column], depth: usize) -> String {
     if depth > 0 {
         let (left, right) = (predicate(random, columns, depth - 1), predicate(random, columns, depth - 1));
         return match random.below(5) {
@@ -81,7 +85,7 @@ fn predicate(random: &mut Random, columns: &[Column], depth: usize) -> String {
 }
 
 async fn walk(session: &Session, table: &str, key: &str, columns: &[Column], seed: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let all = table::rows(session, &format!("SELECT count(*) FROM {table}")).await.unwrap()[0][0].clone();
     for _ in 0..QUERIES {
         let depth = random.below(3);

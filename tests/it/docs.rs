@@ -95,7 +95,7 @@ fn the_reference_of_capabilities_is_up_to_date() {
     let mut text = String::from(
         "# What each connector pushes down\n\nMade from the connectors' rules, which `SHOW CAPABILITIES FROM catalog` prints as well. \
          *exact*: the source does it and the engine drops it. *pruning*: the source skips what cannot match and the engine \
-         checks again. *refused*: only the engine does it. What no rule names is refused.\n",
+         checks again. *refused*: only the engine does it, or, of statements that write, nobody. What no rule names is refused.\n",
     );
     shop::block_on(async {
         let session = shop::session();

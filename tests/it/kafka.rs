@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use portolan::catalog::{CatalogFile, CatalogSet};
 use portolan::{Engine, EngineOptions, Session};
-use portolan_servers::KafkaBroker;
+use portolan_servers::TestBroker;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
@@ -36,6 +36,9 @@ fn a_cut_is_read_again_beside_the_table_itself() {
         let session = shop::session();
         let cut = value(&session, "SELECT DISTINCT _cut FROM events.default.\"clicks$partitions\"").await;
         assert!(cut.contains(" 0:"), "{cut}");
+        assert_eq!(rows(&session, "SHOW CUT FOR events.default.clicks").await, [[cut.clone()]]);
+        let error = table::rows(&session, "SHOW CUT FOR lake.sales.orders").await.unwrap_err().to_string();
+        assert!(error.contains("the connector hive keeps no versions of tables"), "{error}");
         let all = value(&session, "SELECT count(*) FROM events.default.clicks").await;
         let again = format!("SELECT count(*) FROM events.default.clicks FOR VERSION AS OF '{cut}'");
         assert_eq!(value(&session, &again).await, all);
@@ -103,26 +106,45 @@ fn what_is_listed_of_a_cluster() {
 }
 
 /// A broker of its own, so that nothing of the shop changes.
-static BROKER: LazyLock<KafkaBroker> = LazyLock::new(|| KafkaBroker::start().unwrap_or_else(|error| panic!("{error}")));
+static BROKER: LazyLock<TestBroker> = LazyLock::new(|| TestBroker::take().unwrap_or_else(|error| panic!("{error}")));
 
-async fn create(topic: &str, partitions: i32) {
+fn brokers() -> String {
+    BROKER.bootstrap()
+}
+
+pub(crate) async fn create(topic: &str, partitions: i32) {
     let mut settings = rdkafka::ClientConfig::new();
-    let admin: AdminClient<DefaultClientContext> =
-        settings.set("bootstrap.servers", BROKER.bootstrap()).create().unwrap();
+    let admin: AdminClient<DefaultClientContext> = settings.set("bootstrap.servers", brokers()).create().unwrap();
+    if BROKER.is_given() {
+        // What an earlier run has left. It takes a moment until the name is free.
+        let _ = admin.delete_topics(&[topic], &AdminOptions::new()).await;
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
     let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
     let created = admin.create_topics([&topic], &AdminOptions::new()).await.unwrap();
     assert!(created.iter().all(Result::is_ok), "{created:?}");
 }
 
-/// A session over that broker, whose topics may be written, and a catalog of which the same may not.
-fn writing_session(tables: &str) -> Session {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("catalogs.toml");
-    let entry = format!("connector = \"kafka\"\nbrokers = \"{}\"", BROKER.bootstrap());
+/// The entry of that broker in a catalog file.
+pub(crate) fn kafka_entry() -> String {
+    format!("connector = \"kafka\"\nbrokers = \"{}\"", brokers())
+}
+
+/// A catalog file of that broker, whose topics may be written, with a catalog of which the same may not, and one of tables in
+/// memory.
+pub(crate) fn writing_catalogs(tables: &str) -> tempfile::NamedTempFile {
+    let entry = kafka_entry();
     let text =
         format!("[read]\n{entry}\n[mem]\nconnector = \"memory\"\n[events]\n{entry}\naccess = \"read_write\"\n{tables}");
-    std::fs::write(&file, text).unwrap();
-    let catalogs = CatalogSet::open(CatalogFile::read(&file).unwrap());
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+/// A session over these catalogs.
+pub(crate) fn writing_session(tables: &str) -> Session {
+    let file = writing_catalogs(tables);
+    let catalogs = CatalogSet::open(CatalogFile::read(file.path()).unwrap());
     Engine::start(EngineOptions { catalogs, ..EngineOptions::default() }).unwrap().session()
 }
 

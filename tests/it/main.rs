@@ -10,6 +10,7 @@
 
 mod certificates;
 mod cli;
+mod copied;
 mod differential;
 mod docs;
 mod examples;
@@ -17,6 +18,7 @@ mod explain;
 mod federated;
 mod flight;
 mod folding;
+mod following;
 mod join_keys;
 mod kafka;
 mod lake_write;

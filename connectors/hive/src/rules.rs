@@ -54,8 +54,8 @@ const WITHOUT_STATISTICS: [(Domain, &str); 4] = [
 /// The rules of this connector.
 pub(crate) fn capabilities() -> Capabilities {
     use Operation::{
-        And, AnyExpression, Between, Eq, Gt, GtEq, ILike, In, IsNotNull, IsNull, Like, Limit, Lt, LtEq, Not, NotEq, Or,
-        Projection, Regex, Truth,
+        And, AnyExpression, Between, Define, Eq, Gt, GtEq, ILike, In, Insert, IsNotNull, IsNull, Like, Limit, Lt, LtEq,
+        Modify, Not, NotEq, Or, Projection, Regex, Truth,
     };
     let mut rules = vec![
         Rule::exact(AnyExpression, Some(PARTITION)).when(TOTAL),
@@ -90,6 +90,10 @@ pub(crate) fn capabilities() -> Capabilities {
             .when("it stands before a boolean column, IN, BETWEEN, or LIKE with a wildcard at the end alone"),
         Rule::exact(Projection, None),
         Rule::exact(Limit, None).when("every filter is exact"),
+        Rule::exact(Insert, None)
+            .when("access = \"read_write\"; INSERT OVERWRITE replaces the partitions that get rows"),
+        Rule::refused(Modify, None, "files are not changed where they are: INSERT OVERWRITE writes partitions anew"),
+        Rule::exact(Define, None).when("access = \"read_write\""),
     ]);
     Capabilities::new(rules)
 }

@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use crate::build::{ColumnBuilder, mismatch};
 use crate::cell::Cell;
 
-/// Bytes that a list, a map or a row adds beside its values: an offset or a bit, rounded up.
+/// Bytes that a list, a map or a row adds, and each value in one, beside texts and bytes: a number, an offset or a bit, rounded up.
 const OWN_BYTES: usize = 8;
 
 /// How many values each list has, and which lists are NULL.
@@ -138,7 +138,8 @@ impl RowBuilder {
         };
         let mut bytes = OWN_BYTES;
         for (index, column) in self.columns.iter_mut().enumerate() {
-            bytes += column.push_cell(values.and_then(|values| values.get(index)).unwrap_or(&Cell::Null))?;
+            let value = values.and_then(|values| values.get(index)).unwrap_or(&Cell::Null);
+            bytes += column.push_cell(value)? + OWN_BYTES;
         }
         self.valid.push(values.is_some());
         Ok(bytes)

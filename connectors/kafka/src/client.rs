@@ -16,20 +16,16 @@ use secrecy::ExposeSecret;
 use crate::config::KafkaConfig;
 use crate::context::LogContext;
 use crate::error::LogError;
-use crate::log::{Committed, Group, KafkaLog, LogScan, PartitionOffsets, Replicas, ScanRange};
+use crate::idle::Idle;
+use crate::log::{Committed, Group, KafkaLog, LogScan, LogTail, PartitionOffsets, Replicas, ScanRange, TailRange};
 use crate::scan::BrokerScan;
+use crate::tail::BrokerTail;
 
 /// A client that reads; its context collects what the library reports.
 pub(crate) type Client = BaseConsumer<LogContext>;
 
 /// Of the time that a question may take, the part after which brokers that are all down are given up.
 const FIRST_TRY: u32 = 5;
-
-/// The most clients that wait for the next read.
-const MAX_IDLE: usize = 4;
-
-/// How long a client waits for the next read at most.
-const MAX_IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// A cluster, asked through one client that stays connected. Each read has a client of its own while it lasts; a few
 /// are kept for the next ones, because starting one costs more than a small read.
@@ -46,12 +42,12 @@ pub(crate) struct Shared {
     /// Settings of clients that read, beyond the common ones.
     reading: Vec<(&'static str, String)>,
     pub(crate) connect_timeout: Duration,
-    metadata_timeout: Duration,
+    pub(crate) metadata_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     /// The client for questions, made when first needed and made anew when it failed.
     warm: Mutex<Option<Arc<Client>>>,
-    /// Clients that wait for the next read, and since when.
-    idle: Mutex<Vec<(Instant, Client)>>,
+    /// Clients that wait for the next read.
+    idle: Idle<Client>,
 }
 
 impl fmt::Debug for BrokerLog {
@@ -92,7 +88,7 @@ impl BrokerLog {
                 metadata_timeout: config.metadata_timeout,
                 idle_timeout: config.idle_timeout,
                 warm: Mutex::new(None),
-                idle: Mutex::default(),
+                idle: Idle::default(),
             }),
         })
     }
@@ -150,30 +146,14 @@ impl Shared {
 
     /// A client for a read.
     fn reader(&self) -> Result<Client, LogError> {
-        let old = {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, client)) = idle.pop_if(|(since, _)| since.elapsed() < MAX_IDLE_TIME) {
-                return Ok(client);
-            }
-            std::mem::take(&mut *idle)
-        };
-        // Closing takes a while, so it is not done under the lock.
-        drop(old);
-        self.client(&self.reading)
+        self.idle.take().map_or_else(|| self.client(&self.reading), Ok)
     }
 
-    /// Keeps a client whose read went well for the next one, and closes those that waited too long.
+    /// Keeps a client whose read went well for the next one.
     pub(crate) fn give_back(&self, client: Client) {
-        if client.unassign().is_err() {
-            return;
+        if client.unassign().is_ok() {
+            self.idle.put(client);
         }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let old: Vec<(Instant, Client)> = idle.extract_if(.., |(since, _)| since.elapsed() >= MAX_IDLE_TIME).collect();
-        if idle.len() < MAX_IDLE {
-            idle.push((Instant::now(), client));
-        }
-        drop(idle);
-        drop(old);
     }
 
     /// The client for questions.
@@ -213,7 +193,7 @@ impl Shared {
         })
     }
 
-    fn explain(&self, what: &str, error: &KafkaError, context: &LogContext) -> LogError {
+    pub(crate) fn explain(&self, what: &str, error: &KafkaError, context: &LogContext) -> LogError {
         let said = context.said();
         match error.rdkafka_error_code() {
             _ if context.refused_login() => LogError::Login { said },
@@ -247,14 +227,14 @@ fn is_transient(error: &KafkaError) -> bool {
 }
 
 /// What is known of a topic.
-enum Found {
+pub(crate) enum Found {
     Partitions(Vec<i32>),
     Missing,
     Forbidden(String),
 }
 
 /// A topic's partitions, by number.
-fn partitions(client: &Client, topic: &str, limit: Duration) -> KafkaResult<Found> {
+pub(crate) fn partitions(client: &Client, topic: &str, limit: Duration) -> KafkaResult<Found> {
     let metadata = client.fetch_metadata(Some(topic), limit)?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
         return Ok(Found::Missing);
@@ -446,5 +426,10 @@ impl KafkaLog for BrokerLog {
     fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError> {
         let client = self.shared.reader()?;
         Ok(Box::new(BrokerScan::new(client, range, Arc::clone(&self.shared))?))
+    }
+
+    fn follow(&self, range: TailRange<'_>) -> Result<Box<dyn LogTail>, LogError> {
+        let client = self.shared.reader()?;
+        Ok(Box::new(BrokerTail::new(client, range, Arc::clone(&self.shared))?))
     }
 }

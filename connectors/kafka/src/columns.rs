@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use portolan_connector::{Column, Domain};
 
-use crate::layout::{ByteFormat, Format, Layout, MessageColumn};
+use crate::layout::{ByteFormat, Format, Layout, MessageColumn, Part};
 use crate::rules::{BY_KEY, CONTENT, OFFSET, PARTITION, TIMESTAMP};
+use crate::types::ValueType;
 
 /// The partition's number.
 pub(crate) const PARTITION_ID: &str = "_partition_id";
@@ -115,10 +116,24 @@ pub(crate) fn table_columns(layout: &Layout, by_key: bool, key_origin: &str, val
     if layout.value.envelope {
         let help = "what changed: c (created), u (updated), d (deleted), r (read in a snapshot), t (truncated)";
         columns.push(hide(made(OP, DataType::Utf8, true, "varchar", CONTENT, help)));
-        let help = "the row before the change, as a JSON object; NULL if there was none or it was not sent";
-        columns.push(hide(made(BEFORE, DataType::Utf8, true, "json", CONTENT, help)));
+        let before = before_type(&layout.value);
+        let help = match before {
+            ValueType::Row(_) => "the row before the change; NULL if there was none or it was not sent",
+            _ => "the row before the change, as a JSON object; NULL if there was none or it was not sent",
+        };
+        columns.push(hide(made(BEFORE, before.arrow(), true, &before.to_string(), CONTENT, help)));
     }
     columns
+}
+
+/// The type of the row before a change: Avro tells its fields, of JSON it is the text.
+fn before_type(value: &Part) -> ValueType {
+    match value.format {
+        Format::Avro(_) => ValueType::Row(
+            value.columns.iter().map(|column| (column.name.clone(), column.value_type.clone())).collect(),
+        ),
+        _ => ValueType::Json,
+    }
 }
 
 /// The columns of `"topic$errors"`: all are visible.

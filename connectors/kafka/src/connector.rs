@@ -23,6 +23,7 @@ use crate::cut::Cut;
 use crate::described::Described;
 use crate::error::LogError;
 use crate::factory::KIND;
+use crate::follow::{self, Since};
 use crate::groups::{CONSUMER_GROUPS, GroupsTable, SYSTEM};
 use crate::infer::{Inferred, infer};
 use crate::latest::{LATEST_SUFFIX, LatestTable};
@@ -31,7 +32,7 @@ use crate::log::KafkaLog;
 use crate::narrow;
 use crate::partitions::{PARTITIONS_SUFFIX, PartitionsTable};
 use crate::predicate::TimeOrder;
-use crate::read::SplitReader;
+use crate::read;
 use crate::registry::Registry;
 use crate::rules::{EVENT_TIME, capabilities};
 use crate::snapshot::KafkaSnapshot;
@@ -203,6 +204,7 @@ impl KafkaConnector {
             layout,
             errors: false,
             cut: None,
+            following: None,
             skips_deleted,
             columns,
             unsupported,
@@ -296,7 +298,7 @@ impl Connector for KafkaConnector {
             return Ok(None);
         }
         let name = TableName::new(&self.catalog, schema, table);
-        let hint = "SELECT _cut FROM \"table$partitions\" LIMIT 1 tells the one of now";
+        let hint = "SHOW CUT FOR table tells the one of now, and the hidden column _cut the one that a query reads";
         let cut: Cut = version.parse().map_err(|error| {
             let error = format!("'{version}' is not a cut of a topic: {error}");
             ConnectorError::user(error).hint(hint).in_table(&name)
@@ -309,6 +311,42 @@ impl Connector for KafkaConnector {
         self.find(schema, table, Some(cut)).await
     }
 
+    async fn version_of(&self, schema: &str, table: &str) -> Result<Option<String>> {
+        let name = TableName::new(&self.catalog, schema, table);
+        if schema != self.config.schema || self.find(schema, table, None).await?.is_none() {
+            return Err(ConnectorError::user(format!("{name} is no topic and has no cut")));
+        }
+        let topic = self.topic_of(table).to_owned();
+        let partitions = self.log.offsets(&topic).await.map_err(|error| self.error(error, &name))?;
+        let partitions = partitions.ok_or_else(|| self.error(LogError::NoTopic { topic: topic.clone() }, &name))?;
+        Ok(Some(Cut { topic, partitions }.to_string()))
+    }
+
+    async fn table_following(
+        &self,
+        schema: &str,
+        table: &str,
+        since: Option<&str>,
+    ) -> Result<Option<Arc<dyn ConnectorTable>>> {
+        let name = TableName::new(&self.catalog, schema, table);
+        if schema != self.config.schema {
+            return Err(follow::not_of(&name));
+        }
+        let since = since.map_or(Ok(Since::End), |place| Since::of(place, self.topic_of(table)));
+        let since = since.map_err(|error| error.in_table(&name))?;
+        if let Some(found) = self.messages(schema, table).await? {
+            return Ok(Some(Arc::new(found.following(since))));
+        }
+        if let Some(base) = table.strip_suffix(ERRORS_SUFFIX) {
+            let found = self.messages(schema, base).await?;
+            return Ok(found.map(|base| Arc::new(base.of_errors(table).following(since)) as _));
+        }
+        match self.find(schema, table, None).await? {
+            Some(_) => Err(follow::not_of(&name)),
+            None => Ok(None),
+        }
+    }
+
     async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
         Ok(Arc::new(KafkaSnapshot::new(Arc::clone(&self.log))))
     }
@@ -316,7 +354,7 @@ impl Connector for KafkaConnector {
     fn narrow(&self, split: &Split, filters: &[KeyFilter]) -> Result<Narrowed> {
         match Work::unpack(split).map_err(|error| error.in_catalog(&self.catalog))? {
             Work::Messages(split) => narrow::narrow(*split, filters),
-            Work::Partitions(_) | Work::Groups(_) => Ok(Narrowed::Unchanged),
+            Work::Following(_) | Work::Partitions(_) | Work::Groups(_) => Ok(Narrowed::Unchanged),
         }
     }
 
@@ -332,6 +370,10 @@ impl Connector for KafkaConnector {
         let (log, schema) = (Arc::clone(&self.log), Arc::clone(&context.schema));
         let split = match Work::unpack(split).map_err(|error| error.in_catalog(&self.catalog))? {
             Work::Messages(split) => *split,
+            Work::Following(split) => {
+                let schemas = self.registry.as_ref().and_then(Registry::waiting);
+                return Ok(Box::pin(follow::batches(log, schemas, *split, context)));
+            }
             Work::Partitions(split) => {
                 let table = split.table.clone();
                 return Ok(listed(table, Arc::clone(&schema), split.read(log, schema)));
@@ -347,13 +389,13 @@ impl Connector for KafkaConnector {
         };
         let schemas = self.registry.as_ref().and_then(Registry::waiting);
         if split.times.is_empty() {
-            return Ok(Box::pin(SplitReader::new(log, schemas, split, context)));
+            return Ok(Box::pin(read::batches(log, schemas, split, context)));
         }
         let rows = stream::once(async move {
             let table = split.table.clone();
             let split = within_times(log.as_ref(), split).await;
             let split = split.map_err(|error| ConnectorError::from(error).in_table(&table))?;
-            Ok::<_, DataFusionError>(SplitReader::new(log, schemas, split, context))
+            Ok::<_, DataFusionError>(read::batches(log, schemas, split, context))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
     }

@@ -57,7 +57,7 @@ pub(crate) fn part(section: &Properties, default: Format) -> Result<DeclaredPart
         ("times", &["json", "csv"][..]),
         ("positions", &["raw"]),
         ("delimiter", &["csv"]),
-        ("envelope", &["json"]),
+        ("envelope", &["json", "avro"]),
         ("subject", &["avro", "json", "protobuf"]),
         ("version", &["avro", "json", "protobuf"]),
         ("schema", &["avro", "protobuf"]),
@@ -86,7 +86,7 @@ pub(crate) fn part(section: &Properties, default: Format) -> Result<DeclaredPart
     }
     let source = source(section, &format)?;
     let envelope = section.contains("envelope");
-    if envelope && (source.is_some() || !section.contains("columns")) {
+    if envelope && format == Format::Json && (source.is_some() || !section.contains("columns")) {
         return Err("`envelope` needs `columns`, those of the rows that changed".to_owned());
     }
     let inferred = format == Format::Json && !section.contains("columns") && source.is_none();

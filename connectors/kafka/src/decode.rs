@@ -195,7 +195,7 @@ impl BatchDecoder {
         };
         let of_key = outputs.iter().any(|(origin, _)| matches!(origin, Origin::OfKey(_)));
         let of_value = outputs.iter().any(|(origin, _)| matches!(origin, Origin::OfValue(_)));
-        let rest = is_asked(EXTRA).then_some(layout.value.columns.as_slice());
+        let rest = (is_asked(EXTRA) || is_asked(BEFORE)).then_some(layout.value.columns.as_slice());
         Ok(Self {
             key: side(&key, None, KEY_CORRUPT, of_key, always && key.declared)?,
             value: side(&value, rest, MESSAGE_CORRUPT, of_value, always && value.declared)?,
@@ -209,6 +209,11 @@ impl BatchDecoder {
             max_rows,
             bytes: 0,
         })
+    }
+
+    /// The messages that follow are of this partition.
+    pub(crate) fn of_partition(&mut self, partition: i32) {
+        self.partition = partition;
     }
 
     /// Adds a message, or says what is wrong with it.

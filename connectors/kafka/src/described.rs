@@ -32,13 +32,13 @@ impl Described {
         let key = Self::part(
             registry,
             format!("{topic}-key"),
-            (&declaration.layout.key.format, declaration.key_schema.as_ref()),
+            (&declaration.layout.key, declaration.key_schema.as_ref()),
             !declaration.layout.key.declared,
         );
         let value = Self::part(
             registry,
             format!("{topic}-value"),
-            (&declaration.layout.value.format, declaration.value_schema.as_ref()),
+            (&declaration.layout.value, declaration.value_schema.as_ref()),
             !declaration.layout.value.declared && declaration.inferred,
         );
         Ok(Self { key: key.await?, value: value.await? })
@@ -47,7 +47,7 @@ impl Described {
     async fn part(
         registry: Option<&Registry>,
         subject: String,
-        (declared, source): (&Format, Option<&SchemaSource>),
+        (Part { format: declared, envelope, .. }, source): (&Part, Option<&SchemaSource>),
         looks: bool,
     ) -> Result<Option<DescribedPart>> {
         let message = match declared {
@@ -61,9 +61,11 @@ impl Described {
                 return Ok(Some(described(found, format, "the schema in the catalog file".to_owned(), None)));
             }
             Some(SchemaSource::Text(text)) => {
-                let found = avro_columns(text, &[]).map_err(ConnectorError::user)?;
+                let found = avro_columns(text, &[], *envelope).map_err(ConnectorError::user)?;
                 let format = Format::Avro(WriterSchema::Text(text.clone()));
-                return Ok(Some(described(found, format, "the schema in the catalog file".to_owned(), None)));
+                let mut found = described(found, format, "the schema in the catalog file".to_owned(), None);
+                found.part.envelope = *envelope;
+                return Ok(Some(found));
             }
             Some(SchemaSource::Subject { name, version }) => (name.clone().unwrap_or(subject), *version),
             None if looks => (subject, None),
@@ -81,7 +83,10 @@ impl Described {
         let (version, id) = (found.version.unwrap_or_default(), found.id);
         let origin = format!("schema {id}: version {version} of subject {name}");
         let (columns, format) = match found.kind.as_str() {
-            "AVRO" => (avro_columns(&found.text, &found.references), Format::Avro(WriterSchema::Id(id))),
+            "AVRO" => (avro_columns(&found.text, &found.references, *envelope), Format::Avro(WriterSchema::Id(id))),
+            other if *envelope => {
+                return Err(ConnectorError::user(format!("{origin} is {other}, and change events are read as Avro")));
+            }
             "JSON" => (json_schema_columns(&found.text), Format::JsonSchema),
             "PROTOBUF" => {
                 let columns = proto_columns(&found.text, &found.references, message.as_deref());
@@ -99,7 +104,9 @@ impl Described {
             }
         };
         let columns = columns.map_err(|error| ConnectorError::user(format!("{origin} cannot be read: {error}")))?;
-        Ok(Some(described(columns, format, origin, Some((name, version)))))
+        let mut described = described(columns, format, origin, Some((name, version)));
+        described.part.envelope = *envelope;
+        Ok(Some(described))
     }
 }
 

@@ -55,6 +55,21 @@ pub(crate) enum LogError {
          messages were lost or the topic was made anew"
     )]
     Shrunk { topic: String, partition: i32, now: i64, end: i64 },
+    /// Offsets that were to be read next, while a topic is followed, are not there any more.
+    #[error(
+        "offsets of topic {topic}, partition {partition} from {position} on were deleted before they were read; the first one \
+         kept is {first}"
+    )]
+    Behind { topic: String, partition: i32, position: i64, first: i64 },
+    /// The log became shorter while a topic was followed.
+    #[error(
+        "topic {topic}, partition {partition} ends at offset {now} and was followed up to {position}: messages were lost or \
+         the topic was made anew"
+    )]
+    Restarted { topic: String, partition: i32, now: i64, position: i64 },
+    /// A topic that is followed is not there any more.
+    #[error("topic {topic} was deleted while it was followed")]
+    Deleted { topic: String },
     /// Nothing came for too long.
     #[error(
         "no message of topic {topic}, partition {partition} came for {} ms, at offset {position} of {end}",
@@ -85,6 +100,12 @@ impl From<LogError> for ConnectorError {
                      on_truncated = \"skip\" to go on without them",
                 ),
             ),
+            LogError::Behind { .. } => (
+                None,
+                Some(
+                    "ask for less at a time, raise the topic's retention, or set on_truncated = \"skip\" to go on without them",
+                ),
+            ),
             LogError::CutTruncated { .. } => {
                 (None, Some("set on_truncated = \"skip\" to read what is left of the cut"))
             }
@@ -92,6 +113,7 @@ impl From<LogError> for ConnectorError {
             LogError::Client { said, .. } => (Some(said), None),
             LogError::BeyondEnd { .. } | LogError::NoPartition { .. } => (None, None),
             LogError::Gone { .. } | LogError::NoTopic { .. } | LogError::Shrunk { .. } => (None, None),
+            LogError::Restarted { .. } | LogError::Deleted { .. } => (None, None),
         };
         let mut told = ConnectorError::source(tried);
         if let Some(said) = said {

@@ -137,7 +137,7 @@ const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "idle_timeout_ms",
         PropertyKind::Integer { min: 100, max: 3_600_000 },
-        "milliseconds without any message after which a read fails",
+        "milliseconds without any message after which a read fails; of a topic that is followed, without any answer of a broker",
     )
     .or("30000"),
     PropertySpec::new(
@@ -296,8 +296,8 @@ const DELIMITER: PropertySpec =
 const ENVELOPE: PropertySpec = PropertySpec::new(
     "envelope",
     PropertyKind::OneOf(&["debezium"]),
-    "for json: messages are change events, and the columns those of the row after the change, or before it where it was \
-     deleted; _op and _before tell the rest",
+    "for json and avro: messages are change events, and the columns those of the row after the change, or before it where it \
+     was deleted; _op and _before tell the rest",
 );
 
 const SUBJECT: PropertySpec = PropertySpec::new(

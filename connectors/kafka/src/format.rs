@@ -74,8 +74,9 @@ pub(crate) enum PartReader {
 }
 
 impl PartReader {
-    /// A reader for the columns of a part. `rest` asks for one more value behind theirs, the JSON object of the fields
-    /// that are no columns of it. `schemas` are those of the registry.
+    /// A reader for the columns of a part. `rest` are all columns of the part; it asks for more behind the values of the columns:
+    /// the JSON object of the fields that are none of these, or the whole row before a change. `schemas` are those of the
+    /// registry.
     pub(crate) fn new(
         part: &Part,
         rest: Option<&[MessageColumn]>,
@@ -85,10 +86,14 @@ impl PartReader {
         Ok(match &part.format {
             Format::Json => Self::Json(JsonReader::new(columns, rest, part.envelope)),
             Format::JsonSchema => Self::JsonSchema(JsonReader::new(columns, rest, false)),
-            Format::Avro(WriterSchema::Text(text)) => Self::Avro(Box::new(AvroReader::of_text(columns, text)?)),
+            Format::Avro(WriterSchema::Text(text)) => {
+                let reader = AvroReader::of_text(columns, text)?;
+                Self::Avro(Box::new(if part.envelope { reader.of_events(rest)? } else { reader }))
+            }
             Format::Avro(WriterSchema::Id(id)) => {
                 let schemas = schemas.ok_or_else(|| "the catalog has no schema registry".to_owned())?;
-                Self::Avro(Box::new(AvroReader::of_registry(columns, *id, schemas)?))
+                let reader = AvroReader::of_registry(columns, *id, schemas)?;
+                Self::Avro(Box::new(if part.envelope { reader.of_events(rest)? } else { reader }))
             }
             Format::Protobuf { schema, message } => {
                 let message = message.as_deref();

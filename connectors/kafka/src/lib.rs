@@ -8,13 +8,14 @@
 //! `_partition_offset` are exact, lower bounds on `_timestamp` limit what is read, and everything else is up to the
 //! engine ([`rules`]). Keys of a join with these three columns are told as well ([`narrow`], [`times`]).
 //!
-//! What goes where: [`log`] is all that is asked of Kafka, [`client`] and [`scan`] do it with librdkafka. [`predicate`]
+//! What goes where: [`log`] is all that is asked of Kafka, [`client`], [`scan`] and [`tail`] do it with librdkafka. [`predicate`]
 //! and [`range`] turn conditions into offsets, [`cut`] and [`snapshot`] say which there are, [`table`] and [`split`] turn
-//! offsets into work, [`read`] work into batches. [`layout`] says how messages are taken apart, [`declare`] how a person says
+//! offsets into work, [`read`] work into [`batches`]; [`follow`] reads without end. [`layout`] says how messages are taken apart, [`declare`] how a person says
 //! so, [`format`](mod@format) does it, [`decode`] and [`build`] make rows of it; [`infer`] finds the columns that nobody
 //! declared, [`described`] those that a schema of the [`registry`] tells. [`latest`] keeps
 //! the newest message of each key. [`partitions`] and [`groups`] list what is there. [`mod@write`] goes the other way.
 
+mod batches;
 mod build;
 mod build_nested;
 mod cell;
@@ -30,8 +31,10 @@ mod definition;
 mod described;
 mod error;
 mod factory;
+mod follow;
 mod format;
 mod groups;
+mod idle;
 mod infer;
 mod instant;
 mod last;
@@ -53,6 +56,7 @@ mod scan;
 mod snapshot;
 mod split;
 mod table;
+mod tail;
 mod temporal;
 mod time;
 mod times;

@@ -47,6 +47,9 @@ pub(crate) trait KafkaLog: Debug + Send + Sync {
 
     /// Opens a bounded read. Called on a thread that may block.
     fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError>;
+
+    /// Opens a read without end. Called on a thread that may block.
+    fn follow(&self, range: TailRange<'_>) -> Result<Box<dyn LogTail>, LogError>;
 }
 
 /// What a bounded read covers.
@@ -60,6 +63,19 @@ pub(crate) struct ScanRange<'a> {
     pub(crate) start: i64,
     /// The offset after the last one. Offsets before it may hold no message: control records and compaction take some.
     pub(crate) end: i64,
+    /// Whether offsets that retention has deleted are passed over instead of being an error.
+    pub(crate) skips_deleted: bool,
+}
+
+/// What a read without end covers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TailRange<'a> {
+    /// The topic.
+    pub(crate) topic: &'a str,
+    /// The partitions to read, each from an offset on.
+    pub(crate) starts: &'a [(i32, i64)],
+    /// How many partitions the topic has. Those that are added later are read from their first message on.
+    pub(crate) partitions: i32,
     /// Whether offsets that retention has deleted are passed over instead of being an error.
     pub(crate) skips_deleted: bool,
 }
@@ -99,6 +115,16 @@ pub(crate) struct Committed {
 pub(crate) trait LogScan {
     /// Waits at most `wait` for the next message and hands it to `visit`, at most once.
     fn next(&mut self, wait: Duration, visit: &mut dyn FnMut(&Record<'_>)) -> Result<Step, LogError>;
+
+    /// How many offsets were passed over because retention has deleted them.
+    fn deleted(&self) -> u64;
+}
+
+/// A read of a topic that does not end. Dropping it frees what it holds.
+pub(crate) trait LogTail {
+    /// Waits at most about `wait` for the next message and hands it to `visit` with its partition, at most once. Messages of
+    /// one partition come in order.
+    fn next(&mut self, wait: Duration, visit: &mut dyn FnMut(i32, &Record<'_>)) -> Result<(), LogError>;
 
     /// How many offsets were passed over because retention has deleted them.
     fn deleted(&self) -> u64;

@@ -97,7 +97,8 @@ impl Predicate {
         Verdict::Refused(self.reason().unwrap_or_else(|| Reason::from(NO_CONTENT)))
     }
 
-    fn is_exact(&self) -> bool {
+    /// Whether it depends on nothing but partition and offset.
+    pub(crate) fn is_exact(&self) -> bool {
         match self {
             Self::Constant(_) | Self::Partition(_) | Self::Offset(_) => true,
             Self::Keys(_) | Self::Time { .. } | Self::Unknown(_) => false,

@@ -39,6 +39,25 @@ const ORDERED: &str = "the table declares max_out_of_orderness_ms; the other sid
 const LAST: &str =
     "descending, with a LIMIT of 100000 at most; all filters are exact, and no message is left out for what is in it";
 
+/// What else is asked of topics.
+fn statements() -> [Rule; 6] {
+    let without_promise =
+        "Kafka does not tell which messages are the newest of their keys: the engine sorts the messages of the cut";
+    [
+        Rule::exact(Operation::Version, None).when("the version is a cut of the topic whose messages are all kept"),
+        Rule::exact(Operation::Follow, None).when(
+            "nothing above needs all rows: filters, projections, unnest, UNION ALL and LIMIT; filters on _partition_id choose what is \
+             read, the engine evaluates all",
+        ),
+        Rule::refused(Operation::Newest, None, without_promise),
+        Rule::exact(Operation::Insert, None).when(
+            "access = \"read_write\"; JSON, CSV, raw, text and Avro; one transaction a statement unless write_transactions = \"none\"",
+        ),
+        Rule::refused(Operation::Modify, None, "messages are not changed where they are: write a newer one, or a tombstone"),
+        Rule::refused(Operation::Define, None, "topics are made and removed by Kafka's own tools"),
+    ]
+}
+
 /// The rules, in the order in which `SHOW CAPABILITIES` prints them.
 pub(crate) fn capabilities() -> Capabilities {
     use Operation::{And, Between, Eq, Gt, GtEq, ILike, In, IsNotNull, IsNull, Like, Limit, Lt, LtEq, Not, NotEq, Or};
@@ -81,5 +100,6 @@ pub(crate) fn capabilities() -> Capabilities {
         Rule::exact(Operation::Projection, None).when("messages are sent whole and only what is asked is decoded"),
     );
     rules.push(Rule::exact(Limit, None).when("all filters are exact; each task stops after so many rows"));
+    rules.extend(statements());
     Capabilities::new(rules)
 }

@@ -266,8 +266,8 @@ impl BrokerScan {
     }
 }
 
-/// -1 is how Kafka writes that a message has no time.
-fn time_of(timestamp: Timestamp) -> Option<(i64, TimeKind)> {
+/// The time of a message. -1 is how Kafka writes that a message has no time.
+pub(crate) fn time_of(timestamp: Timestamp) -> Option<(i64, TimeKind)> {
     match timestamp {
         Timestamp::CreateTime(millis) if millis >= 0 => Some((millis, TimeKind::Create)),
         Timestamp::LogAppendTime(millis) if millis >= 0 => Some((millis, TimeKind::LogAppend)),
@@ -275,7 +275,8 @@ fn time_of(timestamp: Timestamp) -> Option<(i64, TimeKind)> {
     }
 }
 
-struct MessageHeaders<'a>(Option<&'a BorrowedHeaders>);
+/// Headers as the client library has them.
+pub(crate) struct MessageHeaders<'a>(pub(crate) Option<&'a BorrowedHeaders>);
 
 impl RecordHeaders for MessageHeaders<'_> {
     fn count(&self) -> usize {

@@ -3,6 +3,7 @@
 use portolan_connector::{ConnectorError, Result, Split, TableName};
 use serde::{Deserialize, Serialize};
 
+use crate::follow::FollowSplit;
 use crate::groups::GroupsSplit;
 use crate::layout::Layout;
 use crate::partitions::PartitionsSplit;
@@ -63,6 +64,8 @@ impl KafkaSplit {
 pub(crate) enum Work {
     /// Messages of a part of a topic.
     Messages(Box<KafkaSplit>),
+    /// Messages that are added to a topic.
+    Following(Box<FollowSplit>),
     /// The partitions of a topic.
     Partitions(PartitionsSplit),
     /// What groups of consumers have read.

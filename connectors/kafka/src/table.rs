@@ -15,6 +15,7 @@ use crate::columns::{CUT, MESSAGE_TIMESTAMP, PARTITION_ID, PARTITION_OFFSET, err
 use crate::cut::Cut;
 use crate::definition::definition;
 use crate::error::LogError;
+use crate::follow::{self, FollowSplit, Since};
 use crate::last::{self, Messages};
 use crate::layout::Layout;
 use crate::log::{KafkaLog, PartitionOffsets};
@@ -22,7 +23,7 @@ use crate::partitioner::Partitioner;
 use crate::predicate::{Predicate, TimeOrder};
 use crate::range::Ranges;
 use crate::snapshot::{KafkaSnapshot, LISTED};
-use crate::split::{KafkaSplit, cut};
+use crate::split::{KafkaSplit, Work, cut};
 use crate::times::{Times, look_up};
 
 /// The most times that are looked up for one scan; bounds beyond that do not limit what is read.
@@ -42,6 +43,8 @@ pub(crate) struct KafkaTable {
     pub(crate) errors: bool,
     /// The offsets to read, where they were asked for.
     pub(crate) cut: Option<Cut>,
+    /// From where on messages are waited for without end, where they are.
+    pub(crate) following: Option<Since>,
     /// Whether offsets that retention has deleted are left out.
     pub(crate) skips_deleted: bool,
     /// The columns of messages, and the hidden ones.
@@ -77,11 +80,11 @@ impl ConnectorTable for KafkaTable {
 
     /// The section of the catalog file that declares the table as it is, inferred columns included.
     fn definition(&self) -> Option<String> {
-        (!self.errors && self.cut.is_none()).then(|| definition(self))
+        (!self.errors && self.cut.is_none() && !self.is_endless()).then(|| definition(self))
     }
 
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
-        if self.errors {
+        if self.errors || self.is_endless() {
             return Ok(None);
         }
         let offsets = match &self.cut {
@@ -95,12 +98,20 @@ impl ConnectorTable for KafkaTable {
         }))
     }
 
+    fn is_endless(&self) -> bool {
+        self.following.is_some()
+    }
+
     fn judge(&self, conjunct: &Expr) -> Verdict {
-        self.predicate(conjunct).verdict(self.order)
+        let predicate = self.predicate(conjunct);
+        if self.is_endless() { follow::verdict(&predicate) } else { predicate.verdict(self.order) }
     }
 
     fn fold(&self, request: &ScanRequest, operator: &Fold) -> Result<ScanRequest, Reason> {
         let Fold::Limit(limit) = operator;
+        if self.is_endless() {
+            return Err(Reason::from("messages of a topic that is followed are waited for until there are enough"));
+        }
         if request.filters.iter().any(|filter| filter.verdict != Verdict::Exact) {
             return Err(Reason::from("a filter is not exact, so that more messages must be read than are returned"));
         }
@@ -109,11 +120,14 @@ impl ConnectorTable for KafkaTable {
     }
 
     fn relation(&self, request: &ScanRequest) -> Option<Arc<dyn Relation>> {
-        Some(Arc::new(Messages::of(self, request)?))
+        if self.is_endless() { None } else { Some(Arc::new(Messages::of(self, request)?)) }
     }
 
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan> {
-        self.planned(request, context, None).await
+        match &self.following {
+            Some(since) => self.planned_following(since, request, context).await,
+            None => self.planned(request, context, None).await,
+        }
     }
 }
 
@@ -153,13 +167,7 @@ impl KafkaTable {
         let total = count(offsets);
         let kept_offsets = kept.iter().fold(0_u64, |sum, (_, ranges)| sum.saturating_add(ranges.len()));
         let kept_partitions = kept.iter().filter(|(_, ranges)| !ranges.is_empty()).count();
-        let fields = request.projection.iter().map(|index| {
-            let column = self.columns.get(*index);
-            column.map(|column| Arc::clone(&column.field)).ok_or_else(|| {
-                ConnectorError::internal(format!("the table has no column number {index}")).in_table(&self.name)
-            })
-        });
-        let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
+        let schema = self.projected(request)?;
         let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &schema, &kept, &cut)? };
         let limit = request.limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(u64::MAX));
         Ok(SourcePlan {
@@ -181,6 +189,60 @@ impl KafkaTable {
         })
     }
 
+    /// Plans to wait for messages.
+    async fn planned_following(
+        &self,
+        since: &Since,
+        request: &ScanRequest,
+        context: &PlanContext<'_>,
+    ) -> Result<SourcePlan> {
+        let snapshot = KafkaSnapshot::of(context).map_err(|error| error.in_table(&self.name))?;
+        let now = snapshot.offsets(&self.topic).await.map_err(|error| self.error(error))?;
+        let filters: Vec<Predicate> = request.filters.iter().map(|filter| self.predicate(&filter.written)).collect();
+        let plan = follow::plan(self, since, &filters, &now).await?;
+        let units = Units { kind: "partitions", total: Some(now.len() as u64), kept: plan.starts.len() as u64 };
+        let mut text = format!("{}, {}, without end, from offsets", self.topic, self.isolation);
+        for (partition, start) in plan.starts.iter().take(LISTED) {
+            // Writing to a String does not fail.
+            let _ = write!(text, " {partition}:{start}");
+        }
+        if plan.starts.len() > LISTED {
+            let _ = write!(text, " and {} more partitions", plan.starts.len() - LISTED);
+        }
+        let split = FollowSplit {
+            table: self.name.clone(),
+            topic: self.topic.clone(),
+            starts: plan.starts,
+            partitions: plan.partitions,
+            layout: self.layout.clone(),
+            errors: self.errors,
+            skips_deleted: self.skips_deleted,
+        };
+        let label = format!("topic {}, followed", self.topic);
+        Ok(SourcePlan {
+            requests: Vec::new(),
+            filterable: Vec::new(),
+            pauses: false,
+            schema: self.projected(request)?,
+            scan: Scan::Endless(Work::Following(Box::new(split)).pack(label, None)?),
+            request: Some(text),
+            remote_filters: plan.selected,
+            units: vec![units],
+            estimate: Estimate::default(),
+        })
+    }
+
+    /// The columns that a request asks for.
+    fn projected(&self, request: &ScanRequest) -> Result<Arc<Schema>> {
+        let fields = request.projection.iter().map(|index| {
+            let column = self.columns.get(*index);
+            column.map(|column| Arc::clone(&column.field)).ok_or_else(|| {
+                ConnectorError::internal(format!("the table has no column number {index}")).in_table(&self.name)
+            })
+        });
+        Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
+    }
+
     fn error(&self, error: LogError) -> ConnectorError {
         ConnectorError::from(error).in_table(&self.name)
     }
@@ -189,6 +251,12 @@ impl KafkaTable {
     pub(crate) fn of_errors(self, table: &str) -> Self {
         let name = TableName { table: table.to_owned(), ..self.name.clone() };
         Self { name, errors: true, columns: error_columns(), unsupported: Vec::new(), ..self }
+    }
+
+    /// The messages that are added to the topic, without end. They have no cut.
+    pub(crate) fn following(self, since: Since) -> Self {
+        let columns = self.columns.into_iter().filter(|column| column.name() != CUT).collect();
+        Self { following: Some(since), columns, ..self }
     }
 
     /// The offsets that a query reads: those that were asked for, or those that its snapshot froze.

@@ -17,6 +17,11 @@ pub(crate) struct Times {
 }
 
 impl Times {
+    /// Nothing was asked.
+    pub(crate) fn none() -> Self {
+        Self { first_at: HashMap::new(), partitioner: None }
+    }
+
     /// The same, knowing how producers choose partitions.
     pub(crate) fn with_partitioner(self, partitioner: Option<(Partitioner, u32)>) -> Self {
         Self { partitioner, ..self }

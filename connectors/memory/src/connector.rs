@@ -32,6 +32,8 @@ impl MemoryConnector {
             Rule::exact(Operation::Projection, None),
             Rule::exact(Operation::Limit, None),
             Rule::refused(Operation::AnyExpression, Some(MEMORY), FILTERS_STAY),
+            Rule::exact(Operation::Insert, None),
+            Rule::exact(Operation::Define, None),
         ]);
         Self { catalog: catalog.into(), store: Arc::new(Store::new(max_bytes)), capabilities }
     }

@@ -48,6 +48,12 @@ pub(crate) fn domains() -> &'static [Domain] {
     DOMAINS
 }
 
+/// The condition of statements that write.
+const WRITTEN: &str = "access = \"read_write\"";
+
+/// The condition of statements that change rows.
+const CHANGED: &str = "access = \"read_write\"; PostgreSQL takes all conditions and values exactly";
+
 /// The declared rules. Operations that no rule names are refused.
 pub(crate) fn capabilities() -> Capabilities {
     let mut rules = vec![
@@ -63,6 +69,9 @@ pub(crate) fn capabilities() -> Capabilities {
         Rule::exact(Operation::OuterJoin, None).when("a full join is by nothing but equality"),
         Rule::exact(Operation::SemiJoin, None),
         Rule::exact(Operation::UnionAll, None),
+        Rule::exact(Operation::Insert, None).when(WRITTEN),
+        Rule::exact(Operation::Modify, None).when(CHANGED),
+        Rule::exact(Operation::Define, None).when(WRITTEN),
     ];
     for domain in DOMAINS {
         rules.extend(NULLS.iter().map(|operation| Rule::exact(*operation, Some(*domain))));

@@ -147,6 +147,18 @@ pub enum Operation {
     Projection,
     /// `LIMIT`, when every filter is exact
     Limit,
+    /// `FOR VERSION AS OF`
+    Version,
+    /// `FOLLOW`
+    Follow,
+    /// The newest row of each key: `"table$latest"`
+    Newest,
+    /// `INSERT INTO`
+    Insert,
+    /// `UPDATE` and `DELETE FROM`
+    Modify,
+    /// `CREATE TABLE` and `DROP TABLE`
+    Define,
 }
 
 impl Operation {
@@ -223,6 +235,12 @@ impl Operation {
             Self::AnyExpression => "any expression",
             Self::Projection => "projection",
             Self::Limit => "LIMIT",
+            Self::Version => "FOR VERSION AS OF",
+            Self::Follow => "FOLLOW",
+            Self::Newest => "$latest",
+            Self::Insert => "INSERT",
+            Self::Modify => "UPDATE, DELETE",
+            Self::Define => "CREATE, DROP",
         }
     }
 }

@@ -85,6 +85,26 @@ pub trait Connector: Debug + Send + Sync {
             .hint("leave FOR VERSION AS OF out"))
     }
 
+    /// What the version that a table has now is called; `None` when there is no such table.
+    async fn version_of(&self, _schema: &str, _table: &str) -> Result<Option<String>> {
+        Err(ConnectorError::user(format!("the connector {} keeps no versions of tables", self.kind())))
+    }
+
+    /// The rows that are added to a table from now on, without end: `FOLLOW`; or from a place in it that the source calls so:
+    /// `FOLLOW SINCE 'place'`. `None` when there is no such table.
+    async fn table_following(
+        &self,
+        _schema: &str,
+        _table: &str,
+        _since: Option<&str>,
+    ) -> Result<Option<Arc<dyn ConnectorTable>>> {
+        Err(ConnectorError::user(format!(
+            "the connector {} does not tell which rows are added to a table",
+            self.kind()
+        ))
+        .hint("leave FOLLOW out: it follows topics of Kafka"))
+    }
+
     /// The rows of a query in the source's own language, as a table: `catalog.system.query('...')`. The source says what its
     /// columns are and that it only reads; its rows are not asked for yet.
     async fn native(&self, _query: &str) -> Result<Arc<dyn ConnectorTable>> {
@@ -189,6 +209,11 @@ pub trait ConnectorTable: Debug + Send + Sync {
     /// What the source knows of the table's size; `None` when it knows nothing.
     async fn statistics(&self) -> Result<Option<TableStatistics>> {
         Ok(None)
+    }
+
+    /// Whether its rows have no end, since new ones are waited for: [`Scan::Endless`](crate::Scan::Endless).
+    fn is_endless(&self) -> bool {
+        false
     }
 
     /// What the source does with one conjunct. A pure function of the conjunct: the optimizer asks many times and

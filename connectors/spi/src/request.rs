@@ -63,6 +63,9 @@ pub struct Split {
 pub enum Scan {
     /// Parts that [`crate::Connector::read`] reads.
     Splits(Vec<Split>),
+    /// One part that [`crate::Connector::read`] reads without coming to an end: rows of a table that is followed. What the
+    /// source sends is handed on within a fraction of a second, however few rows that are.
+    Endless(Split),
     /// A leaf of the engine's own, for sources that it reads natively (Parquet files).
     Native(Arc<dyn ExecutionPlan>),
 }

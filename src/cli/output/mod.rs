@@ -136,6 +136,8 @@ pub(crate) struct Look {
     pub(crate) separator: String,
     /// Whether the answer is lines of text to print as they are: a plan, a definition.
     pub(crate) plain_lines: bool,
+    /// Whether each row is shown as soon as it is there, since nobody knows when the next one comes.
+    pub(crate) at_once: bool,
 }
 
 impl Default for Look {
@@ -150,6 +152,7 @@ impl Default for Look {
             footer: true,
             separator: "|".to_owned(),
             plain_lines: false,
+            at_once: false,
         }
     }
 }

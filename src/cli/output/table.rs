@@ -1,8 +1,9 @@
 //! The aligned table, as psql draws it.
 //!
 //! Widths come from the first rows, which are held back until there are enough of them or no more. What follows
-//! keeps these widths and streams; a wider value pushes its line out of the columns but is never cut. A blank line ends
-//! the table, so that the next one stands apart.
+//! keeps these widths and streams; a wider value pushes its line out of the columns but is never cut. Where each row is
+//! shown at once, it widens its column for those that follow. A blank line ends the table, so that the next one stands
+//! apart.
 
 use std::io::Write;
 
@@ -180,6 +181,11 @@ impl TableWriter {
         if self.headings.is_empty() {
             return Ok(());
         }
+        if self.look.at_once && !self.expanded {
+            for (heading, cell) in self.headings.iter_mut().zip(row) {
+                heading.width = heading.width.max(widest(&cell.text));
+            }
+        }
         let text = match self.expanded {
             true => expanded::record(self.rows, &self.headings, row, self.widest_value, &self.look),
             false => self.aligned(row),
@@ -244,6 +250,9 @@ impl ResultWriter for TableWriter {
             if self.held.len() >= WIDTH_ROWS_MAX || self.held_bytes >= WIDTH_BYTES_MAX {
                 self.start(out)?;
             }
+        }
+        if self.look.at_once && !self.held.is_empty() {
+            self.start(out)?;
         }
         Ok(())
     }

@@ -391,6 +391,24 @@ fn plans_are_printed_line_by_line() {
     assert_eq!(shown, "Sort\n└─ lake.sales.orders  (hive)\n");
 }
 
+#[test]
+fn rows_that_come_one_by_one_are_shown_at_once() {
+    let page = |page: &str| batch(vec![("page", Arc::new(StringArray::from(vec![page])) as ArrayRef)]);
+    let look = Look { at_once: true, border: Border::Outer, ..Look::default() };
+    let mut writer = writer(Format::Table, &page("").schema(), look).unwrap();
+    let mut out = Vec::new();
+    for (given, shown) in [
+        ("/a", "+------+\n| page |\n+------+\n| /a   |\n"),
+        ("/checkout", "| /checkout |\n"),
+        // Columns stay as wide as they had to be.
+        ("/b", "| /b        |\n"),
+    ] {
+        out.clear();
+        writer.batch(&page(given), &mut out).unwrap();
+        assert_eq!(String::from_utf8(out.clone()).unwrap(), shown);
+    }
+}
+
 fn shown(format: Format, look: Look) -> String {
     let batch = batch(vec![
         ("name", Arc::new(StringArray::from(vec![Some("a|b\n<c>"), None, Some("")])) as ArrayRef),

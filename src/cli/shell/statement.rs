@@ -15,6 +15,7 @@ use super::{Expanded, Format, Place, Shell, Stop, lex};
 use crate::cli::client::{AnswerKind, Failure};
 use crate::cli::output::{self, Look, OutputError, ResultWriter};
 use crate::error::{Error, Result};
+use crate::planner::FOLLOW;
 
 /// How one answer is shown, where that differs from the session's way.
 #[derive(Clone, Debug, Default)]
@@ -123,7 +124,8 @@ impl Shell {
 
     /// The answer, in a pager where that is wanted and the screen has no room for it.
     async fn paged_answer(&mut self, sql: &str, presentation: Presentation) -> Result<Outcome, Trouble> {
-        let pages = !presentation.unpaged && self.view.format.is_for_people() && self.begin_paging();
+        let may_page = !presentation.unpaged && !follows(sql);
+        let pages = may_page && self.view.format.is_for_people() && self.begin_paging();
         let outcome = self.answer(sql, presentation).await;
         if !pages {
             return outcome;
@@ -228,6 +230,7 @@ impl Shell {
             separator: view.separator.clone(),
             colour: self.console.results().colour,
             plain_lines: answers_in_lines(sql),
+            at_once: follows(sql),
         };
         let out = self.console.results();
         check_sink(format, out)?;
@@ -322,6 +325,13 @@ fn answers_in_lines(sql: &str) -> bool {
     first == "EXPLAIN" || (first == "SHOW" && second == "CREATE")
 }
 
+/// Whether a statement may wait for rows without end. If it does not, because the word is a name in it, its rows are only shown
+/// earlier than others.
+fn follows(sql: &str) -> bool {
+    is_query(sql)
+        && lex::tokens(sql).any(|token| token.kind == lex::Kind::Word && token.text.eq_ignore_ascii_case(FOLLOW))
+}
+
 /// Whether a statement is a query, which has a chart.
 fn is_query(sql: &str) -> bool {
     let [first] = lex::first_words(sql);
@@ -366,6 +376,13 @@ mod tests {
         assert!(answers_in_lines("-- why\nSHOW CREATE TABLE t"));
         assert!(!answers_in_lines("select plan from subscriptions"));
         assert!(!answers_in_lines("show catalogs"));
+    }
+
+    #[test]
+    fn rows_that_are_followed_are_shown_at_once() {
+        assert!(follows("select a from t follow where b > 1"));
+        assert!(!follows("select 'follow', \"FOLLOW\" from t -- follow"));
+        assert!(!follows("explain select a from t follow"));
     }
 
     #[test]

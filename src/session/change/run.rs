@@ -17,7 +17,7 @@ use super::order::sorted;
 use super::target::{self, Place, Target};
 use super::{Change, Content, CreateTable, Insert, Modify, Named, row_change};
 use crate::error::{Error, Result};
-use crate::planner::{Assignment, Plan, Planner, give_types, new_columns, normalized};
+use crate::planner::{Assignment, Plan, Planner, give_types, never_ends, new_columns, normalized};
 use crate::query::{QueryRun, QueryScope, fill};
 use crate::session::{Answer, Prepared, Request, Session};
 
@@ -150,6 +150,12 @@ impl Session {
         let scope = Arc::clone(&planner.scope);
         let context = self.write_context(&run, request);
         let Planned { mut plan, place, goal } = run.plan(planning(planner)).await?;
+        if never_ends(&plan.physical) {
+            let error = Error::user(
+                "a statement that writes rows is made once they are all there, and rows that are followed have no end",
+            );
+            return run.checked(Err(error.hint("add LIMIT, or leave FOLLOW out")));
+        }
         plan.physical = self.guarded(plan.physical)?;
         run.query().follow(Arc::clone(&plan.physical));
         let id = run.query().id().to_owned();

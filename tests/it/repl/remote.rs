@@ -18,9 +18,13 @@ impl Served {
     }
 
     pub(super) fn with(arguments: &[&str]) -> Self {
-        let catalogs = crate::shop::SHOP.catalogs_file();
+        Self::over(crate::shop::SHOP.catalogs_file().to_str().unwrap(), arguments)
+    }
+
+    /// Over another catalog file.
+    pub(super) fn over(catalogs: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_portolan"))
-            .args(["serve", "--catalogs", catalogs.to_str().unwrap()])
+            .args(["serve", "--catalogs", catalogs])
             .args(arguments)
             .stderr(Stdio::piped())
             .spawn()

@@ -1,6 +1,7 @@
 //! Avro records, alone or behind the five bytes with the schema's id that Confluent's serializers write.
 
 mod columns;
+mod event;
 mod read;
 mod resolve;
 mod schema;
@@ -10,8 +11,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use self::columns::columns;
-use self::resolve::Action;
-use self::schema::{Field, Schema};
+use self::event::Events;
+use self::resolve::Plan;
+use self::schema::{Field, Recursive, Schema};
 pub(crate) use self::write::AvroWriter;
 use super::Fault;
 use super::framing::schema_id;
@@ -25,10 +27,14 @@ const MAX_SCHEMAS: usize = 10_000;
 /// Reads Avro records as the table's schema has them.
 pub(crate) struct AvroReader {
     reader: Schema,
+    /// The records of the table's schema that contain themselves.
+    recursive: Recursive,
     wanted: Vec<String>,
     writer: Writer,
+    /// How change events become rows, where messages are such.
+    events: Option<Events>,
     /// What is to be done for each schema, or why it cannot be read.
-    actions: HashMap<u32, Result<Action, String>>,
+    plans: HashMap<u32, Result<Plan, String>>,
 }
 
 /// Where the writer's schema comes from.
@@ -48,19 +54,27 @@ impl std::fmt::Debug for AvroReader {
 impl AvroReader {
     /// A reader of columns of this schema, by which all messages were written.
     pub(super) fn of_text(columns: &[MessageColumn], text: &str) -> Result<Self, Fault> {
-        Ok(Self::new(columns, Schema::parse(text, &[])?, Writer::Own))
+        Ok(Self::new(columns, Schema::parse_all(text, &[])?, Writer::Own))
     }
 
     /// A reader of columns of the schema of this id; messages have the ids of those by which they were written.
     pub(super) fn of_registry(columns: &[MessageColumn], id: u32, schemas: &Arc<dyn Schemas>) -> Result<Self, Fault> {
         let found = schemas.by_id(id)?.ok_or_else(|| format!("the registry has no schema {id}"))?;
-        let schema = Schema::parse(&found.text, &found.references)?;
+        let schema = Schema::parse_all(&found.text, &found.references)?;
         Ok(Self::new(columns, schema, Writer::Registry(Arc::clone(schemas))))
     }
 
-    fn new(columns: &[MessageColumn], reader: Schema, writer: Writer) -> Self {
+    fn new(columns: &[MessageColumn], (reader, recursive): (Schema, Recursive), writer: Writer) -> Self {
         let wanted = columns.iter().map(|column| column.name.clone()).collect();
-        Self { reader: in_record(reader), wanted, writer, actions: HashMap::new() }
+        Self { reader: in_record(reader), recursive, wanted, writer, events: None, plans: HashMap::new() }
+    }
+
+    /// The same for change events, of whose rows the columns are. With `all`, the columns of the part, the whole row before a
+    /// change comes behind them.
+    pub(super) fn of_events(self, all: Option<&[MessageColumn]>) -> Result<Self, Fault> {
+        let all = all.map(|columns| columns.iter().map(|column| column.name.clone()).collect());
+        let (events, reader) = Events::new(&self.reader, &self.wanted, all)?;
+        Ok(Self { reader, wanted: event::FIELDS.map(str::to_owned).to_vec(), events: Some(events), ..self })
     }
 
     pub(super) fn read<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), Fault> {
@@ -68,24 +82,31 @@ impl AvroReader {
             Writer::Own => (0, bytes),
             Writer::Registry(_) => schema_id(bytes)?,
         };
-        if !self.actions.contains_key(&id) {
-            let action = self.action(id)?;
-            if self.actions.len() >= MAX_SCHEMAS {
-                self.actions.clear();
+        if !self.plans.contains_key(&id) {
+            let plan = self.plan(id)?;
+            if self.plans.len() >= MAX_SCHEMAS {
+                self.plans.clear();
             }
-            self.actions.insert(id, action);
+            self.plans.insert(id, plan);
         }
-        match self.actions.get(&id) {
-            Some(Ok(action)) => Ok(read::record(body, action, cells)?),
+        match self.plans.get(&id) {
+            Some(Ok(plan)) => match &self.events {
+                None => Ok(read::record(body, plan, cells)?),
+                Some(events) => {
+                    let mut fields = Vec::with_capacity(event::FIELDS.len());
+                    read::record(body, plan, &mut fields)?;
+                    Ok(events.row(fields, cells)?)
+                }
+            },
             Some(Err(error)) => Err(Fault::Message(error.clone())),
             None => Err(Fault::Message(format!("schema {id} is not known"))),
         }
     }
 
     /// What is to be done for messages of a schema.
-    fn action(&self, id: u32) -> Result<Result<Action, String>, Fault> {
+    fn plan(&self, id: u32) -> Result<Result<Plan, String>, Fault> {
         let Writer::Registry(schemas) = &self.writer else {
-            return Ok(resolve::record(&self.reader, &self.reader, &self.wanted));
+            return Ok(resolve::record(&self.reader, &self.recursive, &self.reader, &self.wanted));
         };
         let Some(found) = schemas.by_id(id)? else {
             return Ok(Err(format!("the registry has no schema {id}")));
@@ -93,9 +114,10 @@ impl AvroReader {
         if found.kind != "AVRO" {
             return Ok(Err(format!("schema {id} is {} and not Avro", found.kind)));
         }
-        let action = Schema::parse(&found.text, &found.references)
-            .and_then(|writer| resolve::record(&in_record(writer), &self.reader, &self.wanted));
-        Ok(action.map_err(|error| format!("schema {id}: {error}")))
+        let plan = Schema::parse_all(&found.text, &found.references).and_then(|(writer, recursive)| {
+            resolve::record(&in_record(writer), &recursive, &self.reader, &self.wanted)
+        });
+        Ok(plan.map_err(|error| format!("schema {id}: {error}")))
     }
 }
 

@@ -19,6 +19,7 @@ use super::rows::Message;
 use crate::client::common_settings;
 use crate::config::KafkaConfig;
 use crate::context::LogContext;
+use crate::idle::Idle;
 
 /// Kibibytes of messages that one statement has on their way to the brokers, or of one that is larger.
 const QUEUE_KIB: usize = 32 << 10;
@@ -37,11 +38,8 @@ const WAIT: Duration = Duration::from_millis(100);
 /// How long to listen for reasons after a failure.
 const LISTEN: Duration = Duration::from_millis(50);
 
-/// The most producers that wait for the next statement.
-const MAX_IDLE: usize = 4;
-
-/// How long a producer waits for the next statement at most.
-const MAX_IDLE_TIME: Duration = Duration::from_secs(60);
+/// How long messages that are on their way are waited for by a statement that has failed without a transaction.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a transaction may take to be aborted by a statement that has failed. The broker aborts it after its own time.
 const ABORT_LIMIT: Duration = Duration::from_secs(10);
@@ -63,8 +61,8 @@ pub(super) struct Producers {
     pub(super) limit: Duration,
     /// How long the brokers may take to let a producer begin.
     begin_limit: Duration,
-    /// Producers that wait for the next statement, and since when.
-    idle: Mutex<Vec<(Instant, Sender)>>,
+    /// Producers that wait for the next statement.
+    idle: Idle<Sender>,
 }
 
 impl fmt::Debug for Producers {
@@ -90,21 +88,16 @@ impl Producers {
             transactional: config.write.transactional,
             limit: config.write.limit,
             begin_limit: config.metadata_timeout,
-            idle: Mutex::default(),
+            idle: Idle::default(),
         }
     }
 
     /// A producer that is ready to begin. One of an `id` ends whatever an earlier one of it has not ended: that has failed then.
     pub(super) fn sender(&self, id: Option<&str>) -> Result<Sender> {
-        if id.is_none() {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, sender)) = idle.pop_if(|(since, _)| since.elapsed() < MAX_IDLE_TIME) {
-                return Ok(sender);
-            }
-            let old = std::mem::take(&mut *idle);
-            drop(idle);
-            // Closing takes a while, so it is not done under the lock.
-            drop(old);
+        if id.is_none()
+            && let Some(sender) = self.idle.take()
+        {
+            return Ok(sender);
         }
         let mut settings = self.settings.clone();
         if self.transactional {
@@ -131,14 +124,8 @@ impl Producers {
         if !sender.is_kept || sender.open {
             return;
         }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let old: Vec<(Instant, Sender)> = idle.extract_if(.., |(since, _)| since.elapsed() >= MAX_IDLE_TIME).collect();
-        if idle.len() < MAX_IDLE {
-            sender.producer.context().reset();
-            idle.push((Instant::now(), sender));
-        }
-        drop(idle);
-        drop(old);
+        sender.producer.context().reset();
+        self.idle.put(sender);
     }
 }
 
@@ -229,9 +216,15 @@ impl Sender {
         self.is_transactional
     }
 
-    /// How many messages of the statement the brokers have.
-    pub(super) fn messages(&self) -> u64 {
-        self.producer.context().messages()
+    /// Sends no more, and waits for the answers to what is on its way. How many messages of the statement the brokers have,
+    /// and of how many they have not said.
+    pub(super) fn settle(&self) -> (u64, u64) {
+        self.producer.purge(PurgeConfig::default().queue());
+        // What is not answered by then is counted as such.
+        let _ = self.producer.flush(SETTLE_LIMIT);
+        let on_the_way = u64::try_from(self.producer.in_flight_count()).unwrap_or(0);
+        let (there, doubtful) = self.producer.context().counts();
+        (there, doubtful.saturating_add(on_the_way))
     }
 
     /// Leaves nothing of what was sent.
@@ -298,6 +291,8 @@ pub(super) struct Deliveries {
 struct Delivered {
     /// How many the brokers have.
     messages: u64,
+    /// How many they may have: they were sent, and nothing was answered.
+    doubtful: u64,
     /// The offset after the last one, by partition.
     ends: BTreeMap<i32, i64>,
     /// Why the first one was refused.
@@ -324,9 +319,10 @@ impl Deliveries {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).transaction.clone()
     }
 
-    /// How many messages the brokers have.
-    fn messages(&self) -> u64 {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).messages
+    /// How many messages the brokers have, and how many they may have.
+    fn counts(&self) -> (u64, u64) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.messages, state.doubtful)
     }
 }
 
@@ -357,10 +353,26 @@ impl ProducerContext for Deliveries {
                 *end = (*end).max(message.offset().saturating_add(1));
             }
             Err((error, _)) => {
+                state.doubtful += u64::from(is_doubtful(error));
                 state.refusal.get_or_insert_with(|| error.clone());
             }
         }
     }
+}
+
+/// Whether a message that was given up may have reached a broker all the same. Those that were never sent may be among them:
+/// the library does not say which they are.
+fn is_doubtful(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::MessageTimedOut
+                | RDKafkaErrorCode::PurgeInflight
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+        )
+    )
 }
 
 #[cfg(test)]

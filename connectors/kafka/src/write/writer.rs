@@ -200,16 +200,23 @@ impl Writer {
 
 /// Takes back what was sent by a statement that fails; the error says where that is not possible.
 fn undone(mut sender: Sender, error: ConnectorError) -> ConnectorError {
-    let left = sender.messages();
     if sender.is_transactional() {
         sender.abort();
         return error;
     }
-    if left == 0 {
-        return error;
-    }
+    let left = match sender.settle() {
+        (0, 0) => return error,
+        (there, 0) => format!("{there} messages of the statement are in the topic already"),
+        (0, doubtful) => {
+            format!("up to {doubtful} messages of the statement may be in the topic: nothing was answered of them")
+        }
+        (there, doubtful) => format!(
+            "{there} messages of the statement are in the topic already, and up to {doubtful} more may be: nothing was answered \
+             of them"
+        ),
+    };
     let said = error.detail().said.clone();
-    let tried = format!("{}; {left} messages of the statement are in the topic already", error.detail().tried);
+    let tried = format!("{}; {left}", error.detail().tried);
     let told =
         ConnectorError::source(tried).hint("without transactions a statement that fails may leave a part of its rows");
     match said {

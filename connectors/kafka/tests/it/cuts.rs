@@ -22,6 +22,15 @@ async fn a_cut_is_read_again() {
     let cut = token(&engine, "cut.again").await;
     assert_eq!(cut, "cut.again 0:0..10 1:0..10");
     assert_eq!(token(&engine, "cut.again$partitions").await, cut, "the same without reading a message");
+    // So are its other tables, at the same offsets.
+    for table in ["cut.again", "cut.again$partitions", "cut.again$latest", "cut.again$errors"] {
+        let version = engine.connector().version_of("default", table).await.unwrap();
+        assert_eq!(version.as_deref(), Some(&*cut), "{table}");
+    }
+    for (schema, table) in [("default", "cut.none"), ("system", "consumer_groups")] {
+        let error = engine.connector().version_of(schema, table).await.unwrap_err().to_string();
+        assert!(error.contains("is no topic and has no cut"), "{error}");
+    }
     produce("cut.again", &messages(20, 30));
     assert_eq!(engine.count("SELECT count(n) FROM \"cut.again\"").await, 30);
     let again = format!("SELECT count(n), max(n) FROM \"cut.again at {cut}\"");

@@ -219,6 +219,12 @@ impl SchemaProvider for Schema {
         // `"t at topic 0:0..5"` is the table t, read at that cut.
         let table = match name.split_once(" at ") {
             Some((name, cut)) => self.0.connector.table_at("default", name, cut).await?,
+            // `"t following"` has the messages that come, `"t following 5 minutes"` those since then.
+            None if name.contains(" following") => {
+                let (name, since) = name.split_once(" following").unwrap_or_default();
+                let since = Some(since.trim()).filter(|since| !since.is_empty());
+                self.0.connector.table_following("default", name, since).await?
+            }
             None if name == "consumer_groups" => self.0.connector.table("system", name).await?,
             None => self.0.connector.table("default", name).await?,
         };
@@ -275,7 +281,7 @@ impl TableProvider for Table {
         let plan = self.table.plan(&request, &context).await?;
         let splits = match &plan.scan {
             portolan_connector::Scan::Splits(splits) => splits.len(),
-            portolan_connector::Scan::Native(_) => 0,
+            portolan_connector::Scan::Native(_) | portolan_connector::Scan::Endless(_) => 0,
         };
         self.query.planned.lock().unwrap().push(Planned {
             filters: request.filters.clone(),

@@ -7,7 +7,7 @@ use portolan_servers::KafkaBroker;
 
 use super::engine::{Engine, cause, connector};
 use super::refusing;
-use super::topics::{Sent, create, create_at, delete, delete_before, numbers, produce, produce_at};
+use super::topics::{Sent, create, create_at, delete, delete_before, numbers, produce, produce_at, stand_in};
 
 #[tokio::test]
 async fn a_broker_that_is_not_there() {
@@ -133,7 +133,11 @@ async fn a_login_that_the_broker_refuses() {
 #[tokio::test]
 async fn a_login_that_the_broker_takes() {
     // The stand-in takes any name and password.
-    create("fail.not", 1).await;
-    let engine = Engine::new("security = \"sasl_plaintext\"\nsasl = { username = \"me\", password = \"s3cret\" }");
+    create_at(&stand_in(), "fail.not", 1).await;
+    let settings = format!(
+        "brokers = \"{}\"\nsecurity = \"sasl_plaintext\"\nsasl = {{ username = \"me\", password = \"s3cret\" }}",
+        stand_in()
+    );
+    let engine = Engine::on(connector("events", &settings).unwrap(), "events", true);
     assert_eq!(engine.count("SELECT count(*) FROM \"fail.not\"").await, 0);
 }

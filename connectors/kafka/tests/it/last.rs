@@ -30,7 +30,9 @@ async fn planned(engine: &Engine, table: &str, count: usize) -> (u64, String) {
     let rows = datafusion::physical_plan::collect(
         match plan.scan {
             portolan_connector::Scan::Native(native) => native,
-            portolan_connector::Scan::Splits(_) => panic!("the rows are not sorted"),
+            portolan_connector::Scan::Splits(_) | portolan_connector::Scan::Endless(_) => {
+                panic!("the rows are not sorted")
+            }
         },
         engine.task(),
     );

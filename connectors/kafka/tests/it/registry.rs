@@ -436,3 +436,62 @@ async fn protobuf_by_a_file_of_the_catalog() {
     let error = connector("events", &on_broker("[tables.t]\nvalue = { message = \"A\" }")).unwrap_err();
     assert!(error.contains("`message` is for the format protobuf, not json"), "{error}");
 }
+
+#[tokio::test]
+async fn change_events_of_debezium_in_avro() {
+    let registry = SchemaRegistry::start().unwrap();
+    create("registry.changes", 1).await;
+    let envelope = |columns: &str| {
+        format!(
+            r#"{{"type":"record","name":"Envelope","fields":[
+                {{"name":"before","type":["null",{{"type":"record","name":"Value","fields":[{columns}]}}],"default":null}},
+                {{"name":"after","type":["null","Value"],"default":null}},
+                {{"name":"op","type":"string"}}]}}"#
+        )
+    };
+    let id = r#"{"name":"id","type":"long"}"#;
+    let one = registry.register("registry.changes-value", &avro(&envelope(id)));
+    let (none, some) = (long(0), |number: i64| [long(1), long(number)].concat());
+    produce("registry.changes", &[Sent::value(framed(one, &[none.clone(), some(1), text("c")]))]);
+    // The table got a column.
+    let two = format!(r#"{id},{{"name":"city","type":["null","string"],"default":null}}"#);
+    let two = registry.register("registry.changes-value", &avro(&envelope(&two)));
+    let row = |number: i64, city: &str| [some(number), long(1), text(city)].concat();
+    produce(
+        "registry.changes",
+        &[
+            Sent::value(framed(two, &[row(1, "Oslo"), row(1, "Bergen"), text("u")])),
+            Sent::value(framed(two, &[row(1, "Bergen"), none.clone(), text("d")])),
+            // After a row is gone, its key alone is sent.
+            Sent::default(),
+        ],
+    );
+    let table = "[tables.t]\ntopic = \"registry.changes\"\nvalue = { format = \"avro\", envelope = \"debezium\" }";
+    let engine = engine(&registry, table);
+    assert_eq!(
+        described(&engine, "t").await,
+        ["id bigint", "city varchar"]
+            .map(|column| format!("{column} (schema {two}: version 2 of subject registry.changes-value)"))
+    );
+    assert_eq!(
+        engine.rows("SELECT _partition_offset, id, city, _op, _before FROM t").await,
+        [
+            "0|1|NULL|c|NULL",
+            "1|1|Bergen|u|{id: 1, city: Oslo}",
+            "2|1|Bergen|d|{id: 1, city: Bergen}",
+            "3|NULL|NULL|NULL|NULL"
+        ]
+    );
+    assert_eq!(engine.rows("SELECT city FROM t WHERE _op = 'u'").await, ["Bergen"]);
+    let definition = engine.table("t").await.definition().unwrap();
+    assert!(definition.contains("format = \"avro\", envelope = \"debezium\""), "{definition}");
+    // Messages that are no events are bad ones; so is a table of which no schema tells that it is.
+    let plain = registry.register("registry.plain.events-value", &avro(ONE));
+    create("registry.plain.events", 1).await;
+    produce("registry.plain.events", &[Sent::value(framed(plain, &[long(1), text("/")]))]);
+    let wrong = "[tables.t]\ntopic = \"registry.plain.events\"\nvalue = { format = \"avro\", envelope = \"debezium\" }";
+    let connector =
+        connector("events", &on_broker(&format!("schema_registry = {{ url = \"{}\" }}\n{wrong}", registry.url())));
+    let error = connector.unwrap().table("default", "t").await.unwrap_err().to_string();
+    assert!(error.contains("none of change events of Debezium"), "{error}");
+}

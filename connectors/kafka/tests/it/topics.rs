@@ -3,21 +3,41 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portolan_servers::KafkaBroker;
+use portolan_servers::{KafkaBroker, TestBroker};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
-static BROKER: LazyLock<KafkaBroker> = LazyLock::new(|| KafkaBroker::start().unwrap_or_else(|error| panic!("{error}")));
+static BROKER: LazyLock<TestBroker> = LazyLock::new(|| TestBroker::take().unwrap_or_else(|error| panic!("{error}")));
+
+/// The stand-in, for what only it does, whichever broker the others are on.
+static STAND_IN: LazyLock<KafkaBroker> =
+    LazyLock::new(|| KafkaBroker::start().unwrap_or_else(|error| panic!("{error}")));
 
 /// How long the broker may take for anything.
 const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) fn bootstrap() -> String {
     BROKER.bootstrap()
+}
+
+pub(crate) fn stand_in() -> String {
+    match &*BROKER {
+        TestBroker::Started(broker) => broker.bootstrap(),
+        TestBroker::Given(_) => STAND_IN.bootstrap(),
+    }
+}
+
+/// Makes the name of a topic free at a broker that an earlier run may have used.
+async fn make_room(bootstrap: &str, topic: &str) {
+    if BROKER.is_given() && bootstrap == BROKER.bootstrap() {
+        // It need not be there, and it takes a moment until the name is free.
+        let _ = admin(bootstrap).delete_topics(&[topic], &AdminOptions::new()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Milliseconds since 1970, an hour ago: retention deletes what is much older.
@@ -65,6 +85,7 @@ pub(crate) async fn create(topic: &str, partitions: i32) {
 }
 
 pub(crate) async fn create_at(bootstrap: &str, topic: &str, partitions: i32) {
+    make_room(bootstrap, topic).await;
     let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
     let created = admin(bootstrap).create_topics([&topic], &AdminOptions::new()).await.unwrap();
     assert!(created.iter().all(Result::is_ok), "{created:?}");
@@ -72,6 +93,7 @@ pub(crate) async fn create_at(bootstrap: &str, topic: &str, partitions: i32) {
 
 /// Makes a topic with more settings than [`create`] gives it.
 pub(crate) async fn create_with(topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+    make_room(&bootstrap(), topic).await;
     let mut topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
     for (name, value) in settings {
         topic = topic.set(name, value);
@@ -83,6 +105,13 @@ pub(crate) async fn create_with(topic: &str, partitions: i32, settings: &[(&str,
 pub(crate) async fn delete(topic: &str) {
     let deleted = admin(&bootstrap()).delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
     assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+}
+
+/// Gives a topic so many partitions.
+pub(crate) async fn grow(topic: &str, partitions: usize) {
+    let more = NewPartitions::new(topic, partitions);
+    let grown = admin(&bootstrap()).create_partitions([&more], &AdminOptions::new()).await.unwrap();
+    assert!(grown.iter().all(Result::is_ok), "{grown:?}");
 }
 
 /// Deletes the messages of a partition before an offset, as retention does.

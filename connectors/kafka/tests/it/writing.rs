@@ -11,7 +11,8 @@ use portolan_connector::{Begun, InsertMode, NewTable, OnExisting, QueryContext, 
 use portolan_servers::{KafkaBroker, SchemaRegistry};
 
 use super::engine::{Engine, connector};
-use super::topics::{Sent, an_hour_ago, bootstrap, create, create_at, producer, send};
+use super::proxy::Proxy;
+use super::topics::{Sent, an_hour_ago, bootstrap, create, create_at, producer, send, stand_in};
 
 /// What every catalog of these tests has.
 pub(crate) const WRITABLE: &str = "access = \"read_write\"\n";
@@ -356,4 +357,34 @@ async fn a_broker_that_dies_before_the_commit_ends_the_statement_within_its_limi
         assert!(error.contains("Kafka"), "{error}");
         assert!(started.elapsed() < Duration::from_secs(30), "{:?}: {error}", started.elapsed());
     }
+}
+
+#[tokio::test]
+async fn without_transactions_a_failure_tells_of_messages_that_nothing_was_answered_of() {
+    create_at(&stand_in(), "writing.doubt", 1).await;
+    let proxy = Proxy::before(&stand_in());
+    let entry = format!(
+        "brokers = \"{}\"\nwrite_timeout_ms = 3000\naccess = \"read_write\"\nwrite_transactions = \"none\"\n\
+         [tables.t]\ntopic = \"writing.doubt\"\nvalue = {{ columns = {{ n = \"bigint\" }} }}",
+        proxy.bootstrap()
+    );
+    let engine = Engine::on(connector("events", &entry).unwrap(), "events", true);
+    let write = async |sql: &str| {
+        let (indexes, batches) = rows_for(&engine, "t", &["n"], sql).await;
+        let Begun::Writer(mut writer) = begin(&engine, "t", &indexes, None).await.unwrap() else { panic!() };
+        for batch in batches {
+            writer.write(batch).await.unwrap();
+        }
+        writer
+    };
+    // The producer of the first statement is connected, and writes the second one.
+    assert_eq!(write("SELECT * FROM generate_series(1, 3)").await.commit().await.unwrap(), 3);
+    let writer = write("SELECT * FROM generate_series(1, 5)").await;
+    // The broker gets messages, and its answer comes too late.
+    proxy.late(Duration::from_secs(20));
+    let error = writer.commit().await.unwrap_err().to_string();
+    assert!(error.contains("up to 5 messages of the statement may be in the topic"), "{error}");
+    proxy.late(Duration::ZERO);
+    let there = Engine::on(connector("events", &format!("brokers = \"{}\"", stand_in())).unwrap(), "events", true);
+    assert_eq!(there.count("SELECT count(*) FROM \"writing.doubt\"").await, 8, "all of them are");
 }

@@ -99,6 +99,15 @@ impl SourceExec {
                 );
                 (Input::Splits(partitions), Arc::new(properties))
             }
+            Scan::Endless(split) => {
+                let properties = PlanProperties::new(
+                    EquivalenceProperties::new(plan.schema),
+                    Partitioning::UnknownPartitioning(1),
+                    EmissionType::Incremental,
+                    Boundedness::Unbounded { requires_infinite_memory: false },
+                );
+                (Input::Splits(vec![vec![split]]), Arc::new(properties))
+            }
             Scan::Native(native) => {
                 let properties = Arc::clone(native.properties());
                 (Input::Native(native), properties)

@@ -120,7 +120,7 @@ impl Subject {
         let context = PlanContext { session: &state, snapshot: Arc::clone(snapshot) };
         match self.table.plan(request, &context).await?.scan {
             Scan::Splits(splits) => Ok(splits),
-            Scan::Native(_) => Ok(Vec::new()),
+            Scan::Native(_) | Scan::Endless(_) => Ok(Vec::new()),
         }
     }
 

@@ -16,8 +16,10 @@ pub(crate) const STATEMENTS: &[StatementSpec] = &[
     spec(
         "SELECT",
         "[WITH name AS (query)] SELECT [DISTINCT] expression [AS name], ... [FROM table [AS name] [JOIN ...]]\n\
+         [FOR VERSION AS OF 'version' | FOLLOW [SINCE 'place']] (behind the name of a table)\n\
          [WHERE condition] [GROUP BY ...] [HAVING condition] [WINDOW ...] [ORDER BY ...] [LIMIT n] [OFFSET n]",
-        "Returns rows. Tables are catalog.schema.table; USE lets you leave out the first two.",
+        "Returns rows. Tables are catalog.schema.table; USE lets you leave out the first two. FOLLOW waits for the messages\n\
+         that are added to a topic, until it is cancelled.",
     ),
     spec("VALUES", "VALUES (expression, ...), ...", "Returns rows that are written out."),
     spec(
@@ -63,6 +65,11 @@ pub(crate) const STATEMENTS: &[StatementSpec] = &[
         "SHOW STATS",
         "SHOW STATS FOR table",
         "What the planner knows of a table's columns and, on the last line, of the table, and where from.",
+    ),
+    spec(
+        "SHOW CUT",
+        "SHOW CUT FOR table",
+        "The offsets that a topic has now, as FOR VERSION AS OF and FOLLOW SINCE take them.",
     ),
     spec(
         "SHOW CAPABILITIES",

@@ -1,5 +1,6 @@
 //! The columns of an Avro schema.
 
+use super::event::row_of;
 use super::in_record;
 use super::schema::{Logical, Schema};
 use crate::format::SchemaColumns;
@@ -7,12 +8,12 @@ use crate::layout::MessageColumn;
 use crate::registry::Reference;
 use crate::types::ValueType;
 
-/// The columns of a schema. One that is no record has one column.
-pub(crate) fn columns(text: &str, references: &[Reference]) -> Result<SchemaColumns, String> {
+/// The columns of a schema, or of the rows that its change events tell of. One that is no record has one column.
+pub(crate) fn columns(text: &str, references: &[Reference], envelope: bool) -> Result<SchemaColumns, String> {
     let mut found = SchemaColumns::default();
-    let Schema::Record { fields, .. } = in_record(Schema::parse(text, references)?) else {
-        return Ok(found);
-    };
+    let schema = in_record(Schema::parse(text, references)?);
+    let schema = if envelope { row_of(&schema)?.clone() } else { schema };
+    let Schema::Record { fields, .. } = schema else { return Ok(found) };
     for field in fields.iter() {
         match value_type(&field.schema) {
             Ok(value_type) => found.columns.push(MessageColumn::new(&field.name, value_type)),
@@ -26,6 +27,7 @@ pub(crate) fn columns(text: &str, references: &[Reference]) -> Result<SchemaColu
 fn value_type(schema: &Schema) -> Result<ValueType, String> {
     Ok(match schema {
         Schema::Null => return Err("it is always null".to_owned()),
+        Schema::Within(name) => return Err(format!("its type {name} contains itself")),
         Schema::Boolean => ValueType::Boolean,
         Schema::Int(logical) | Schema::Long(logical) => match logical {
             Logical::Date => ValueType::Date,

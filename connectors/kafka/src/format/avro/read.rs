@@ -1,17 +1,23 @@
 //! Values from Avro's binary encoding (Avro specification 1.12, "Binary Encoding").
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use super::resolve::Action;
+use super::resolve::{Action, Plan};
 use crate::cell::Cell;
 
-/// The most elements of one array or map.
-const MAX_ELEMENTS: usize = 1_000_000;
+/// The most values of one message: elements of arrays and maps, and fields of records, which may take no bytes at all, so that
+/// the length of the message does not bound them.
+const MAX_VALUES: usize = 1_000_000;
+
+/// How deep values may be within values, unions counted. A step takes some kilobytes of the stack, of which threads have two
+/// megabytes.
+const MAX_DEPTH: usize = 300;
 
 /// The cells of a record, which must be all of the bytes.
-pub(super) fn record<'m>(bytes: &'m [u8], action: &Action, cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
-    let mut input = Input { bytes, at: 0 };
-    let Cell::Fields(fields) = value(&mut input, action)? else {
+pub(super) fn record<'m>(bytes: &'m [u8], plan: &Plan, cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
+    let mut input = Input { bytes, at: 0, room: MAX_VALUES, depth: 0, again: &plan.again };
+    let Cell::Fields(fields) = value(&mut input, &plan.action)? else {
         return Err("it is no record".to_owned());
     };
     let left = bytes.len() - input.at;
@@ -23,12 +29,25 @@ pub(super) fn record<'m>(bytes: &'m [u8], action: &Action, cells: &mut Vec<Cell<
 }
 
 /// What is left of a message.
-struct Input<'m> {
+struct Input<'m, 'p> {
     bytes: &'m [u8],
     at: usize,
+    /// How many values it may still have.
+    room: usize,
+    /// How many values it is within.
+    depth: usize,
+    /// What is to be done for records that contain themselves.
+    again: &'p HashMap<String, Action>,
 }
 
-impl<'m> Input<'m> {
+impl<'m> Input<'m, '_> {
+    /// Makes room for values.
+    fn values(&mut self, count: usize) -> Result<(), String> {
+        let left = self.room.checked_sub(count);
+        self.room = left.ok_or_else(|| format!("it has more than {MAX_VALUES} values"))?;
+        Ok(())
+    }
+
     fn take(&mut self, count: usize) -> Result<&'m [u8], String> {
         let end = self.at.checked_add(count);
         let taken = end.and_then(|end| self.bytes.get(self.at..end));
@@ -91,17 +110,12 @@ impl<'m> Input<'m> {
 
     /// Calls for each element of an array or a map.
     fn blocks(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), String>) -> Result<(), String> {
-        let mut seen = 0_usize;
         loop {
             let count = self.block()?;
             if count == 0 {
                 return Ok(());
             }
-            seen = seen.saturating_add(count);
-            // Elements may take no bytes at all, so that the length of the message does not bound them.
-            if seen > MAX_ELEMENTS {
-                return Err(format!("an array or a map has more than {MAX_ELEMENTS} elements"));
-            }
+            self.values(count)?;
             for _ in 0..count {
                 element(self)?;
             }
@@ -109,7 +123,17 @@ impl<'m> Input<'m> {
     }
 }
 
-fn value<'m>(input: &mut Input<'m>, action: &Action) -> Result<Cell<'m>, String> {
+fn value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, String> {
+    input.depth += 1;
+    if input.depth > MAX_DEPTH {
+        return Err(format!("its values are more than {MAX_DEPTH} levels deep"));
+    }
+    let read = read_value(input, action);
+    input.depth -= 1;
+    read
+}
+
+fn read_value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, String> {
     Ok(match action {
         Action::Null => Cell::Null,
         Action::Boolean => match input.array()? {
@@ -164,6 +188,7 @@ fn value<'m>(input: &mut Input<'m>, action: &Action) -> Result<Cell<'m>, String>
             }
         }
         Action::Record(fields, defaults, width) => {
+            input.values(*width)?;
             let mut cells = vec![Cell::Null; *width];
             for (place, cell) in defaults {
                 if let Some(slot) = cells.get_mut(*place) {
@@ -177,6 +202,11 @@ fn value<'m>(input: &mut Input<'m>, action: &Action) -> Result<Cell<'m>, String>
                 }
             }
             Cell::Fields(cells)
+        }
+        Action::Again(name) => {
+            let again = input.again;
+            let action = again.get(name).ok_or_else(|| format!("the schema has no record {name}"))?;
+            value(input, action)?
         }
     })
 }

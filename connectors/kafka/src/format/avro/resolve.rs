@@ -1,10 +1,11 @@
 //! What is to be done to read what one schema wrote as another one has it (Avro specification 1.12, "Schema Resolution").
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::schema::{Field, Logical, Schema};
+use super::schema::{Field, Logical, Recursive, Schema};
 use crate::cell::Cell;
 
 /// How a value is read.
@@ -37,10 +38,26 @@ pub(super) enum Action {
     /// For each field of the writer's, what to do with it and where it goes, if anywhere; then what is put where no field of
     /// the writer's goes; and how many fields there are.
     Record(Vec<(Action, Option<usize>)>, Vec<(usize, Cell<'static>)>, usize),
+    /// What is to be done for the record of this name, which contains itself, to pass it over.
+    Again(String),
+}
+
+/// What is to be done for messages of a schema.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Plan {
+    pub(super) action: Action,
+    /// For each record that contains itself.
+    pub(super) again: HashMap<String, Action>,
 }
 
 /// What it takes to read fields of a record. `wanted` are names of fields of `reader`; the cells come in their order.
-pub(super) fn record(writer: &Schema, reader: &Schema, wanted: &[String]) -> Result<Action, String> {
+/// `recursive` are the records of `writer` that contain themselves: they are no columns, and are passed over.
+pub(super) fn record(
+    writer: &Schema,
+    recursive: &Recursive,
+    reader: &Schema,
+    wanted: &[String],
+) -> Result<Plan, String> {
     let Schema::Record { fields: of_reader, .. } = reader else {
         return Err(format!("the schema is {} and not a record", reader.name()));
     };
@@ -49,7 +66,9 @@ pub(super) fn record(writer: &Schema, reader: &Schema, wanted: &[String]) -> Res
     };
     let wanted = wanted.iter().map(|name| of_reader.iter().find(|field| field.name == *name));
     let wanted: Option<Vec<&Field>> = wanted.collect();
-    fields(of_writer, &wanted.ok_or("a column is no field of the schema")?)
+    let action = fields(of_writer, &wanted.ok_or("a column is no field of the schema")?)?;
+    let again = recursive.iter().map(|(name, schema)| Ok((name.clone(), resolve(schema, schema)?)));
+    Ok(Plan { action, again: again.collect::<Result<_, String>>()? })
 }
 
 fn fields(of_writer: &[Field], of_reader: &[&Field]) -> Result<Action, String> {
@@ -88,7 +107,9 @@ fn fields(of_writer: &[Field], of_reader: &[&Field]) -> Result<Action, String> {
 }
 
 fn resolve(writer: &Schema, reader: &Schema) -> Result<Action, String> {
-    use Schema::{Array, Boolean, Bytes, Double, Enum, Fixed, Float, Int, Long, Map, Null, Record, String, Union};
+    use Schema::{
+        Array, Boolean, Bytes, Double, Enum, Fixed, Float, Int, Long, Map, Null, Record, String, Union, Within,
+    };
     let differ = || Err(format!("it was written as {} and cannot be read as {}", writer.name(), reader.name()));
     match (writer, reader) {
         (Union(branches), reader) => Ok(Action::Union(branches.iter().map(|branch| resolve(branch, reader)).collect())),
@@ -143,6 +164,7 @@ fn resolve(writer: &Schema, reader: &Schema) -> Result<Action, String> {
             });
             Ok(Action::Enum(symbols.collect()))
         }
+        (Within(one), Within(other)) if one == other => Ok(Action::Again(one.clone())),
         (Array(one), Array(other)) => Ok(Action::Array(Box::new(resolve(one, other)?))),
         (Map(one), Map(other)) => Ok(Action::Map(Box::new(resolve(one, other)?))),
         (Record { fields: one, .. }, Record { fields: other, .. }) => fields(one, &other.iter().collect::<Vec<_>>()),

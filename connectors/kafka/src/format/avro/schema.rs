@@ -1,6 +1,6 @@
 //! Avro schemas, read of their JSON (Avro specification 1.12, "Schema Declaration").
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -24,13 +24,29 @@ pub(crate) enum Schema {
     Double,
     Bytes(Logical),
     String,
-    Fixed { name: String, size: usize, logical: Logical },
-    Enum { name: String, symbols: Vec<String>, default: Option<String> },
+    Fixed {
+        name: String,
+        size: usize,
+        logical: Logical,
+    },
+    Enum {
+        name: String,
+        symbols: Vec<String>,
+        default: Option<String>,
+    },
     Array(Arc<Schema>),
     Map(Arc<Schema>),
     Union(Vec<Schema>),
-    Record { name: String, fields: Arc<Vec<Field>> },
+    Record {
+        name: String,
+        fields: Arc<Vec<Field>>,
+    },
+    /// The record of this name, within itself.
+    Within(String),
 }
+
+/// The records that contain themselves, by name.
+pub(crate) type Recursive = HashMap<String, Schema>;
 
 /// A field of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +80,11 @@ pub(crate) enum Logical {
 impl Schema {
     /// Reads a schema. `references` are schemas whose named types it may use, each after those that it uses itself.
     pub(crate) fn parse(text: &str, references: &[Reference]) -> Result<Self, String> {
+        Self::parse_all(text, references).map(|(schema, _)| schema)
+    }
+
+    /// The same, and its records that contain themselves.
+    pub(crate) fn parse_all(text: &str, references: &[Reference]) -> Result<(Self, Recursive), String> {
         let mut parser = Parser::default();
         for text in references.iter().map(|reference| reference.text.as_str()).chain([text]) {
             // A primitive type may be written without being JSON.
@@ -71,7 +92,10 @@ impl Schema {
                 serde_json::from_str(text).map_err(|error| format!("the Avro schema is no JSON: {error}"))?;
             parser.last = Some(parser.schema(&value, "", 0)?);
         }
-        parser.last.ok_or_else(|| "the Avro schema is empty".to_owned())
+        let schema = parser.last.ok_or_else(|| "the Avro schema is empty".to_owned())?;
+        let Parser { mut named, recursive, .. } = parser;
+        named.retain(|name, _| recursive.contains(name));
+        Ok((schema, named))
     }
 
     /// What the specification calls the type.
@@ -88,7 +112,7 @@ impl Schema {
             Self::Array(_) => "array",
             Self::Map(_) => "map",
             Self::Union(_) => "union",
-            Self::Fixed { name, .. } | Self::Enum { name, .. } | Self::Record { name, .. } => name,
+            Self::Fixed { name, .. } | Self::Enum { name, .. } | Self::Record { name, .. } | Self::Within(name) => name,
         }
     }
 
@@ -116,6 +140,10 @@ impl Schema {
 #[derive(Default)]
 struct Parser {
     named: HashMap<String, Schema>,
+    /// The records whose fields are being read, the innermost last.
+    open: Vec<String>,
+    /// Those that were found within themselves.
+    recursive: HashSet<String>,
     last: Option<Schema>,
 }
 
@@ -136,7 +164,7 @@ impl Parser {
     }
 
     /// A type by its name.
-    fn named(&self, name: &str, namespace: &str) -> Result<Schema, String> {
+    fn named(&mut self, name: &str, namespace: &str) -> Result<Schema, String> {
         Ok(match name {
             "null" => Schema::Null,
             "boolean" => Schema::Boolean,
@@ -147,12 +175,17 @@ impl Parser {
             "bytes" => Schema::Bytes(Logical::None),
             "string" => Schema::String,
             _ => {
-                let found = self.named.get(&full_name(name, namespace)).or_else(|| self.named.get(name));
-                found.cloned().ok_or_else(|| {
-                    format!(
-                        "the Avro schema has no type {name} before its first use; types within themselves are not read"
-                    )
-                })?
+                let full = full_name(name, namespace);
+                let found = self.named.get(&full).or_else(|| self.named.get(name)).cloned();
+                let open = || self.open.iter().find(|open| **open == full || *open == name).cloned();
+                match found.or_else(|| open().map(Schema::Within)) {
+                    Some(Schema::Within(name)) => {
+                        self.recursive.insert(name.clone());
+                        Schema::Within(name)
+                    }
+                    Some(found) => found,
+                    None => return Err(format!("the Avro schema has no type {name} before its first use")),
+                }
             }
         })
     }
@@ -178,8 +211,10 @@ impl Parser {
                     }
                     _ => {
                         let fields = part("fields")?.as_array().ok_or_else(|| format!("{name} has no fields"))?;
+                        self.open.push(name.clone());
                         let fields = fields.iter().map(|field| self.field(field, &namespace, depth + 1));
                         let fields = Arc::new(fields.collect::<Result<Vec<_>, _>>()?);
+                        self.open.pop();
                         Schema::Record { name: name.clone(), fields }
                     }
                 };
@@ -274,6 +309,18 @@ mod tests {
     }
 
     #[test]
+    fn records_within_themselves() {
+        let text = r#"{"type":"record","name":"R","namespace":"n","fields":[{"name":"next","type":["null","R"]},
+            {"name":"all","type":{"type":"array","items":"n.R"}},
+            {"name":"leaf","type":{"type":"record","name":"L","fields":[{"name":"x","type":"int"}]}}]}"#;
+        let (schema, recursive) = Schema::parse_all(text, &[]).unwrap();
+        let Schema::Record { fields, .. } = &schema else { panic!() };
+        assert_eq!(fields[0].schema.nullable(), Some(&Schema::Within("n.R".to_owned())));
+        assert_eq!(fields[1].schema, Schema::Array(Arc::new(Schema::Within("n.R".to_owned()))));
+        assert_eq!(recursive.into_iter().collect::<Vec<_>>(), [("n.R".to_owned(), schema)]);
+    }
+
+    #[test]
     fn logical_types_that_do_not_fit_are_ignored() {
         let of = |text: &str| Schema::parse(text, &[]).unwrap();
         assert_eq!(of(r#"{"type":"int","logicalType":"date"}"#), Schema::Int(Logical::Date));
@@ -294,7 +341,6 @@ mod tests {
             ("3", "no Avro schema"),
             ("{}", "no `type`"),
             (r#""Missing""#, "no type Missing"),
-            (r#"{"type":"record","name":"R","fields":[{"name":"next","type":["null","R"]}]}"#, "within themselves"),
             (r#"{"type":"array"}"#, "no `items`"),
             (r#"{"type":"fixed","name":"F","size":-1}"#, "no number of bytes"),
             (&deep, "deeper than 64 levels"),

@@ -100,7 +100,7 @@ fn what_is_broken_says_where() {
         (r#"["null","string"]"#, &[4], "branch 2 of a union of 2 was written"),
         (r#"{"type":"enum","name":"E","symbols":["A"]}"#, &[2], "symbol 1 of 1 was written"),
         // Elements that take no bytes: the message is short and the array endless.
-        (r#"{"type":"array","items":"null"}"#, &[0xfe, 0xff, 0xff, 0xff, 0x0f], "more than 1000000 elements"),
+        (r#"{"type":"array","items":"null"}"#, &[0xfe, 0xff, 0xff, 0xff, 0x0f], "more than 1000000 values"),
         (r#"{"type":"bytes","logicalType":"decimal","precision":2}"#, &[2, 100], "too large for 2 digits"),
     ] {
         let error = read_own(field, bytes).unwrap_err();
@@ -179,4 +179,83 @@ fn fields_move_go_and_come() {
     let strict = r#"{"type":"record","name":"R","fields":[{"name":"c","type":"int"}]}"#;
     let error = read_records(writer, strict, &["c"], &bytes).unwrap_err();
     assert_eq!(error, "schema 7: field c was not written and has no default");
+}
+
+#[test]
+fn records_within_themselves_are_passed_over() {
+    // A tree with two leaves, a list of two, and a number behind both.
+    let text = r#"{"type":"record","name":"R","fields":[
+        {"name":"tree","type":{"type":"record","name":"T","fields":[
+            {"name":"v","type":"int"},{"name":"children","type":{"type":"array","items":"T"}}]}},
+        {"name":"next","type":["null","R"]},
+        {"name":"n","type":"long"}]}"#;
+    let leaf = |v: u8| vec![v, 0];
+    let tree = [vec![2, 4], leaf(4), leaf(6), vec![0]].concat();
+    let inner = [leaf(8), vec![0], vec![10]].concat();
+    let bytes = [tree, vec![2], inner, vec![14]].concat();
+    assert_eq!(read_records(text, text, &["n"], &bytes).as_deref(), Ok("Integer(7)"));
+    let found = columns(text, &[], false).unwrap();
+    assert_eq!(found.columns.iter().map(|column| &*column.name).collect::<Vec<_>>(), ["n"]);
+    let reasons: Vec<&str> = found.unsupported.iter().map(|(_, _, reason)| &**reason).collect();
+    assert_eq!(reasons, ["its field children: its type T contains itself", "its type R contains itself"]);
+    let list =
+        r#"{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]},{"name":"n","type":"long"}]}"#;
+    let nested = |levels: usize| [[2].repeat(levels), vec![0], [14].repeat(levels + 1)].concat();
+    // Each level is a record in a union in the field of another one.
+    assert_eq!(read_records(list, list, &["n"], &nested(99)).as_deref(), Ok("Integer(7)"));
+    let error = read_records(list, list, &["n"], &nested(200)).unwrap_err();
+    assert_eq!(error, "its values are more than 300 levels deep");
+}
+
+/// What Debezium's Avro converter registers, shortened.
+const EVENTS: &str = r#"{"type":"record","name":"Envelope","namespace":"shop.customers","fields":[
+    {"name":"before","type":["null",{"type":"record","name":"Value","fields":[
+        {"name":"id","type":"int"},{"name":"name","type":["null","string"],"default":null}]}],"default":null},
+    {"name":"after","type":["null","Value"],"default":null},
+    {"name":"source","type":{"type":"record","name":"Source","namespace":"io.debezium","fields":[{"name":"db","type":"string"}]}},
+    {"name":"op","type":"string"},
+    {"name":"ts_ms","type":["null","long"],"default":null}]}"#;
+
+#[test]
+fn change_events_become_rows() {
+    let all = columns(EVENTS, &[], true).unwrap().columns;
+    let named: Vec<String> = all.iter().map(|column| format!("{} {}", column.name, column.value_type)).collect();
+    assert_eq!(named, ["id integer", "name varchar"]);
+    // Branches of unions, then values: before, after, the database, what changed, and no time.
+    let (one, two) = (vec![2, 2, 2, 2, b'a'], vec![2, 2, 2, 2, b'b']);
+    let event = |before: &[u8], after: &[u8], op: u8| [before, after, &[2, b'd'], &[2, op], &[0]].concat();
+    let read = |wanted: &[MessageColumn], with_before: bool, bytes: &[u8]| {
+        let reader = AvroReader::of_text(wanted, EVENTS).unwrap();
+        let mut reader = reader.of_events(with_before.then_some(&all)).unwrap();
+        let mut cells = Vec::new();
+        match reader.read(bytes, &mut cells) {
+            Ok(()) => cells.iter().map(|cell| format!("{cell:?}")).collect::<Vec<_>>().join(" "),
+            Err(fault) => format!("{fault:?}"),
+        }
+    };
+    let before = "Fields([Integer(1), Text(\"a\")])";
+    for (before_row, after, op, expected) in [
+        (&[0][..], &two[..], b'c', "Integer(1) Text(\"b\") Null Text(\"c\") Null".to_owned()),
+        (&one, &two, b'u', format!("Integer(1) Text(\"b\") Null Text(\"u\") {before}")),
+        (&one, &[0], b'd', format!("Integer(1) Text(\"a\") Null Text(\"d\") {before}")),
+        (&[0], &[0], b't', "Null Null Null Text(\"t\") Null".to_owned()),
+    ] {
+        assert_eq!(read(&all, true, &event(before_row, after, op)), expected);
+    }
+    // Of a row only what is asked for is kept.
+    let name = &all[1..];
+    assert_eq!(read(name, false, &event(&one, &two, b'u')), "Text(\"b\") Null Text(\"u\") Null");
+    assert_eq!(read(name, true, &event(&one, &[0], b'd')), format!("Text(\"a\") Null Text(\"d\") {before}"));
+    for (schema, part) in [
+        ("\"string\"", "it has no `op` and `before`"),
+        (r#"{"type":"record","name":"R","fields":[{"name":"op","type":"string"}]}"#, "it has no `op` and `before`"),
+        (
+            r#"{"type":"record","name":"R","fields":[{"name":"op","type":"string"},{"name":"before","type":"int"},
+                {"name":"after","type":"int"}]}"#,
+            "it has no `after` that is a record or null",
+        ),
+    ] {
+        let error = columns(schema, &[], true).unwrap_err();
+        assert!(error.contains("none of change events of Debezium") && error.contains(part), "{error}");
+    }
 }

@@ -7,8 +7,9 @@ use super::MAX_DEPTH;
 use super::plan::{FieldPlan, MessagePlan, Scalar, Shape};
 use crate::cell::Cell;
 
-/// The most values of one field.
-const MAX_ELEMENTS: usize = 1_000_000;
+/// The most values of one message: those of lists and maps, and the fields of messages within it, which take room even where
+/// nothing is written of them.
+const MAX_VALUES: usize = 1_000_000;
 
 /// How values are told apart without knowing their types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,24 +22,44 @@ enum Wire {
     Bits32,
 }
 
+/// How many values a message may still have.
+struct Room(std::cell::Cell<usize>);
+
+impl Room {
+    fn new() -> Self {
+        Self(std::cell::Cell::new(MAX_VALUES))
+    }
+
+    fn take(&self, values: usize) -> Result<(), String> {
+        let left = self.0.get().checked_sub(values);
+        let left = left.ok_or_else(|| {
+            format!("it has more than {MAX_VALUES} values, with those of its messages that are not written")
+        })?;
+        self.0.set(left);
+        Ok(())
+    }
+}
+
 /// What is left of a message.
-struct Input<'m> {
+struct Input<'m, 'r> {
     bytes: &'m [u8],
     at: usize,
+    room: &'r Room,
 }
 
 /// Adds a cell for each field of the plan.
 pub(super) fn message<'m>(bytes: &'m [u8], plan: &MessagePlan, cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
     let mut found: Vec<Cell<'m>> = plan.defaults.clone();
-    merge(bytes, plan, &mut found)?;
+    merge(Input { bytes, at: 0, room: &Room::new() }, plan, &mut found)?;
     cells.append(&mut found);
     Ok(())
 }
 
 /// The place of a message in its schema, and what follows. A single 0 stands for the first message.
 pub(super) fn place(bytes: &[u8]) -> Result<(Vec<usize>, &[u8]), String> {
-    let mut input = Input { bytes, at: 0 };
-    let number = |input: &mut Input<'_>| -> Result<usize, String> {
+    let room = Room::new();
+    let mut input = Input { bytes, at: 0, room: &room };
+    let number = |input: &mut Input<'_, '_>| -> Result<usize, String> {
         let number = zigzag(input.varint()?);
         usize::try_from(number).map_err(|_| format!("the place of the message in its schema has {number}"))
     };
@@ -57,10 +78,9 @@ pub(super) fn place(bytes: &[u8]) -> Result<(Vec<usize>, &[u8]), String> {
 }
 
 /// Reads the fields of a message over those that were read before.
-fn merge<'m>(bytes: &'m [u8], plan: &MessagePlan, cells: &mut [Cell<'m>]) -> Result<(), String> {
-    let mut input = Input { bytes, at: 0 };
+fn merge<'m>(mut input: Input<'m, '_>, plan: &MessagePlan, cells: &mut [Cell<'m>]) -> Result<(), String> {
     let mut maps = Vec::new();
-    while input.at < bytes.len() {
+    while input.at < input.bytes.len() {
         let (number, wire) = input.tag()?;
         match plan.fields.get(&number) {
             Some(field) => {
@@ -82,11 +102,12 @@ fn merge<'m>(bytes: &'m [u8], plan: &MessagePlan, cells: &mut [Cell<'m>]) -> Res
 }
 
 /// Reads one field. False where it was written as another type, which is passed over as what is not known.
-fn field_of<'m>(input: &mut Input<'m>, wire: Wire, field: &FieldPlan, cells: &mut [Cell<'m>]) -> Result<bool, String> {
-    let full = |count: usize| match count < MAX_ELEMENTS {
-        true => Ok(()),
-        false => Err(format!("a field has more than {MAX_ELEMENTS} values")),
-    };
+fn field_of<'m>(
+    input: &mut Input<'m, '_>,
+    wire: Wire,
+    field: &FieldPlan,
+    cells: &mut [Cell<'m>],
+) -> Result<bool, String> {
     let Some(cell) = cells.get_mut(field.place) else { return Err("a field has no place".to_owned()) };
     match &field.shape {
         Shape::Single(scalar) if wire == scalar.wire() => {
@@ -100,21 +121,21 @@ fn field_of<'m>(input: &mut Input<'m>, wire: Wire, field: &FieldPlan, cells: &mu
         }
         Shape::Repeated(scalar) if wire == scalar.wire() => {
             let Cell::List(list) = cell else { return Err("a list has no place".to_owned()) };
-            full(list.len())?;
+            input.room.take(1)?;
             list.push(value(input, scalar, Cell::Null)?);
         }
         Shape::Repeated(scalar) if wire == Wire::Sized => {
             let Cell::List(list) = cell else { return Err("a list has no place".to_owned()) };
-            let mut packed = Input { bytes: input.sized()?, at: 0 };
+            let mut packed = input.within()?;
             while packed.at < packed.bytes.len() {
-                full(list.len())?;
+                packed.room.take(1)?;
                 list.push(value(&mut packed, scalar, Cell::Null)?);
             }
         }
         Shape::Map(key, of, missing) if wire == Wire::Sized => {
             let Cell::Entries(entries) = cell else { return Err("a map has no place".to_owned()) };
-            full(entries.len())?;
-            entries.push(entry(input.sized()?, key, of, missing)?);
+            input.room.take(1)?;
+            entries.push(entry(input.within()?, key, of, missing)?);
         }
         Shape::Single(_) | Shape::Repeated(_) | Shape::Map(..) => {
             input.skip(0, wire, 0)?;
@@ -126,14 +147,13 @@ fn field_of<'m>(input: &mut Input<'m>, wire: Wire, field: &FieldPlan, cells: &mu
 
 /// An entry of a map: a message of a key and a value.
 fn entry<'m>(
-    bytes: &'m [u8],
+    mut input: Input<'m, '_>,
     key_as: &Scalar,
     value_as: &Scalar,
     missing: &Cell<'static>,
 ) -> Result<(Cow<'m, str>, Cell<'m>), String> {
-    let mut input = Input { bytes, at: 0 };
     let (mut key, mut found) = (None, None);
-    while input.at < bytes.len() {
+    while input.at < input.bytes.len() {
         match input.tag()? {
             (1, wire) if wire == key_as.wire() => key = Some(value(&mut input, key_as, Cell::Null)?),
             (2, wire) if wire == value_as.wire() => {
@@ -154,7 +174,10 @@ fn entry<'m>(
     };
     let found = match (found, value_as) {
         (Some(found), _) => found,
-        (None, Scalar::Message(plan)) => Cell::Fields(plan.defaults.clone()),
+        (None, Scalar::Message(plan)) => {
+            input.room.take(plan.defaults.len())?;
+            Cell::Fields(plan.defaults.clone())
+        }
         (None, _) => missing.clone(),
     };
     Ok((key, found))
@@ -176,7 +199,7 @@ fn last_of_each(entries: &mut Vec<(Cow<'_, str>, Cell<'_>)>) {
 }
 
 /// The value of a field; `before` is what was read of it before.
-fn value<'m>(input: &mut Input<'m>, scalar: &Scalar, before: Cell<'m>) -> Result<Cell<'m>, String> {
+fn value<'m>(input: &mut Input<'m, '_>, scalar: &Scalar, before: Cell<'m>) -> Result<Cell<'m>, String> {
     Ok(match scalar {
         Scalar::Bool => Cell::Boolean(input.varint()? != 0),
         // Numbers that are too long are cut, as the documentation says.
@@ -208,14 +231,17 @@ fn value<'m>(input: &mut Input<'m>, scalar: &Scalar, before: Cell<'m>) -> Result
         Scalar::Message(plan) => {
             let mut cells = match before {
                 Cell::Fields(cells) => cells,
-                _ => plan.defaults.clone(),
+                _ => {
+                    input.room.take(plan.defaults.len())?;
+                    plan.defaults.clone()
+                }
             };
-            merge(input.sized()?, plan, &mut cells)?;
+            merge(input.within()?, plan, &mut cells)?;
             Cell::Fields(cells)
         }
-        Scalar::Timestamp => timestamp(input.sized()?, &before)?,
+        Scalar::Timestamp => timestamp(input.within()?, &before)?,
         Scalar::Wrapped(of, missing) => {
-            let mut inner = Input { bytes: input.sized()?, at: 0 };
+            let mut inner = input.within()?;
             let mut found = if before == Cell::Null { missing.clone() } else { before };
             while inner.at < inner.bytes.len() {
                 match inner.tag()? {
@@ -229,14 +255,13 @@ fn value<'m>(input: &mut Input<'m>, scalar: &Scalar, before: Cell<'m>) -> Result
 }
 
 /// Nanoseconds since 1970 of a message with seconds and nanoseconds.
-fn timestamp<'m>(bytes: &'m [u8], before: &Cell<'m>) -> Result<Cell<'m>, String> {
+fn timestamp<'m>(mut input: Input<'m, '_>, before: &Cell<'m>) -> Result<Cell<'m>, String> {
     const SECOND: i64 = 1_000_000_000;
-    let mut input = Input { bytes, at: 0 };
     let (mut seconds, mut nanos) = match before {
         Cell::Integer(units) => (units.div_euclid(SECOND), units.rem_euclid(SECOND)),
         _ => (0, 0),
     };
-    while input.at < bytes.len() {
+    while input.at < input.bytes.len() {
         match input.tag()? {
             (1, Wire::Varint) => seconds = input.varint()?.cast_signed(),
             (2, Wire::Varint) => nanos = low(input.varint()?).cast_signed().into(),
@@ -278,7 +303,13 @@ impl Scalar {
     }
 }
 
-impl<'m> Input<'m> {
+impl<'m, 'r> Input<'m, 'r> {
+    /// A message within this one.
+    fn within(&mut self) -> Result<Self, String> {
+        let room = self.room;
+        Ok(Self { bytes: self.sized()?, at: 0, room })
+    }
+
     fn take(&mut self, count: usize) -> Result<&'m [u8], String> {
         let end = self.at.checked_add(count);
         let taken = end.and_then(|end| self.bytes.get(self.at..end));

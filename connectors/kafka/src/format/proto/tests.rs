@@ -281,6 +281,21 @@ fn what_is_no_message() {
 }
 
 #[test]
+fn messages_of_many_values_are_bounded() {
+    let columns: Vec<_> = columns_of(SHOP, Some("Click"));
+    let of = |name: &str| vec![columns.iter().find(|column| column.name == name).unwrap().clone()];
+    // Three bytes are an empty message, which has a value for each of its two fields all the same.
+    let empty = |count: usize| [0xda, 1, 0].repeat(count);
+    assert!(matches!(&read(&of("all"), &empty(300_000)).unwrap()[0].1, Cell::List(list) if list.len() == 300_000));
+    let error = read(&of("all"), &empty(400_000)).unwrap_err();
+    assert!(error.contains("it has more than 1000000 values"), "{error}");
+    // Where the column is not asked for, nothing is made of it.
+    assert!(read(&of("t"), &empty(400_000)).is_ok());
+    let entries = [0xaa, 1, 2, 0x08, 7].repeat(400_000);
+    assert!(read(&of("places"), &entries).unwrap_err().contains("it has more than 1000000 values"));
+}
+
+#[test]
 fn places_of_messages_in_their_schemas() {
     let compiled = Compiled::new(SHOP, &[]).unwrap();
     assert_eq!(compiled.name_at(&[0]), Some("shop.Other".to_owned()));

@@ -220,7 +220,7 @@ fn avro() {
         {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
         {"name":"a","type":{"type":"array","items":["null","int"]}},
         {"name":"o","type":{"type":"map","values":{"type":"record","name":"V","fields":[{"name":"v","type":"int"}]}}}]}"#;
-    let columns = avro_columns(schema, &[]).unwrap().columns;
+    let columns = avro_columns(schema, &[], false).unwrap().columns;
     let part = part(Format::Avro(WriterSchema::Text(schema.to_owned())), columns);
     let cells = |number: i128| {
         vec![

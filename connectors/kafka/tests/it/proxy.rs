@@ -1,0 +1,131 @@
+//! A proxy between clients and a broker that breaks what comes back: connections are cut in the middle of an answer, answers are
+//! late, and the broker is away for a while.
+//!
+//! Brokers tell clients where they listen. The proxy puts its own port in the place of theirs, so that clients come back to it.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// The smallest answer that is cut: one with messages.
+const CUT_BYTES: usize = 10_000;
+
+/// How the proxy behaves, now.
+#[derive(Debug, Default)]
+struct Faults {
+    /// Answers that are still to be cut in their middle.
+    cuts: AtomicUsize,
+    /// How many were.
+    done: AtomicUsize,
+    /// Milliseconds that each answer is late.
+    late: AtomicU64,
+    /// Whether nobody gets through.
+    away: AtomicBool,
+    /// All connections, to hang up.
+    open: Mutex<Vec<TcpStream>>,
+}
+
+/// A running proxy. Its threads end with the process.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    port: u16,
+    faults: Arc<Faults>,
+}
+
+impl Proxy {
+    /// A proxy before a broker at `127.0.0.1:PORT`.
+    pub(crate) fn before(broker: &str) -> Self {
+        let to: u16 = broker.strip_prefix("127.0.0.1:").expect("a broker on this machine").parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, faults) = (listener.local_addr().unwrap().port(), Arc::new(Faults::default()));
+        let shared = Arc::clone(&faults);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), false) = (client, shared.away.load(Ordering::SeqCst)) else { continue };
+                let Ok(broker) = TcpStream::connect(("127.0.0.1", to)) else { continue };
+                shared.open.lock().unwrap().extend([client.try_clone().unwrap(), broker.try_clone().unwrap()]);
+                let (questions, asked) = (client.try_clone().unwrap(), broker.try_clone().unwrap());
+                std::thread::spawn(move || copy(questions, asked));
+                let faults = Arc::clone(&shared);
+                std::thread::spawn(move || answer(broker, client, (to, port), &faults));
+            }
+        });
+        Self { port, faults }
+    }
+
+    pub(crate) fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Cuts the connection in the middle of so many answers that carry messages.
+    pub(crate) fn cut(&self, answers: usize) {
+        self.faults.cuts.store(answers, Ordering::SeqCst);
+    }
+
+    /// How many answers were cut.
+    pub(crate) fn have_been_cut(&self) -> usize {
+        self.faults.done.load(Ordering::SeqCst)
+    }
+
+    /// Makes each answer late.
+    pub(crate) fn late(&self, by: Duration) {
+        self.faults.late.store(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Hangs up, and lets nobody through until it is said otherwise.
+    pub(crate) fn away(&self, is_away: bool) {
+        self.faults.away.store(is_away, Ordering::SeqCst);
+        if is_away {
+            for open in self.faults.open.lock().unwrap().drain(..) {
+                let _ = open.shutdown(Shutdown::Both);
+            }
+        }
+    }
+}
+
+fn copy(mut from: TcpStream, mut to: TcpStream) {
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Hands on answers, each behind its length, until a connection ends or is cut.
+fn answer(mut broker: TcpStream, mut client: TcpStream, ports: (u16, u16), faults: &Faults) {
+    let mut length = [0; 4];
+    while broker.read_exact(&mut length).is_ok() {
+        let mut body = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+        if broker.read_exact(&mut body).is_err() {
+            break;
+        }
+        readdress(&mut body, ports);
+        std::thread::sleep(Duration::from_millis(faults.late.load(Ordering::SeqCst)));
+        let wanted = |cuts: usize| cuts.checked_sub(1);
+        let is_cut =
+            body.len() >= CUT_BYTES && faults.cuts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, wanted).is_ok();
+        let part = if is_cut { &body[..body.len() / 2] } else { &body[..] };
+        if client.write_all(&length).and_then(|()| client.write_all(part)).is_err() {
+            break;
+        }
+        if is_cut {
+            faults.done.fetch_add(1, Ordering::SeqCst);
+            break;
+        }
+    }
+    let _ = client.shutdown(Shutdown::Both);
+    let _ = broker.shutdown(Shutdown::Both);
+}
+
+/// Puts the proxy's port behind the broker's host. Answers with messages are left alone: their bytes are checked.
+fn readdress(body: &mut [u8], (from, to): (u16, u16)) {
+    const HOST: &[u8] = b"127.0.0.1";
+    if body.len() >= CUT_BYTES {
+        return;
+    }
+    let wanted = [HOST, &u32::from(from).to_be_bytes()].concat();
+    for start in 0..body.len().saturating_sub(wanted.len() - 1) {
+        if body[start..].starts_with(&wanted) {
+            body[start + HOST.len()..start + wanted.len()].copy_from_slice(&u32::from(to).to_be_bytes());
+        }
+    }
+}
