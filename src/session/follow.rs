@@ -230,7 +230,7 @@ mod tests {
             ("SELECT a FROM t FOLLOW", "SELECT a FROM t FOLLOW"),
             ("SELECT a FROM k.d.\"t\" follow where a > 1;", "SELECT a FROM k.d.\"t\" FOLLOW WHERE a > 1"),
             ("SELECT a FROM t AS c FOLLOW LIMIT 3", "SELECT a FROM t AS c FOLLOW LIMIT 3"),
-            ("SELECT a FROM t FOLLOW c", "SELECT a FROM t AS c FOLLOW"),
+            ("SELECT a FROM t FOLLOW c", "SELECT a FROM t c FOLLOW"),
             ("SELECT a FROM t WHERE a > 1 FOLLOW", "SELECT a FROM t FOLLOW WHERE a > 1"),
             ("SELECT a FROM t WHERE f(a) LIMIT 3 FOLLOW ;", "SELECT a FROM t FOLLOW WHERE f(a) LIMIT 3"),
             ("SELECT a FROM t FOLLOW SINCE '5 minutes'", "SELECT a FROM t FOLLOW FOLLOW '5 minutes'"),

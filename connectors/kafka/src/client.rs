@@ -76,6 +76,8 @@ impl BrokerLog {
             ("fetch.message.max.bytes", config.fetch_bytes.to_string()),
             ("queued.min.messages", "100000".to_owned()),
             ("queued.max.messages.kbytes", config.queue_kib.to_string()),
+            // What a wire or a disk has changed is an error instead of other values.
+            ("check.crcs", "true".to_owned()),
             // Some brokers send the whole rest of a partition, whatever size was asked for.
             ("receive.message.max.bytes", "2147483647".to_owned()),
         ];

@@ -27,8 +27,6 @@ const MAX_SCHEMAS: usize = 10_000;
 /// Reads Avro records as the table's schema has them.
 pub(crate) struct AvroReader {
     reader: Schema,
-    /// The records of the table's schema that contain themselves.
-    recursive: Recursive,
     wanted: Vec<String>,
     writer: Writer,
     /// How change events become rows, where messages are such.
@@ -39,8 +37,8 @@ pub(crate) struct AvroReader {
 
 /// Where the writer's schema comes from.
 enum Writer {
-    /// It is the table's.
-    Own,
+    /// This one, with its records that contain themselves.
+    Own(Box<(Schema, Recursive)>),
     /// Its id is in the message.
     Registry(Arc<dyn Schemas>),
 }
@@ -54,19 +52,21 @@ impl std::fmt::Debug for AvroReader {
 impl AvroReader {
     /// A reader of columns of this schema, by which all messages were written.
     pub(super) fn of_text(columns: &[MessageColumn], text: &str) -> Result<Self, Fault> {
-        Ok(Self::new(columns, Schema::parse_all(text, &[])?, Writer::Own))
+        let (schema, recursive) = Schema::parse_all(text, &[])?;
+        let schema = in_record(schema);
+        Ok(Self::new(columns, schema.clone(), Writer::Own(Box::new((schema, recursive)))))
     }
 
     /// A reader of columns of the schema of this id; messages have the ids of those by which they were written.
     pub(super) fn of_registry(columns: &[MessageColumn], id: u32, schemas: &Arc<dyn Schemas>) -> Result<Self, Fault> {
         let found = schemas.by_id(id)?.ok_or_else(|| format!("the registry has no schema {id}"))?;
-        let schema = Schema::parse_all(&found.text, &found.references)?;
+        let schema = in_record(Schema::parse(&found.text, &found.references)?);
         Ok(Self::new(columns, schema, Writer::Registry(Arc::clone(schemas))))
     }
 
-    fn new(columns: &[MessageColumn], (reader, recursive): (Schema, Recursive), writer: Writer) -> Self {
+    fn new(columns: &[MessageColumn], reader: Schema, writer: Writer) -> Self {
         let wanted = columns.iter().map(|column| column.name.clone()).collect();
-        Self { reader: in_record(reader), recursive, wanted, writer, events: None, plans: HashMap::new() }
+        Self { reader, wanted, writer, events: None, plans: HashMap::new() }
     }
 
     /// The same for change events, of whose rows the columns are. With `all`, the columns of the part, the whole row before a
@@ -79,7 +79,7 @@ impl AvroReader {
 
     pub(super) fn read<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), Fault> {
         let (id, body) = match &self.writer {
-            Writer::Own => (0, bytes),
+            Writer::Own(_) => (0, bytes),
             Writer::Registry(_) => schema_id(bytes)?,
         };
         if !self.plans.contains_key(&id) {
@@ -105,8 +105,9 @@ impl AvroReader {
 
     /// What is to be done for messages of a schema.
     fn plan(&self, id: u32) -> Result<Result<Plan, String>, Fault> {
-        let Writer::Registry(schemas) = &self.writer else {
-            return Ok(resolve::record(&self.reader, &self.recursive, &self.reader, &self.wanted));
+        let schemas = match &self.writer {
+            Writer::Own(own) => return Ok(resolve::record(&own.0, &own.1, &self.reader, &self.wanted)),
+            Writer::Registry(schemas) => schemas,
         };
         let Some(found) = schemas.by_id(id)? else {
             return Ok(Err(format!("the registry has no schema {id}")));

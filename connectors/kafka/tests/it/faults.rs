@@ -48,6 +48,17 @@ async fn connections_that_are_cut_in_the_middle_of_messages_cost_no_rows() {
 }
 
 #[tokio::test]
+async fn messages_that_a_wire_has_changed_are_an_error() {
+    let (proxy, engine) = behind_proxy("fault.changed", "").await;
+    fill("fault.changed");
+    proxy.change(1);
+    let error = cause(&engine.try_sql("SELECT n FROM t").await.unwrap_err());
+    assert!(error.contains("Kafka's client failed to read topic fault.changed"), "{error}");
+    // What is on the broker's disk is whole.
+    assert_eq!(engine.count("SELECT count(n) FROM t").await, MESSAGES);
+}
+
+#[tokio::test]
 async fn a_slow_broker_is_waited_for() {
     let (proxy, engine) = behind_proxy("fault.slow", "").await;
     fill("fault.slow");

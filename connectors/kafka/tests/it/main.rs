@@ -16,6 +16,7 @@ mod hidden;
 mod inference;
 mod last;
 mod latest;
+mod leaders;
 mod listings;
 mod metadata;
 mod proxy;

@@ -19,6 +19,8 @@ struct Faults {
     cuts: AtomicUsize,
     /// How many were.
     done: AtomicUsize,
+    /// Answers in which a byte is still to be changed.
+    changes: AtomicUsize,
     /// Milliseconds that each answer is late.
     late: AtomicU64,
     /// Whether nobody gets through.
@@ -64,6 +66,11 @@ impl Proxy {
         self.faults.cuts.store(answers, Ordering::SeqCst);
     }
 
+    /// Changes a byte of so many answers that carry messages.
+    pub(crate) fn change(&self, answers: usize) {
+        self.faults.changes.store(answers, Ordering::SeqCst);
+    }
+
     /// How many answers were cut.
     pub(crate) fn have_been_cut(&self) -> usize {
         self.faults.done.load(Ordering::SeqCst)
@@ -100,9 +107,15 @@ fn answer(mut broker: TcpStream, mut client: TcpStream, ports: (u16, u16), fault
         }
         readdress(&mut body, ports);
         std::thread::sleep(Duration::from_millis(faults.late.load(Ordering::SeqCst)));
-        let wanted = |cuts: usize| cuts.checked_sub(1);
-        let is_cut =
-            body.len() >= CUT_BYTES && faults.cuts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, wanted).is_ok();
+        let is_wanted = |faults: &AtomicUsize| {
+            body.len() >= CUT_BYTES
+                && faults.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+        };
+        let (is_cut, is_changed) = (is_wanted(&faults.cuts), is_wanted(&faults.changes));
+        if is_changed {
+            let middle = body.len() / 2;
+            body[middle] ^= 0x20;
+        }
         let part = if is_cut { &body[..body.len() / 2] } else { &body[..] };
         if client.write_all(&length).and_then(|()| client.write_all(part)).is_err() {
             break;
