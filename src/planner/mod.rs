@@ -23,6 +23,7 @@ mod null_equality;
 mod numbers;
 mod once;
 mod one_input;
+mod only_subqueries;
 mod outer_constants;
 mod parameters;
 mod patience;

@@ -9,6 +9,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use super::held_conditions::PushUnlessHeld;
 use super::null_equality::EliminateCrossJoinOfOneEquality;
+use super::only_subqueries::OnlyWithSubqueries;
 use super::outer_constants::WithoutOuterConstants;
 use super::same_names::PushByUniqueNames;
 use super::single_distinct::SingleDistinctOfOneType;
@@ -21,6 +22,7 @@ const PLACE_SORTS: [&str; 2] = ["EnsureRequirements", "PushdownSort"];
 pub(crate) fn keep_answers(builder: SessionStateBuilder) -> SessionStateBuilder {
     let logical = Optimizer::new().rules.into_iter().map(|rule| match rule.name() {
         "eliminate_cross_join" => Arc::new(EliminateCrossJoinOfOneEquality::default()) as _,
+        "rewrite_set_comparison" => Arc::new(OnlyWithSubqueries(rule)) as _,
         "push_down_filter" => Arc::new(PushUnlessHeld(rule)) as _,
         "single_distinct_aggregation_to_group_by" => Arc::new(SingleDistinctOfOneType(rule)) as _,
         _ => rule,
@@ -43,7 +45,12 @@ mod tests {
     #[test]
     fn the_rules_that_are_replaced_are_there() {
         let names: Vec<String> = Optimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
-        let replaced = ["eliminate_cross_join", "push_down_filter", "single_distinct_aggregation_to_group_by"];
+        let replaced = [
+            "rewrite_set_comparison",
+            "eliminate_cross_join",
+            "push_down_filter",
+            "single_distinct_aggregation_to_group_by",
+        ];
         assert!(replaced.iter().all(|rule| names.iter().any(|name| name == rule)), "{names:?}");
         let names: Vec<String> = PhysicalOptimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
         assert_eq!(names.iter().filter(|name| name.contains("FilterPushdown")).count(), 2, "{names:?}");

@@ -67,6 +67,7 @@ pub use error::ArithmeticError;
 pub use literals::rewrite_literals;
 pub use operators::as_written;
 pub use refuse::{Refusal, refuse_ignored_syntax};
+pub(crate) use rewrite::has_subqueries;
 pub use spellings::respell;
 
 /// Sets the options that decide what SQL means.

@@ -55,7 +55,7 @@ pub(super) fn has_expression(plan: &LogicalPlan, is_such: impl Fn(&Expr) -> bool
 }
 
 /// Whether a plan has subqueries, in its expressions or as inputs of its joins.
-pub(super) fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
+pub(crate) fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| Ok(matches!(node, LogicalPlan::Subquery(_)) || has_expression(node, holds_subquery)?))
 }
 

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use datafusion::physical_expr::utils::{conjunction, split_conjunction};
+use datafusion::physical_expr_common::physical_expr::is_dynamic_physical_expr;
 use datafusion::physical_plan::PhysicalExpr;
 use portolan_connector::{KeyFilter, key_filters};
 
@@ -27,6 +29,14 @@ pub(crate) fn pays(predicate: &Arc<dyn PhysicalExpr>, schema: &Schema, distinct:
         KeyFilter::Between { .. } | KeyFilter::Nothing => 1.0,
     };
     filters.iter().map(share).product::<f64>() * 1000.0 <= ROWS_LEFT_PER_THOUSAND_MAX
+}
+
+/// The condition with what joins find out before all else: rows are filtered while they are decoded where that leaves few, and
+/// the columns of the other conditions are then decoded for those alone.
+pub(crate) fn keys_first(predicate: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
+    let (found, stated): (Vec<_>, Vec<_>) =
+        split_conjunction(predicate).into_iter().partition(|part| is_dynamic_physical_expr(part));
+    conjunction(found.into_iter().chain(stated).cloned())
 }
 
 #[cfg(test)]
@@ -68,5 +78,17 @@ mod tests {
         assert!(!pays(&predicate, &schema, &[Some(1000), None]));
         filter.update(one_of(2)).unwrap();
         assert!(pays(&predicate, &schema, &[Some(1000), None]));
+    }
+
+    #[test]
+    fn what_a_join_finds_out_comes_first() {
+        let schema = schema();
+        let id = || col("id", &schema).unwrap();
+        let filter = Arc::new(DynamicFilterPhysicalExpr::new(vec![id()], lit(true))) as Arc<dyn PhysicalExpr>;
+        let stated = |op| Arc::new(BinaryExpr::new(id(), op, lit(7_i64))) as Arc<dyn PhysicalExpr>;
+        let parts = [stated(Operator::Lt), stated(Operator::NotEq), Arc::clone(&filter)];
+        let sorted = keys_first(&conjunction(parts));
+        let expected = [filter, stated(Operator::Lt), stated(Operator::NotEq)];
+        assert_eq!(split_conjunction(&sorted), expected.iter().collect::<Vec<_>>());
     }
 }

@@ -27,7 +27,7 @@ use object_store::path::Path;
 use portolan_connector::TableName;
 
 use crate::error::{Stage, file_error};
-use crate::late::pays;
+use crate::late::{keys_first, pays};
 use crate::store::Store;
 
 /// What errors of a scan need to know. Keeps the store registered for as long as a plan may use it.
@@ -97,7 +97,10 @@ impl FileSource for LakeSource {
         let late = match self.inner.downcast_ref::<ParquetSource>() {
             Some(parquet) => match parquet.filter() {
                 Some(predicate) => Some(LateMorselizer {
-                    inner: parquet.clone().with_pushdown_filters(true).create_morselizer(store, config, partition)?,
+                    inner: parquet
+                        .with_predicate(keys_first(&predicate))
+                        .with_pushdown_filters(true)
+                        .create_morselizer(store, config, partition)?,
                     predicate,
                     pays: OnceLock::new(),
                     schema: Arc::clone(self.inner.table_schema().table_schema()),
