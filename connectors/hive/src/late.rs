@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use datafusion::physical_expr::expressions::DynamicFilterTracking;
 use datafusion::physical_expr::utils::{conjunction, split_conjunction};
-use datafusion::physical_expr_common::physical_expr::is_dynamic_physical_expr;
 use datafusion::physical_plan::PhysicalExpr;
 use portolan_connector::{KeyFilter, key_filters};
 
@@ -34,8 +34,9 @@ pub(crate) fn pays(predicate: &Arc<dyn PhysicalExpr>, schema: &Schema, distinct:
 /// The condition with what joins find out before all else: rows are filtered while they are decoded where that leaves few, and
 /// the columns of the other conditions are then decoded for those alone.
 pub(crate) fn keys_first(predicate: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
-    let (found, stated): (Vec<_>, Vec<_>) =
-        split_conjunction(predicate).into_iter().partition(|part| is_dynamic_physical_expr(part));
+    let (found, stated): (Vec<_>, Vec<_>) = split_conjunction(predicate)
+        .into_iter()
+        .partition(|part| DynamicFilterTracking::classify(part).contains_dynamic_filter());
     conjunction(found.into_iter().chain(stated).cloned())
 }
 
