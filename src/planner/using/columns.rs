@@ -1,5 +1,6 @@
 //! The columns of the tables of a FROM clause, as far as the catalogs and the statement tell.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use datafusion::sql::sqlparser::ast::{
@@ -17,11 +18,16 @@ pub(in super::super) type Known<'a> = &'a dyn Fn(&TableFactor) -> Option<Vec<Str
 /// How many subqueries within each other are looked into.
 const DEPTH_MAX: usize = 32;
 
+/// The most columns of a table that are looked at.
+const COLUMNS_MAX: usize = 10_000;
+
 /// What is known of the tables of one statement.
 pub(super) struct Relations<'a> {
     known: Known<'a>,
     /// Those of WITH; `None` where two have one name.
     shared: HashMap<String, Option<(TableAlias, Query)>>,
+    /// Their columns, once they are known. One that is asked for while it is looked at reads itself.
+    found: RefCell<HashMap<String, Option<Vec<String>>>>,
 }
 
 impl<'a> Relations<'a> {
@@ -40,7 +46,7 @@ impl<'a> Relations<'a> {
         }
         let mut shared = Shared(HashMap::new());
         syntax::read(statement, &mut shared);
-        Self { known, shared: shared.0 }
+        Self { known, shared: shared.0, found: RefCell::default() }
     }
 
     /// The columns of a table in their order; `None` where they are not known. A column whose name is not known has none.
@@ -55,15 +61,14 @@ impl<'a> Relations<'a> {
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
                 let shared = match name.0.as_slice() {
-                    [part] => part.as_ident().and_then(|name| self.shared.get(&normalized(name))),
+                    [part] => part.as_ident().map(normalized).filter(|name| self.shared.contains_key(name)),
                     _ => None,
                 };
-                let columns = match shared {
-                    None => (self.known)(factor)?,
-                    Some(shared) => {
-                        let (alias, query) = shared.as_ref()?;
-                        renamed(self.query(query, depth + 1)?, Some(alias))
-                    }
+                let columns = match ((self.known)(factor), shared) {
+                    (Some(columns), None) => columns,
+                    (None, Some(name)) => self.shared(&name, depth)?,
+                    // A table of a catalog in one place, one of WITH in another.
+                    _ => return None,
                 };
                 Some(renamed(columns, alias.as_ref()))
             }
@@ -76,6 +81,17 @@ impl<'a> Relations<'a> {
             }
             _ => None,
         }
+    }
+
+    fn shared(&self, name: &str, depth: usize) -> Option<Vec<String>> {
+        if let Some(found) = self.found.borrow().get(name) {
+            return found.clone();
+        }
+        self.found.borrow_mut().insert(name.to_owned(), None);
+        let (alias, query) = self.shared.get(name)?.as_ref()?;
+        let columns = self.query(query, depth + 1).map(|columns| renamed(columns, Some(alias)));
+        self.found.borrow_mut().insert(name.to_owned(), columns.clone());
+        columns
     }
 
     fn query(&self, query: &Query, depth: usize) -> Option<Vec<String>> {
@@ -98,6 +114,9 @@ impl<'a> Relations<'a> {
     fn select(&self, select: &Select, depth: usize) -> Option<Vec<String>> {
         let mut names = Vec::new();
         for item in &select.projection {
+            if names.len() > COLUMNS_MAX {
+                return None;
+            }
             match item {
                 SelectItem::ExprWithAlias { alias, .. } => names.push(normalized(alias)),
                 SelectItem::UnnamedExpr(Expr::Identifier(name)) => names.push(normalized(name)),

@@ -89,6 +89,14 @@ fn joins_are_written_with_on() {
         ),
         // What is not known is left to the planner where it is right.
         ("SELECT k FROM x JOIN kb USING (k)", "SELECT k FROM x JOIN kb USING(k)"),
+        (
+            "WITH RECURSIVE c AS (SELECT * FROM c a JOIN c b USING (k)) SELECT 1 FROM c JOIN kb USING (k)",
+            "WITH RECURSIVE c AS (SELECT * FROM c a JOIN c b USING(k)) SELECT 1 FROM c JOIN kb USING(k)",
+        ),
+        (
+            "SELECT 1 FROM (WITH ka AS (SELECT 1 AS z) SELECT z FROM ka) s, ka JOIN kb USING (k)",
+            "SELECT 1 FROM (WITH ka AS (SELECT 1 AS z) SELECT z FROM ka) s, ka JOIN kb USING(k)",
+        ),
         ("SELECT k FROM ka JOIN kb USING (z)", "SELECT k FROM ka JOIN kb USING(z)"),
         ("SELECT k FROM ka LEFT JOIN x USING (k)", "SELECT k FROM ka LEFT JOIN x USING(k)"),
     ] {
