@@ -27,6 +27,10 @@ pub(crate) trait Reader {
     fn select(&mut self, _select: &Select) -> Flow {
         ON
     }
+    /// Behind the last part of a query.
+    fn after_query(&mut self, _query: &Query) {}
+    /// Behind the last part of a SELECT.
+    fn after_select(&mut self, _select: &Select) {}
     fn table_factor(&mut self, _factor: &TableFactor) -> Flow {
         ON
     }
@@ -43,6 +47,10 @@ pub(crate) trait Reader {
 pub(crate) trait Rewriter {
     fn query(&mut self, _query: &mut Query) {}
     fn select(&mut self, _select: &mut Select) {}
+    /// Behind the last part of a query.
+    fn after_query(&mut self, _query: &mut Query) {}
+    /// Behind the last part of a SELECT.
+    fn after_select(&mut self, _select: &mut Select) {}
     fn table_factor(&mut self, _factor: &mut TableFactor) {}
     fn expr(&mut self, _expr: &mut Expr) {}
 }
@@ -83,6 +91,14 @@ impl Visitor for Reading<'_> {
     fn pre_visit_select(&mut self, select: &Select) -> Flow {
         self.0.select(select)
     }
+    fn post_visit_query(&mut self, query: &Query) -> Flow {
+        self.0.after_query(query);
+        ON
+    }
+    fn post_visit_select(&mut self, select: &Select) -> Flow {
+        self.0.after_select(select);
+        ON
+    }
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> Flow {
         self.0.table_factor(factor)
     }
@@ -105,6 +121,14 @@ impl VisitorMut for Rewriting<'_> {
     }
     fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
         self.0.select(select);
+        ON
+    }
+    fn post_visit_query(&mut self, query: &mut Query) -> Flow {
+        self.0.after_query(query);
+        ON
+    }
+    fn post_visit_select(&mut self, select: &mut Select) -> Flow {
+        self.0.after_select(select);
         ON
     }
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Flow {

@@ -7,7 +7,7 @@ mod client;
 mod connect;
 pub mod demo;
 mod logging;
-mod output;
+pub(crate) mod output;
 mod password;
 mod reference;
 mod repl;

@@ -112,6 +112,17 @@ impl Accumulator for Average {
         Ok(())
     }
 
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let values = integers(values, 0)?;
+        self.total -= values.iter().flatten().map(i128::from).sum::<i128>();
+        self.count -= (values.len() - values.null_count()) as i64;
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
     fn evaluate(&mut self) -> Result<ScalarValue> {
         Ok(ScalarValue::Float64(quotient(self.total, self.count)))
     }

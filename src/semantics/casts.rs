@@ -47,18 +47,33 @@ pub(super) fn is_kept(udf: &ScalarUDF) -> bool {
 /// to lose. A half goes away from zero in a decimal, as in PostgreSQL and Trino, and to the even number in a float that becomes an
 /// integer, as in PostgreSQL and DuckDB.
 pub(super) fn rounded(operand: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
-    let digits = match (scale(from), scale(to)) {
-        (Some(from), Some(to)) if from > to => to,
-        (None, _) if from.is_floating() && to.is_integer() => 0,
-        _ => match (from, to) {
-            (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) if from > to => digits_of(to),
-            _ => return None,
-        },
-    };
+    let digits = digits_left(from, to)?;
     if matches!(operand, Expr::ScalarFunction(call) if call.func.inner().is::<Round>()) {
         return None;
     }
     Some(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&ROUND), vec![operand.clone(), lit(digits)])))
+}
+
+/// A float without its fraction, the nearest one.
+pub(super) fn to_even(number: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&ROUND), vec![number, lit(0_i8)]))
+}
+
+/// Whether a cast rounds.
+pub(super) fn loses_digits(from: &DataType, to: &DataType) -> bool {
+    digits_left(from, to).is_some()
+}
+
+/// How many digits are left behind the point or the second, if those are less than there were.
+fn digits_left(from: &DataType, to: &DataType) -> Option<i8> {
+    match (scale(from), scale(to)) {
+        (Some(from), Some(to)) if from > to => Some(to),
+        (None, _) if from.is_floating() && to.is_integer() => Some(0),
+        _ => match (from, to) {
+            (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) if from > to => Some(digits_of(to)),
+            _ => None,
+        },
+    }
 }
 
 /// A TRY_CAST between types that rules would take apart, as the argument of a function.

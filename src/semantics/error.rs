@@ -59,7 +59,7 @@ impl From<ArithmeticError> for DataFusionError {
 }
 
 /// The name that a person would write in a cast.
-fn sql_name(data_type: &DataType) -> String {
+pub(super) fn sql_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Int8 => "tinyint".into(),
         DataType::Int16 => "smallint".into(),

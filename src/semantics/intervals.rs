@@ -4,18 +4,15 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, Decimal128Array};
-use arrow::datatypes::{
-    DataType, Decimal128Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
-};
+use arrow::datatypes::{DataType, Decimal128Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
 use datafusion::common::utils::take_function_args;
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-const MILLISECOND_NANOSECONDS: i128 = 1_000_000;
-const DAY_NANOSECONDS: i128 = 24 * 60 * 60 * 1_000 * MILLISECOND_NANOSECONDS;
+const DAY_NANOSECONDS: i128 = 24 * 60 * 60 * 1_000_000_000;
 const MONTH_DAYS: i128 = 30;
 
 static FUNCTION: LazyLock<Arc<ScalarUDF>> =
@@ -83,25 +80,14 @@ impl ScalarUDFImpl for Span {
     }
 }
 
-/// In nanoseconds. 2^31 months have less than 10^28 of them.
+/// The length of an interval. 2^31 months have less than 10^28 nanoseconds.
+pub(super) fn nanoseconds(interval: IntervalMonthDayNano) -> i128 {
+    let days = i128::from(interval.months) * MONTH_DAYS + i128::from(interval.days);
+    days * DAY_NANOSECONDS + i128::from(interval.nanoseconds)
+}
+
 fn lengths(intervals: &ArrayRef) -> Result<Decimal128Array> {
-    let days = |days: i128, nanoseconds: i128| days * DAY_NANOSECONDS + nanoseconds;
-    let lengths = match intervals.data_type() {
-        DataType::Interval(IntervalUnit::YearMonth) => intervals
-            .as_primitive::<IntervalYearMonthType>()
-            .unary::<_, Decimal128Type>(|months| days(i128::from(months) * MONTH_DAYS, 0)),
-        DataType::Interval(IntervalUnit::DayTime) => {
-            intervals.as_primitive::<IntervalDayTimeType>().unary::<_, Decimal128Type>(|interval| {
-                days(interval.days.into(), i128::from(interval.milliseconds) * MILLISECOND_NANOSECONDS)
-            })
-        }
-        DataType::Interval(IntervalUnit::MonthDayNano) => {
-            intervals.as_primitive::<IntervalMonthDayNanoType>().unary::<_, Decimal128Type>(|interval| {
-                let whole_days = i128::from(interval.months) * MONTH_DAYS + i128::from(interval.days);
-                days(whole_days, interval.nanoseconds.into())
-            })
-        }
-        other => return internal_err!("{other} is no interval"),
-    };
+    let intervals = arrow::compute::cast(intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+    let lengths = intervals.as_primitive::<IntervalMonthDayNanoType>().unary::<_, Decimal128Type>(nanoseconds);
     Ok(lengths.with_precision_and_scale(38, 0)?)
 }

@@ -6,14 +6,17 @@
 //! * integer and decimal arithmetic and `sum` that overflow are errors, and so is division by zero (`arithmetic`,
 //!   `sum`);
 //! * a cast that loses digits rounds (`casts`), and makes another expression of what it is applied to (`alike`), and a date takes intervals of whole days only (`dates`);
-//! * `avg` of integers divides their exact sum (`average`);
-//! * sums and averages of floats over sliding frames subtract nothing (`sliding`);
+//! * `avg`, variances and standard deviations of integers are computed from exact sums (`average`, `spread`);
+//! * `x = ANY (array)` is unknown where a NULL may be it (`arrays`), and regular expressions replace and match as in PostgreSQL (`patterns`);
+//! * WITH RECURSIVE is refused where its columns would lose digits (`recursion`);
+//! * `lag` and its like have the type of their default too (`offsets`), and `corr` is that of each group (`correlation`);
+//! * aggregates of floats over sliding frames subtract nothing (`sliding`, `frame`);
 //! * `min` and `max` of floats take NaN for the largest (`extreme`);
 //! * numbers with a point or an exponent are decimals, and become doubles beside a double (`numbers`);
 //! * times and timestamps have six digits after the second where nothing else is said (`types`, `now`), and dates and
 //!   texts beside timestamps become such (`temporal`), as do decimals beside doubles doubles (`numbers`);
-//! * `AT TIME ZONE` makes local times of instants and the reverse (`zones`), and intervals are compared by their length
-//!   (`intervals`) and multiplied (`multiples`);
+//! * `AT TIME ZONE` makes local times of instants and the reverse (`zones`), and intervals are compared, sorted and grouped by their length
+//!   (`intervals`, `lengths`) and multiplied (`multiples`, `fractions`), and `extract` gives their parts (`parts`);
 //! * floats have one zero and one NaN, and NaN equals itself and sorts last (`floats`);
 //! * NOT IN over a subquery knows NULL wherever it stands (`membership`), and subqueries that cannot be made joins soundly are
 //!   refused (`subqueries`).
@@ -28,25 +31,36 @@
 
 mod alike;
 mod arithmetic;
+mod arrays;
 mod average;
 mod casts;
+mod correlation;
 mod dates;
 mod error;
 mod extreme;
 mod floats;
+mod fractions;
+mod frame;
 mod intervals;
 mod lazy;
+mod lengths;
 mod literals;
 mod membership;
 mod multiples;
 mod now;
 mod numbers;
+mod offsets;
 mod operators;
+mod parts;
+mod patterns;
+mod records;
+mod recursion;
 mod refuse;
 mod rewrite;
 mod rows;
 mod sliding;
 mod spellings;
+mod spread;
 mod subqueries;
 mod sum;
 mod temporal;
@@ -55,6 +69,8 @@ mod tests;
 mod text;
 mod together;
 mod types;
+mod untyped;
+mod windows;
 mod zones;
 
 use std::sync::Arc;
@@ -83,27 +99,38 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     scalars.push(floats::function());
     scalars.extend(dates::functions());
     scalars.push(intervals::function());
+    scalars.extend(lengths::functions());
     scalars.push(multiples::function());
+    scalars.extend(fractions::functions());
     scalars.push(zones::function());
     scalars.push(text::function());
+    scalars.push(parts::function());
+    scalars.extend(arrays::functions());
+    scalars.extend(patterns::functions());
     scalars.extend(casts::functions());
     // Of two functions with one name the later one wins.
     scalars.push(now::function());
     let aggregates =
         builder.aggregate_functions().get_or_insert_with(SessionStateDefaults::default_aggregate_functions);
     aggregates.push(sum::function());
+    aggregates.push(correlation::function());
     let planners = builder.expr_planners().get_or_insert_with(SessionStateDefaults::default_expr_planners);
     planners.insert(0, Arc::new(temporal::TimestampsAsTheyAre));
     planners.insert(1, Arc::new(multiples::MultiplesOfIntervals));
+    planners.insert(2, Arc::new(parts::PartsOfTimes));
+    planners.insert(0, Arc::new(untyped::UntypedLiterals));
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     // Before types are coerced: what coercion would get wrong. After: what needs to know the coerced types.
-    let before: [Arc<dyn AnalyzerRule + Send + Sync>; 4] = [
+    let before: [Arc<dyn AnalyzerRule + Send + Sync>; 6] = [
         Arc::new(subqueries::SoundSubqueries),
         Arc::new(membership::SoundMembership),
+        Arc::new(offsets::SoundOffsets),
+        Arc::new(recursion::SoundRecursion),
         Arc::new(numbers::DoublesBesideDecimals),
         Arc::new(temporal::TimestampsAsTheyAre),
     ];
     analyzer.rules.splice(0..0, before);
     analyzer.rules.push(Arc::new(operators::SoundOperators));
+    analyzer.rules.push(Arc::new(lengths::IntervalsByLength));
     builder.with_type_planner(Arc::new(types::TimeTypes))
 }

@@ -1,5 +1,5 @@
-//! An interval times a whole number, such as `INTERVAL '1 day' * 7`: months, days and the rest are multiplied each for itself, as in
-//! PostgreSQL (manual, 9.9). DataFusion has no such operator.
+//! An interval times a number, such as `INTERVAL '1 day' * 7`. DataFusion has no such operator. Months, days and the rest are multiplied each
+//! for itself by a whole number, as in PostgreSQL (manual, 9.9); other numbers are in `fractions`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::error::ArithmeticError;
+use super::fractions;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
@@ -30,24 +31,59 @@ pub(super) fn function() -> Arc<ScalarUDF> {
     Arc::clone(&FUNCTION)
 }
 
-/// Plans `interval * integer` and `integer * interval`.
+/// Plans intervals times numbers, and divided by them. A difference of timestamps is an interval there, and beside a date.
 #[derive(Debug)]
 pub(super) struct MultiplesOfIntervals;
 
 impl ExprPlanner for MultiplesOfIntervals {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        if expr.op != BinaryOperator::Multiply {
+        use BinaryOperator::{Divide, Minus, Multiply, Plus};
+        let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
             return Ok(PlannerResult::Original(expr));
-        }
-        let types = (expr.left.get_type(schema), expr.right.get_type(schema));
-        let (interval, number) = match types {
-            (Ok(INTERVAL), Ok(number)) if number.is_integer() => (expr.left, expr.right),
-            (Ok(number), Ok(INTERVAL)) if number.is_integer() => (expr.right, expr.left),
+        };
+        let is_date = |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Date64);
+        let planned = match &expr.op {
+            Multiply if is_span(&left) && right.is_numeric() => times(expr.left, &left, expr.right, &right),
+            Multiply if left.is_numeric() && is_span(&right) => times(expr.right, &right, expr.left, &left),
+            Divide if is_span(&left) && right.is_numeric() => {
+                call(fractions::over(), vec![interval(expr.left, &left), cast(expr.right, DataType::Float64)])
+            }
+            Plus | Minus if is_date(&left) && matches!(right, DataType::Duration(_)) => {
+                let right = interval(expr.right, &right);
+                return Ok(PlannerResult::Original(RawBinaryExpr { right, ..expr }));
+            }
+            Plus if matches!(left, DataType::Duration(_)) && is_date(&right) => {
+                let left = interval(expr.left, &left);
+                return Ok(PlannerResult::Original(RawBinaryExpr { left, ..expr }));
+            }
             _ => return Ok(PlannerResult::Original(expr)),
         };
-        let arguments = vec![interval, cast(number, DataType::Int64)];
-        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function(), arguments))))
+        Ok(PlannerResult::Planned(planned))
     }
+}
+
+/// Whether a value is a length of time.
+fn is_span(data_type: &DataType) -> bool {
+    matches!(data_type, &INTERVAL | DataType::Duration(_))
+}
+
+fn times(span: Expr, span_type: &DataType, number: Expr, number_type: &DataType) -> Expr {
+    let span = interval(span, span_type);
+    match number_type.is_integer() {
+        true => call(function(), vec![span, cast(number, DataType::Int64)]),
+        false => call(fractions::times(), vec![span, cast(number, DataType::Float64)]),
+    }
+}
+
+fn interval(span: Expr, has: &DataType) -> Expr {
+    match has {
+        DataType::Duration(_) => call(fractions::of_duration(), vec![span]),
+        _ => span,
+    }
+}
+
+fn call(function: Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,8 @@
 //! * Integer and decimal arithmetic becomes checked (`arithmetic`).
 //! * Casts that lose digits round (`casts`), the interval beside a date is checked (`dates`), and intervals are compared by
 //!   their length (`intervals`).
-//! * `avg` of integers divides their exact sum (`average`).
+//! * `avg`, variances and standard deviations of integers are computed from exact sums (`average`, `spread`), and windows have
+//!   functions of frames that slide (`sliding`).
 //! * DataFusion's `sum` becomes the checked one (`sum`), where a plan was not built from SQL.
 //! * A computed float is passed through `floats` wherever something else than float arithmetic sees it.
 
@@ -13,18 +14,17 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, plan_err};
-use datafusion::logical_expr::expr::{
-    AggregateFunction, AggregateFunctionParams, Cast, ScalarFunction, TryCast, WindowFunction,
-};
+use datafusion::logical_expr::expr::{AggregateFunction, Cast, ScalarFunction, TryCast};
 use datafusion::logical_expr::{
     AggregateUDF, BinaryExpr, Expr, LogicalPlan, Operator, ScalarUDF, WindowFunctionDefinition, cast as logical_cast,
+    lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::type_of;
 use super::rewrite::{map_expressions, map_nodes};
 use super::together::is_comparison;
-use super::{arithmetic, average, casts, dates, extreme, floats, intervals, lazy, sliding, sum, text};
+use super::{arithmetic, average, casts, dates, extreme, floats, intervals, lazy, parts, sliding, spread, sum, text};
 
 /// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by
 /// recursion, so that a longer one could exhaust the stack.
@@ -69,6 +69,7 @@ fn is_ours(function: &ScalarUDF) -> bool {
         || arithmetic::is_negate(function)
         || floats::is_canonical(function)
         || casts::is_of_cast(function)
+        || parts::is_parts(function)
 }
 
 /// Replaces one operator, or `sum`.
@@ -113,27 +114,57 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::AggregateFunction(AggregateFunction { func, params }) if sum::wraps(&func) => {
             Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func: sum::function(), params })))
         }
-        Expr::AggregateFunction(AggregateFunction { func, params }) if average::adds_doubles(&func) => {
-            average_of_integers(func, params, schema)
-        }
-        Expr::AggregateFunction(AggregateFunction { func, params }) => {
+        Expr::AggregateFunction(AggregateFunction { func, mut params }) => {
+            if let Some(func) = of_integers(&func, &mut params.args, params.distinct, schema)? {
+                return Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params })));
+            }
             let argument = params.args.first().map(|argument| type_of(argument, schema)).transpose()?;
             match argument.and_then(|argument| extreme::instead_of(&func, &argument)) {
                 Some(func) => Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params }))),
                 None => Ok(Transformed::no(Expr::AggregateFunction(AggregateFunction { func, params }))),
             }
         }
-        Expr::WindowFunction(window) => match &window.fun {
-            WindowFunctionDefinition::AggregateUDF(func) if sum::wraps(func) => {
-                let fun = WindowFunctionDefinition::AggregateUDF(sum::function());
-                Ok(Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction { fun, params: window.params }))))
+        Expr::WindowFunction(mut window) => {
+            let WindowFunctionDefinition::AggregateUDF(func) = &window.fun else {
+                return Ok(Transformed::no(Expr::WindowFunction(window)));
+            };
+            let sound = match sum::wraps(func) {
+                true => Some(sum::function()),
+                false => match of_integers(func, &mut window.params.args, window.params.distinct, schema)? {
+                    Some(exact) => Some(exact),
+                    None => sliding::instead_of(func),
+                },
+            };
+            let changed = sound.is_some();
+            if let Some(sound) = sound {
+                window.fun = WindowFunctionDefinition::AggregateUDF(sound);
             }
-            WindowFunctionDefinition::AggregateUDF(func) if average::adds_doubles(func) => {
-                let fun = WindowFunctionDefinition::AggregateUDF(sliding::average());
-                Ok(Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction { fun, params: window.params }))))
+            Ok(Transformed::new_transformed(Expr::WindowFunction(window), changed))
+        }
+        // Half of the way is to the even number, as in a cast to an integer.
+        Expr::ScalarFunction(call) if call.func.name() == "round" => {
+            if let [number] = call.args.as_slice()
+                && type_of(number, schema)?.is_floating()
+            {
+                let rounded = casts::to_even(number.clone());
+                let call = ScalarFunction::new_udf(floats::function(), vec![rounded]);
+                return Ok(Transformed::yes(Expr::ScalarFunction(call)));
             }
-            _ => Ok(Transformed::no(Expr::WindowFunction(window))),
-        },
+            Ok(Transformed::no(Expr::ScalarFunction(call)))
+        }
+        // An integer of 32 bits has eight digits; DataFusion shows it in 64.
+        Expr::ScalarFunction(mut call) if call.func.name() == "to_hex" => {
+            let narrow = match call.args.as_slice() {
+                [argument] => is_narrow(&type_of(argument, schema)?),
+                _ => false,
+            };
+            if narrow && let Some(argument) = call.args.pop() {
+                let wide = Box::new(logical_cast(argument, DataType::Int64));
+                let bits = BinaryExpr::new(wide, Operator::BitwiseAnd, Box::new(lit(i64::from(u32::MAX))));
+                call.args.push(Expr::BinaryExpr(bits));
+            }
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(call), narrow))
+        }
         Expr::Case(mut case) => {
             let changed = lazy::keep_lazy(&mut case, schema)?;
             Ok(Transformed::new_transformed(Expr::Case(case), changed))
@@ -153,10 +184,14 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
+fn is_narrow(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32)
+}
+
 /// What is cast, as it has to be for this cast; `None` if it is as it has to be.
 fn operand_of_cast(operand: &Expr, to: &DataType, schema: &DFSchema) -> Result<Option<Expr>> {
     let from = type_of(operand, schema)?;
-    Ok(casts::rounded(operand, &from, to).or_else(|| text::of_timestamp(operand, &from, to)))
+    Ok(casts::rounded(operand, &from, to).or_else(|| text::of_value(operand, &from, to)))
 }
 
 /// Expressions that are compared, as they can be. Returns whether any is another now.
@@ -165,27 +200,28 @@ fn compare(compared: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
     Ok(casts::keep_beside_finer(compared, schema)? | intervals::compare_by_length(compared, &types))
 }
 
-/// `avg` of what was an integer before types were coerced.
-fn average_of_integers(
-    func: Arc<AggregateUDF>,
-    mut params: AggregateFunctionParams,
+/// What stands for `avg` and its like of what was an integer before types were coerced; the argument becomes an integer again.
+fn of_integers(
+    func: &AggregateUDF,
+    args: &mut [Expr],
+    distinct: bool,
     schema: &DFSchema,
-) -> Result<Transformed<Expr>> {
-    if let (false, [Expr::Cast(cast)]) = (params.distinct, params.args.as_slice())
+) -> Result<Option<Arc<AggregateUDF>>> {
+    let exact = || if average::adds_doubles(func) { Some(average::function()) } else { spread::of_integers(func) };
+    if let (false, [argument @ Expr::Cast(_)], Some(exact)) = (distinct, args, exact())
+        && let Expr::Cast(cast) = &*argument
         && *cast.field.data_type() == DataType::Float64
         && let integer = type_of(&cast.expr, schema)?
         && integer.is_integer()
         && integer != DataType::UInt64
     {
-        let argument = match integer {
+        *argument = match integer {
             DataType::Int64 => cast.expr.as_ref().clone(),
             _ => logical_cast(cast.expr.as_ref().clone(), DataType::Int64),
         };
-        params.args = vec![argument];
-        let call = AggregateFunction { func: average::function(), params };
-        return Ok(Transformed::yes(Expr::AggregateFunction(call)));
+        return Ok(Some(exact));
     }
-    Ok(Transformed::no(Expr::AggregateFunction(AggregateFunction { func, params })))
+    Ok(None)
 }
 
 fn canonical_divisor(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>> {
@@ -251,7 +287,7 @@ fn operator_of(expr: &Expr) -> Option<Expr> {
             if floats::is_canonical(&call.func)
                 || dates::is_whole(&call.func)
                 || intervals::is_span(&call.func)
-                || text::is_text_of_timestamp(&call.func) =>
+                || text::is_text_of_value(&call.func) =>
         {
             Some(arg.clone())
         }

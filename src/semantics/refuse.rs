@@ -12,30 +12,38 @@ use std::fmt;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, GroupByExpr,
-    LimitClause, LockType, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor, Visit,
+    LimitClause, LockType, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor,
     WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 
-use super::spellings;
+use super::windows::Windows;
+use super::{records, spellings};
 use crate::syntax::{self, Flow, ON, Reader, STOP};
 
 /// Why a statement is not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Refusal {
     what: String,
+    /// Whether it is not only the name of what is not supported.
+    is_sentence: bool,
     instead: Option<&'static str>,
     span: Span,
 }
 
 impl Refusal {
     /// `TABLESAMPLE is not supported`.
-    fn new(what: impl Into<String>, span: Span) -> Self {
-        Self { what: what.into(), instead: None, span }
+    pub(super) fn new(what: impl Into<String>, span: Span) -> Self {
+        Self { what: what.into(), is_sentence: false, instead: None, span }
+    }
+
+    /// `there is no window "w"`: a whole sentence.
+    pub(super) fn saying(sentence: impl Into<String>, span: Span) -> Self {
+        Self { what: sentence.into(), is_sentence: true, instead: None, span }
     }
 
     /// Adds what to write instead.
-    fn instead(mut self, instead: &'static str) -> Self {
+    pub(super) fn instead(mut self, instead: &'static str) -> Self {
         self.instead = Some(instead);
         self
     }
@@ -48,7 +56,10 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not supported", self.what)?;
+        f.write_str(&self.what)?;
+        if !self.is_sentence {
+            f.write_str(" is not supported")?;
+        }
         match self.instead {
             Some(instead) => write!(f, "; {instead}"),
             None => Ok(()),
@@ -65,7 +76,7 @@ impl From<Refusal> for DataFusionError {
 /// Refuses a statement with a part that would be ignored, however deep it is nested. To be called on every statement
 /// before it is planned; what DataFusion itself refuses is left to it.
 pub fn refuse_ignored_syntax(statement: &Statement) -> Result<(), Refusal> {
-    let mut refuser = Refuser { found: None };
+    let mut refuser = Refuser { found: None, windows: Windows::default() };
     syntax::read(statement, &mut refuser);
     refuser.found.map_or(Ok(()), Err)
 }
@@ -77,6 +88,7 @@ fn absent(present: bool, what: &str, span: Span) -> Result<(), Refusal> {
 
 struct Refuser {
     found: Option<Refusal>,
+    windows: Windows,
 }
 
 impl Refuser {
@@ -89,11 +101,22 @@ impl Refuser {
 
 impl Reader for Refuser {
     fn query(&mut self, query: &Query) -> Flow {
+        self.windows.enter_query(query);
         self.flow(refuse_in_query(query))
     }
 
     fn select(&mut self, select: &Select) -> Flow {
-        self.flow(refuse_in_select(select))
+        self.windows.enter(select);
+        let windows = self.windows.refused();
+        self.flow(windows.and_then(|()| refuse_in_select(select)))
+    }
+
+    fn after_query(&mut self, _query: &Query) {
+        self.windows.leave();
+    }
+
+    fn after_select(&mut self, _select: &Select) {
+        self.windows.leave();
     }
 
     fn table_factor(&mut self, factor: &TableFactor) -> Flow {
@@ -102,7 +125,10 @@ impl Reader for Refuser {
 
     fn expr(&mut self, expr: &Expr) -> Flow {
         self.flow(match expr {
-            Expr::Function(function) => call::refuse_in_call(function),
+            Expr::Function(function) => {
+                let window = function.over.as_ref().map_or(Ok(()), |over| self.windows.written_out(over).map(|_| ()));
+                window.and_then(|()| call::refuse_in_call(function))
+            }
             Expr::Cast { data_type, .. } => refuse_in_type(data_type, expr),
             Expr::TypedString(typed) => refuse_in_type(&typed.data_type, expr),
             // What it is planned as looks for the pattern anywhere in the text.
@@ -122,7 +148,7 @@ impl Reader for Refuser {
             Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
                 Err(Refusal::new("the operator ^", expr.span()).instead("use power(base, exponent)"))
             }
-            _ => Ok(()),
+            expr => records::by_parts(expr).map(|_| ()),
         })
     }
 }
@@ -157,9 +183,6 @@ fn refuse_in_query(query: &Query) -> Result<(), Refusal> {
             absent(cte.from.is_some(), "FROM after a WITH query", cte.alias.name.span)?;
             relation::refuse_in_alias(&cte.alias)?;
         }
-    }
-    if let Some(order_by) = &query.order_by {
-        refuse_named_window(order_by, "ORDER BY")?;
     }
     Ok(())
 }
@@ -211,14 +234,11 @@ fn refuse_in_select(select: &Select) -> Result<(), Refusal> {
     for table in &select.from {
         relation::refuse_in_joins(&table.joins)?;
     }
-    for clause in [&select.having, &select.qualify].into_iter().flatten() {
-        refuse_named_window(clause, "HAVING and QUALIFY")?;
-    }
-    Ok(())
+    select.having.as_ref().map_or(Ok(()), refuse_named_window)
 }
 
-/// Names of windows are looked up in the select list only; elsewhere the call would become a plain aggregate.
-fn refuse_named_window(clause: &impl Visit, place: &str) -> Result<(), Refusal> {
+/// Groups are chosen before there are windows.
+fn refuse_named_window(having: &Expr) -> Result<(), Refusal> {
     struct Find(Option<Span>);
     impl Reader for Find {
         fn expr(&mut self, expr: &Expr) -> Flow {
@@ -232,9 +252,9 @@ fn refuse_named_window(clause: &impl Visit, place: &str) -> Result<(), Refusal> 
         }
     }
     let mut find = Find(None);
-    syntax::read(clause, &mut find);
+    syntax::read(having, &mut find);
     match find.0 {
-        Some(span) => Err(Refusal::new(format!("a named window in {place}"), span).instead("write OVER (...) out")),
+        Some(span) => Err(Refusal::new("a window in HAVING", span).instead("use a subquery and WHERE")),
         None => Ok(()),
     }
 }

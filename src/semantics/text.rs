@@ -1,21 +1,24 @@
-//! Timestamps as text look as they are shown: `2024-01-31 01:02:03.5`, and instants with `+00` behind it, as in PostgreSQL. Arrow writes a T
-//! between day and time.
+//! Timestamps, times, intervals and infinite floats as text look as they are shown, as in PostgreSQL: `2024-01-31 01:02:03.5`, and instants with
+//! `+00` behind it; `10:20:30.5`, `1 year 2 mons`, `Infinity`. Arrow writes a T between day and time, `14 mons` and `inf`.
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, AsArray, StringArray};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::DataType;
 use arrow::util::display::FormatOptions;
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::cli::output::write_text;
+
 static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    Arc::new(ScalarUDF::from(TimestampText { signature: Signature::user_defined(Volatility::Immutable) }))
+    Arc::new(ScalarUDF::from(ValueText { signature: Signature::user_defined(Volatility::Immutable) }))
 });
 
 /// The function, to register by name: a plan that is written down and read again finds it there.
@@ -24,26 +27,31 @@ pub(super) fn function() -> Arc<ScalarUDF> {
 }
 
 /// Whether this is the function above.
-pub(super) fn is_text_of_timestamp(udf: &ScalarUDF) -> bool {
-    udf.inner().is::<TimestampText>()
+pub(super) fn is_text_of_value(udf: &ScalarUDF) -> bool {
+    udf.inner().is::<ValueText>()
 }
 
-/// What is cast as text, if it is a timestamp that becomes one.
-pub(super) fn of_timestamp(operand: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
-    if !(matches!(from, DataType::Timestamp(..)) && to.is_string()) {
+/// What is cast as text, if it is a value that Arrow writes in another way.
+pub(super) fn of_value(operand: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
+    if !(to.is_string() && looks_different(from)) {
         return None;
     }
     Some(Expr::ScalarFunction(ScalarFunction::new_udf(function(), vec![operand.clone()])))
 }
 
+fn looks_different(data_type: &DataType) -> bool {
+    use DataType::{Duration, Float32, Float64, Interval, Time32, Time64, Timestamp};
+    matches!(data_type, Timestamp(..) | Time32(_) | Time64(_) | Interval(_) | Duration(_) | Float32 | Float64)
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct TimestampText {
+struct ValueText {
     signature: Signature,
 }
 
-impl ScalarUDFImpl for TimestampText {
+impl ScalarUDFImpl for ValueText {
     fn name(&self) -> &str {
-        "timestamp_text"
+        "value_text"
     }
 
     fn signature(&self) -> &Signature {
@@ -52,8 +60,8 @@ impl ScalarUDFImpl for TimestampText {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
-            [DataType::Timestamp(..)] => Ok(types.to_vec()),
-            _ => plan_err!("{} takes one timestamp", self.name()),
+            [value] if looks_different(value) => Ok(types.to_vec()),
+            _ => plan_err!("{} takes one timestamp, time, interval or float", self.name()),
         }
     }
 
@@ -76,7 +84,39 @@ impl ScalarUDFImpl for TimestampText {
     }
 }
 
-fn written(timestamps: &ArrayRef) -> Result<ArrayRef> {
+fn written(values: &ArrayRef) -> Result<ArrayRef> {
+    match values.data_type() {
+        DataType::Timestamp(..) => of_timestamps(values),
+        DataType::Float32 | DataType::Float64 => of_floats(values),
+        _ => as_shown(values),
+    }
+}
+
+fn as_shown(values: &ArrayRef) -> Result<ArrayRef> {
+    let text = |row: usize| {
+        let mut text = String::new();
+        match write_text(values, row, &mut text) {
+            Ok(is_there) => Ok(is_there.then_some(text)),
+            Err(error) => Err(DataFusionError::External(Box::new(error))),
+        }
+    };
+    Ok(Arc::new((0..values.len()).map(text).collect::<Result<StringArray>>()?))
+}
+
+fn of_floats(floats: &ArrayRef) -> Result<ArrayRef> {
+    let texts = cast(floats, &DataType::Utf8)?;
+    if !texts.as_string::<i32>().iter().flatten().any(|text| text.ends_with("inf")) {
+        return Ok(texts);
+    }
+    let spelled = |text| match text {
+        "inf" => "Infinity",
+        "-inf" => "-Infinity",
+        other => other,
+    };
+    Ok(Arc::new(texts.as_string::<i32>().iter().map(|text| text.map(spelled)).collect::<StringArray>()))
+}
+
+fn of_timestamps(timestamps: &ArrayRef) -> Result<ArrayRef> {
     let format = FormatOptions::new()
         .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
         .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:z"));

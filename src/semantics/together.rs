@@ -141,7 +141,7 @@ fn unify_subquery(
 }
 
 /// The plan with expressions in the places of its columns, under their names.
-fn with_columns(plan: &LogicalPlan, columns: Vec<Expr>) -> Result<LogicalPlan> {
+pub(super) fn with_columns(plan: &LogicalPlan, columns: Vec<Expr>) -> Result<LogicalPlan> {
     let named = plan.schema().iter().zip(columns).map(|((qualifier, field), column)| match column {
         Expr::Column(_) => column,
         cast => cast.alias_qualified(qualifier.cloned(), field.name()),

@@ -47,7 +47,8 @@ impl ScalarUDFImpl for AtTimeZone {
         let [value, zone] = take_function_args(NAME, types)?;
         let value = match value {
             DataType::Timestamp(..) => value.clone(),
-            DataType::Date32 | DataType::Date64 => DataType::Timestamp(TimeUnit::Microsecond, None),
+            // A date beside a zone is the instant at which it begins, in UTC as all sessions are.
+            DataType::Date32 | DataType::Date64 => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
             _ => return plan_err!("AT TIME ZONE stands behind a timestamp"),
         };
         match zone {

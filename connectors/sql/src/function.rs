@@ -81,6 +81,10 @@ pub enum RemoteFunction {
     DatePart(DatePart),
     /// A field of a time of day, as an integer of 4 bytes.
     TimePart(DatePart),
+    /// The seconds of a timestamp or a time of day with their fraction, as a double.
+    Seconds,
+    /// The same in thousandths.
+    Milliseconds,
     /// A timestamp without a zone, cut off.
     Truncated(DateUnit),
     /// A point in time, cut off in UTC.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
-    FunctionArguments, Spanned, Value, WindowType,
+    FunctionArguments, Spanned, Value,
 };
 
 use super::{Refusal, absent};
@@ -39,11 +39,6 @@ pub(super) fn refuse_in_call(function: &Function) -> Result<(), Refusal> {
         FunctionArguments::List(list) => Some(list),
         FunctionArguments::None => None,
     };
-    if let Some(WindowType::WindowSpec(window)) = over
-        && let Some(base) = &window.window_name
-    {
-        return Err(Refusal::new("a window that extends a named one", base.span).instead("write it out"));
-    }
     let clauses = list.map(|list| list.clauses.as_slice()).unwrap_or_default();
     let treats_nulls = null_treatment.is_some()
         || clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::IgnoreOrRespectNulls(_)));

@@ -60,16 +60,31 @@ fn ignored_syntax_is_refused_by_name() {
         ("SELECT rank() IGNORE NULLS OVER (ORDER BY a) FROM t", "IGNORE or RESPECT NULLS with rank is not supported"),
         ("SELECT histogram(0.5, 0.6)(a) FROM t", "a second list of arguments is not supported"),
         (
-            "SELECT sum(a) OVER (w ROWS 1 PRECEDING) FROM t WINDOW w AS (ORDER BY a)",
-            "a window that extends a named one is not supported; write it out",
+            "SELECT sum(a) OVER (w PARTITION BY b) FROM t WINDOW w AS (ORDER BY a)",
+            "PARTITION BY in a window that extends \"w\" is not supported",
         ),
         (
-            "SELECT a FROM t WINDOW w AS (ORDER BY a) ORDER BY sum(a) OVER w",
-            "a named window in ORDER BY is not supported; write OVER (...) out",
+            "SELECT sum(a) OVER (w ORDER BY b) FROM t WINDOW w AS (ORDER BY a)",
+            "another ORDER BY in a window that extends \"w\" is not supported",
         ),
         (
-            "SELECT a FROM t WINDOW w AS (ORDER BY a) QUALIFY sum(a) OVER w > 1",
-            "a named window in HAVING and QUALIFY is not supported; write OVER (...) out",
+            "SELECT sum(a) OVER v FROM t WINDOW w AS (ORDER BY a ROWS 1 PRECEDING), v AS (w)",
+            "the frame of the other window in a window that extends \"w\" is not supported",
+        ),
+        ("SELECT 1 FROM t WINDOW v AS (w), w AS (ORDER BY a)", "there is no window \"w\""),
+        ("SELECT sum(a) OVER w, (SELECT 1 FROM u WINDOW w AS (ORDER BY a)) FROM t", "there is no window \"w\""),
+        (
+            "SELECT a FROM t GROUP BY a HAVING sum(a) OVER w > 1 WINDOW w AS (ORDER BY a)",
+            "a window in HAVING is not supported; use a subquery and WHERE",
+        ),
+        (
+            "SELECT a FROM t WHERE (a, b) = (1, 2, 3)",
+            "a comparison of rows with different numbers of parts is not supported",
+        ),
+        (
+            "SELECT a FROM t WHERE (a, random()) IN ((1, 2), (3, 4))",
+            "a comparison of rows with a value that is another each time is not supported; compare the parts one by one, \
+             or give the value a name in a subquery",
         ),
         ("SELECT a FROM t GLOBAL JOIN u ON t.a = u.a", "GLOBAL JOIN is not supported"),
     ] {
@@ -138,6 +153,8 @@ fn what_the_planner_understands_is_not_refused() {
         "SELECT DISTINCT a, sum(b) FILTER (WHERE c) FROM s.t AS u (a, b, c) WHERE a > 1 GROUP BY ROLLUP (a) HAVING sum(b) > 1 ORDER BY 1 LIMIT 3 OFFSET 1",
         "SELECT first_value(a) IGNORE NULLS OVER (PARTITION BY b ORDER BY c ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t",
         "SELECT sum(a) OVER w FROM t WINDOW w AS (ORDER BY a)",
+        "SELECT sum(a) OVER (w ROWS 1 PRECEDING) FROM t WINDOW w AS (ORDER BY a)",
+        "SELECT sum(a) OVER w FROM t WINDOW w AS (ORDER BY a ROWS 1 PRECEDING) QUALIFY sum(a) OVER w > 1 ORDER BY sum(a) OVER w",
         "SELECT array_agg(DISTINCT a ORDER BY a), count(DISTINCT b), percentile_cont(0.5) WITHIN GROUP (ORDER BY c) FROM t",
         "SELECT CAST(a AS VARCHAR), CAST(b AS DECIMAL(10, 2)), c::TIMESTAMP(3), d::FLOAT FROM t",
         "SELECT * FROM generate_series(1, 3) AS g (a)",

@@ -246,7 +246,7 @@ impl Random {
             8 => format!("nullif({column}, {})", self.pick(&["0", "5", "7"])),
             9 => format!("{}({column}, 3)", self.pick(&["greatest", "least"])),
             10 => format!("extract({} FROM {table}.d)", self.pick(&["week", "doy", "dow", "quarter", "day"])),
-            11 => format!("extract({} FROM {table}.ts)", self.pick(&["hour", "minute", "second", "microsecond"])),
+            11 => format!("extract({} FROM {table}.ts)", self.pick(&["hour", "minute", "microsecond"])),
             12 => format!("strpos({table}.{}, {})", self.pick(TEXTS), self.pick(&["'a'", "''", "'b'"])),
             0 => format!("CAST({column} AS bigint) + 1"),
             1 => format!("-CAST({column} AS bigint)"),

@@ -1,6 +1,7 @@
 //! Functions of dates and times.
 
 use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::functions::datetime::date_part::DatePartFunc;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::ScalarFunction;
 use portolan_connector::{Operation, Reason};
@@ -17,6 +18,13 @@ impl Lowering<'_> {
         let word = literal_word(word)?;
         let argument = self.value(argument, depth + 1)?;
         match call.name() {
+            // DataFusion's own cuts the fraction off seconds; the engine's keeps it.
+            "date_part"
+                if !call.func.inner().is::<DatePartFunc>()
+                    && matches!(date_part(&word), Some(DatePart::Second | DatePart::Millisecond)) =>
+            {
+                self.seconds(&word, argument)
+            }
             "date_part" => self.date_part(&word, argument),
             _ => self.date_trunc(&word, argument),
         }
@@ -37,18 +45,26 @@ impl Lowering<'_> {
             }
             DataType::Timestamp(TimeUnit::Microsecond, zone) => {
                 // The engine sees a point in time in UTC.
-                let argument = match zone {
-                    None => argument,
-                    Some(_) => {
-                        let function = RemoteFunction::InUtc;
-                        let expr = RemoteExpr::Function { function, argument: Box::new(argument.expr) };
-                        Typed { expr, ..argument }
-                    }
-                };
+                let argument = if zone.is_some() { in_utc(argument) } else { argument };
                 self.call(RemoteFunction::DatePart(part), Operation::DatePart, argument, &DataType::Int32)
             }
             _ => Err("no rule for this part of a date".into()),
         }
+    }
+
+    /// Seconds with their fraction, as a double.
+    fn seconds(&mut self, word: &str, argument: Typed) -> Result<Typed, Reason> {
+        let function = match date_part(word) {
+            Some(DatePart::Millisecond) => RemoteFunction::Milliseconds,
+            _ => RemoteFunction::Seconds,
+        };
+        // A zone is whole minutes away from UTC today, and was not always.
+        let argument = match &argument.column.arrow_type {
+            DataType::Time64(_) | DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, None) => argument,
+            DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => in_utc(argument),
+            _ => return Err("no rule for this part of a date".into()),
+        };
+        self.call(function, Operation::DatePart, argument, &DataType::Float64)
     }
 
     fn date_trunc(&mut self, word: &str, argument: Typed) -> Result<Typed, Reason> {
@@ -62,6 +78,12 @@ impl Lowering<'_> {
         };
         self.call(function, Operation::DateTrunc, argument, &result)
     }
+}
+
+/// A point in time as date and time in UTC.
+fn in_utc(argument: Typed) -> Typed {
+    let expr = RemoteExpr::Function { function: RemoteFunction::InUtc, argument: Box::new(argument.expr) };
+    Typed { expr, ..argument }
 }
 
 /// The name of a part or a unit, in lower case.

@@ -21,6 +21,8 @@ pub(super) fn write(function: &RemoteFunction, argument: &str, dialect: &dyn Dia
             format!("CASE WHEN {argument} < {CALENDAR_END} THEN {} END", extract(*part, argument))
         }
         RemoteFunction::TimePart(part) => extract(*part, argument),
+        RemoteFunction::Seconds => format!("EXTRACT(second FROM {argument})::float8"),
+        RemoteFunction::Milliseconds => format!("EXTRACT(milliseconds FROM {argument})::float8"),
         RemoteFunction::Truncated(unit) => format!("date_trunc('{}', {argument})", unit_name(*unit)),
         RemoteFunction::TruncatedInUtc(unit) => format!("date_trunc('{}', {argument}, 'UTC')", unit_name(*unit)),
         RemoteFunction::InUtc => format!("timezone('UTC', {argument})"),
