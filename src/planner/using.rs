@@ -10,12 +10,12 @@ mod joined;
 use std::collections::HashMap;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
+    Expr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
 pub(super) use self::columns::Known;
-use self::columns::Relations;
-use self::joined::{Joined, keeps_rows, merges};
+use self::columns::{Relations, left_out};
+use self::joined::{Joined, all_joins, keeps_rows, merges};
 use super::hidden::normalized;
 use crate::error::{Error, Result};
 use crate::syntax::{self, Flow, ON, Rewriter};
@@ -37,7 +37,7 @@ pub(super) fn write_joins_with_on(statement: &mut Statement, known: Known<'_>) -
     match queries.refused {
         None => Ok(()),
         Some(what) => Err(Error::unsupported(format!(
-            "{what} of tables whose columns are not known beforehand is not supported; write ON, and coalesce(l.key, r.key) for the key"
+            "{what} in parentheses, of tables whose columns are not known beforehand, or with * REPLACE and its like is not supported; write ON, and coalesce(l.key, r.key) for the key"
         ))),
     }
 }
@@ -75,16 +75,17 @@ fn rewrite_branches(body: &mut SetExpr, relations: &Relations<'_>) -> Result<(),
 
 /// `None`: there was nothing to write otherwise.
 fn rewrite_select(select: &mut Select, relations: &Relations<'_>) -> Result<Option<Merged>, &'static str> {
-    if !select.from.iter().any(|tables| tables.joins.iter().any(merges)) {
-        return Ok(None);
-    }
+    let mut joins = Vec::new();
+    let is_nested = select.from.iter().fold(false, |nested, tables| all_joins(tables, &mut joins) || nested);
+    let lost = joins.into_iter().filter(|join| merges(join)).map(|join| keeps_rows(&join.join_operator)).max();
+    let Some(lost) = lost else { return Ok(None) };
     let joined: Option<Vec<Joined>> = select.from.iter().map(|tables| Joined::of(tables, relations)).collect();
-    let stars = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
-    let Some(joined) = joined.filter(|joined| !stars || joined.iter().all(Joined::has_names)) else {
-        let lost = select.from.iter().flat_map(|tables| &tables.joins).filter(|join| merges(join));
-        return match lost.map(|join| keeps_rows(&join.join_operator)).max() {
-            Some(keeps) if keeps.right => Err("RIGHT or FULL JOIN with USING or NATURAL"),
-            Some(keeps) if keeps.left && stars => Err("SELECT * from LEFT JOIN with USING or NATURAL"),
+    let stars: Vec<&WildcardAdditionalOptions> = select.projection.iter().filter_map(star).collect();
+    let Some(joined) = joined.filter(|joined| !is_nested && stars.iter().all(|options| are_expanded(options, joined)))
+    else {
+        return match lost {
+            keeps if keeps.right => Err("RIGHT or FULL JOIN with USING or NATURAL"),
+            keeps if keeps.left && !stars.is_empty() => Err("SELECT * from LEFT JOIN with USING or NATURAL"),
             _ => Ok(None),
         };
     };
@@ -107,9 +108,23 @@ fn rewrite_select(select: &mut Select, relations: &Relations<'_>) -> Result<Opti
     Ok(Some(merged))
 }
 
-/// Whether a column of the result has this name.
+fn star(item: &SelectItem) -> Option<&WildcardAdditionalOptions> {
+    match item {
+        SelectItem::Wildcard(options) => Some(options),
+        _ => None,
+    }
+}
+
+/// Whether a wildcard can be written as columns: all tables have names, and what it leaves out is known.
+fn are_expanded(options: &WildcardAdditionalOptions, joined: &[Joined]) -> bool {
+    let is_known = |name: &String| joined.iter().any(|joined| joined.count(name) > 0);
+    joined.iter().all(Joined::has_names) && left_out(options).is_some_and(|names| names.iter().all(is_known))
+}
+
+/// Whether a column of the result may have this name.
 fn is_output(select: &Select, name: &str) -> bool {
     select.projection.iter().any(|item| match item {
+        SelectItem::QualifiedWildcard(..) => true,
         SelectItem::ExprWithAlias { alias, .. } => normalized(alias) == name,
         SelectItem::UnnamedExpr(Expr::Identifier(column)) => normalized(column) == name,
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {

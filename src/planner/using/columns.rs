@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor,
-    WildcardAdditionalOptions,
+    ExcludeSelectItem, Expr, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier,
+    Statement, TableAlias, TableFactor, WildcardAdditionalOptions,
 };
 
-use super::super::hidden::normalized;
+use super::super::hidden::{normalized, qualifier, relations};
 use super::joined::Joined;
 use crate::syntax::{self, Flow, ON, Reader};
 
@@ -102,7 +102,12 @@ impl<'a> Relations<'a> {
         match body {
             SetExpr::Select(select) => self.select(select, depth),
             SetExpr::Query(query) => self.query(query, depth),
-            SetExpr::SetOperation { left, .. } => self.set_expr(left, depth),
+            // BY NAME has columns of both sides.
+            SetExpr::SetOperation {
+                left,
+                set_quantifier: SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None,
+                ..
+            } => self.set_expr(left, depth),
             SetExpr::Values(values) => {
                 let count = values.rows.first()?.content.len();
                 Some((1..=count).map(|number| format!("column{number}")).collect())
@@ -130,10 +135,9 @@ impl<'a> Relations<'a> {
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     let last = name.0.last().and_then(|part| part.as_ident()).map(normalized)?;
-                    let factors = select.from.iter().flat_map(super::super::hidden::relations);
-                    let mut named = factors.filter(|factor| {
-                        super::super::hidden::qualifier(factor).is_some_and(|name| normalized(&name) == last)
-                    });
+                    let factors = select.from.iter().flat_map(relations);
+                    let mut named =
+                        factors.filter(|factor| qualifier(factor).is_some_and(|name| normalized(&name) == last));
                     names.extend(without(self.within(named.next()?, depth + 1)?, options)?);
                 }
                 _ => return None,
@@ -153,18 +157,27 @@ fn renamed(mut columns: Vec<String>, alias: Option<&TableAlias>) -> Vec<String> 
 
 /// The columns that a wildcard does not leave out; `None` where it does more than that.
 fn without(mut columns: Vec<String>, options: &WildcardAdditionalOptions) -> Option<Vec<String>> {
-    let WildcardAdditionalOptions { opt_except, .. } = options;
-    let left_out: Vec<String> = opt_except
-        .iter()
-        .flat_map(|except| std::iter::once(&except.first_element).chain(&except.additional_elements))
-        .map(normalized)
-        .collect();
-    let rest = WildcardAdditionalOptions { opt_except: None, ..options.clone() };
-    let does_more =
-        rest != WildcardAdditionalOptions { wildcard_token: rest.wildcard_token.clone(), ..Default::default() };
-    if does_more {
-        return None;
-    }
+    let left_out = left_out(options)?;
     columns.retain(|column| !left_out.contains(column));
     Some(columns)
+}
+
+/// The names that a wildcard leaves out; `None` where it does more than that.
+pub(super) fn left_out(options: &WildcardAdditionalOptions) -> Option<Vec<String>> {
+    let rest = WildcardAdditionalOptions { opt_except: None, opt_exclude: None, ..options.clone() };
+    let nothing = WildcardAdditionalOptions { wildcard_token: rest.wildcard_token.clone(), ..Default::default() };
+    if rest != nothing {
+        return None;
+    }
+    let except = options.opt_except.iter();
+    let except = except.flat_map(|except| std::iter::once(&except.first_element).chain(&except.additional_elements));
+    let exclude = options.opt_exclude.iter().flat_map(|exclude| match exclude {
+        ExcludeSelectItem::Single(name) => std::slice::from_ref(name),
+        ExcludeSelectItem::Multiple(names) => names,
+    });
+    let exclude = exclude.map(|name| match name.0.as_slice() {
+        [part] => part.as_ident().map(normalized),
+        _ => None,
+    });
+    except.map(|name| Some(normalized(name))).chain(exclude).collect()
 }

@@ -6,8 +6,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Merged;
-use super::columns::Relations;
-use crate::planner::hidden::{normalized, without};
+use super::columns::{Relations, left_out};
+use crate::planner::hidden::{normalized, relations, without};
 use crate::syntax::call;
 
 /// Whose rows a join keeps that have no partner.
@@ -15,6 +15,18 @@ use crate::syntax::call;
 pub(super) struct Keeps {
     pub(super) right: bool,
     pub(super) left: bool,
+}
+
+/// All joins of an item of a FROM clause, those in parentheses first. Returns whether one in parentheses merges columns.
+pub(super) fn all_joins<'a>(tables: &'a TableWithJoins, found: &mut Vec<&'a Join>) -> bool {
+    let mut is_merged = false;
+    for factor in relations(tables) {
+        if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
+            is_merged |= all_joins(table_with_joins, found) || table_with_joins.joins.iter().any(merges);
+        }
+    }
+    found.extend(&tables.joins);
+    is_merged
 }
 
 /// Whose rows a join keeps that have no partner.
@@ -195,12 +207,7 @@ impl Joined {
 
     /// What `*` stands for: the merged columns, and of each table the others.
     pub(super) fn items(&self, options: &WildcardAdditionalOptions) -> Vec<SelectItem> {
-        let left_out: Vec<String> = options
-            .opt_except
-            .iter()
-            .flat_map(|except| std::iter::once(&except.first_element).chain(&except.additional_elements))
-            .map(normalized)
-            .collect();
+        let left_out = left_out(options).unwrap_or_default();
         let merged = self.merged().filter(|(name, _)| !left_out.iter().any(|left_out| left_out == name));
         let merged = merged.map(|(name, expr)| match expr {
             Expr::Function(_) => SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) },
@@ -209,7 +216,7 @@ impl Joined {
         let tables = self.tables.iter().filter_map(|table| {
             let kind = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(table.qualifier.clone()?));
             let mut own = options.clone();
-            own.opt_except = None;
+            (own.opt_except, own.opt_exclude) = (None, None);
             let is_own = |name: &&String| table.columns.contains(name) && !table.merged.contains(name);
             let left_out = left_out.iter().filter(is_own).chain(&table.merged).cloned().collect();
             Some(SelectItem::QualifiedWildcard(kind, without(own, left_out)))
@@ -256,6 +263,8 @@ fn is_semi(operator: &JoinOperator) -> Option<bool> {
 impl Table {
     fn of(factor: &TableFactor, columns: Vec<String>) -> Self {
         let qualifier = match factor {
+            // A function without an alias has no name by which its columns could be qualified.
+            TableFactor::Table { alias: None, args: Some(_), .. } => None,
             TableFactor::Table { name, alias: None, .. } => {
                 name.0.iter().map(|part| part.as_ident().cloned()).collect::<Option<Vec<_>>>()
             }

@@ -97,6 +97,25 @@ fn joins_are_written_with_on() {
             "SELECT 1 FROM (WITH ka AS (SELECT 1 AS z) SELECT z FROM ka) s, ka JOIN kb USING (k)",
             "SELECT 1 FROM (WITH ka AS (SELECT 1 AS z) SELECT z FROM ka) s, ka JOIN kb USING(k)",
         ),
+        ("SELECT * FROM (ka JOIN kb USING (k)) JOIN ac ON true", "SELECT * FROM (ka JOIN kb USING(k)) JOIN ac ON true"),
+        (
+            "SELECT * EXCLUDE (k) FROM ka JOIN kb USING (k)",
+            "SELECT ka.* EXCEPT (k), kb.* EXCEPT (k) FROM ka JOIN kb ON ka.k = kb.k",
+        ),
+        (
+            "SELECT * EXCLUDE a FROM ka JOIN kb USING (k)",
+            "SELECT ka.k, ka.* EXCEPT (a, k), kb.* EXCEPT (k) FROM ka JOIN kb ON ka.k = kb.k",
+        ),
+        ("SELECT * EXCEPT (z) FROM ka JOIN kb USING (k)", "SELECT * EXCEPT (z) FROM ka JOIN kb USING(k)"),
+        ("SELECT * FROM ka JOIN kb USING (k), f(1)", "SELECT * FROM ka JOIN kb USING(k), f(1)"),
+        (
+            "SELECT 1 FROM (SELECT 1 AS k UNION BY NAME SELECT 1 AS z) s NATURAL JOIN kz",
+            "SELECT 1 FROM (SELECT 1 AS k UNION BY NAME SELECT 1 AS z) s NATURAL JOIN kz",
+        ),
+        (
+            "SELECT ka.* FROM ka FULL JOIN kb USING (k) ORDER BY k",
+            "SELECT ka.* FROM ka FULL JOIN kb ON ka.k = kb.k ORDER BY k",
+        ),
         ("SELECT k FROM ka JOIN kb USING (z)", "SELECT k FROM ka JOIN kb USING(z)"),
         ("SELECT k FROM ka LEFT JOIN x USING (k)", "SELECT k FROM ka LEFT JOIN x USING(k)"),
     ] {
@@ -109,6 +128,13 @@ fn what_would_be_wrong_is_refused() {
     for (sql, expected) in [
         ("SELECT k FROM ka RIGHT JOIN x USING (k)", "RIGHT or FULL JOIN with USING or NATURAL"),
         ("SELECT 1 FROM (SELECT k FROM x FULL JOIN ka USING (k)) s", "RIGHT or FULL JOIN with USING or NATURAL"),
+        ("SELECT k FROM (ka FULL JOIN kb USING (k))", "RIGHT or FULL JOIN with USING or NATURAL"),
+        ("SELECT k FROM ac JOIN (ka NATURAL RIGHT JOIN kb) ON true", "RIGHT or FULL JOIN with USING or NATURAL"),
+        ("SELECT * FROM (ka LEFT JOIN kb USING (k))", "SELECT * from LEFT JOIN with USING or NATURAL"),
+        (
+            "SELECT * REPLACE (k + 1 AS k) FROM ka LEFT JOIN kb USING (k)",
+            "SELECT * from LEFT JOIN with USING or NATURAL",
+        ),
         ("SELECT * FROM ka LEFT JOIN x USING (k)", "SELECT * from LEFT JOIN with USING or NATURAL"),
     ] {
         let error = written(sql).unwrap_err().to_string();
