@@ -76,7 +76,10 @@ fn rewrite_branches(body: &mut SetExpr, relations: &Relations<'_>) -> Result<(),
 /// `None`: there was nothing to write otherwise.
 fn rewrite_select(select: &mut Select, relations: &Relations<'_>) -> Result<Option<Merged>, &'static str> {
     let mut joins = Vec::new();
-    let is_nested = select.from.iter().fold(false, |nested, tables| all_joins(tables, &mut joins) || nested);
+    let mut is_nested = false;
+    for tables in &select.from {
+        is_nested |= all_joins(tables, &mut joins);
+    }
     let lost = joins.into_iter().filter(|join| merges(join)).map(|join| keeps_rows(&join.join_operator)).max();
     let Some(lost) = lost else { return Ok(None) };
     let joined: Option<Vec<Joined>> = select.from.iter().map(|tables| Joined::of(tables, relations)).collect();
