@@ -40,6 +40,17 @@ impl Resolver {
         self.table(catalog, &schema, &table).await.map(Resolved::Source)
     }
 
+    /// The table that a reference names as it was when it was last asked for, where its connector remembers it under this very
+    /// name; and its connector, which knows whether it has changed since.
+    pub fn remembered(&self, reference: &TableReference) -> Option<(Arc<dyn Connector>, Arc<dyn ConnectorTable>)> {
+        let (catalog, schema, table) = self.complete(reference).ok()?;
+        if schema.eq_ignore_ascii_case(INFORMATION_SCHEMA) {
+            return None;
+        }
+        let connector = self.catalogs.get(&catalog).ok()?.connector().ok()?;
+        Some((Arc::clone(connector), connector.remembered(&schema, &table)?))
+    }
+
     /// The table that a reference names, as it was: `FOR VERSION AS OF 'version'`.
     pub async fn resolve_at(&self, reference: &TableReference, version: &str) -> Result<Arc<dyn ConnectorTable>> {
         let (connector, schema, name) = self.connected(reference, "has no versions").await?;

@@ -9,6 +9,7 @@ mod exec;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
@@ -37,6 +38,10 @@ const ALL_AHEAD_MEMORY_DIVISOR: usize = 8;
 
 /// What a source sends in some milliseconds, in bytes.
 const AWAITED_BYTES: u64 = 1 << 20;
+
+/// How long a source works that is worth reading another meanwhile: what is read ahead is kept in memory, and not yet filtered by
+/// the keys of joins.
+const AWAITED_WORK: Duration = Duration::from_millis(4);
 
 /// Files are not read ahead where the keys of a join are expected to be one of so many values of their column: most row
 /// groups, or the rows while they are decoded, are left out then.
@@ -159,8 +164,9 @@ fn is_awaited(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let awaited = |leaf: &SourceExec| {
         let report = leaf.report();
         let sends = report.estimate.bytes.is_none_or(|bytes| bytes >= AWAITED_BYTES);
-        let computes = report.folded.iter().any(|fold| matches!(*fold, "aggregate" | "join"));
-        leaf.native().is_none() && (sends || computes)
+        let computes = || report.folded.iter().any(|fold| matches!(*fold, "aggregate" | "join"));
+        let works = report.estimate.works.map_or_else(computes, |works| works >= AWAITED_WORK);
+        leaf.native().is_none() && (sends || works)
     };
     plan.downcast_ref::<SourceExec>().is_some_and(awaited) || plan.children().into_iter().any(is_awaited)
 }

@@ -29,6 +29,7 @@ mod parameters;
 mod patience;
 mod plan;
 mod refusals;
+mod remembered;
 mod reorder;
 mod row_change;
 mod rules;

@@ -39,6 +39,7 @@ use super::outer_constants::cover_outer_constants;
 use super::parameters::{self, Parameter};
 use super::patience::{await_joins, keys_max};
 use super::refusals::note_refusals;
+use super::remembered::{Remembered, Unchanged};
 use super::reorder::reorder;
 use super::session_values::{self, SessionValues};
 use super::sides::choose_sides;
@@ -74,7 +75,7 @@ pub struct Plan {
 }
 
 /// What planning needs to know of the engine and the session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Planner {
     /// Functions and rules that all queries share.
     pub base: Arc<SessionState>,
@@ -102,6 +103,31 @@ pub struct Planner {
     pub(crate) assignment: Option<Assignment>,
 }
 
+/// Where the planner takes tables from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tables {
+    /// From what is remembered of them.
+    Remembered,
+    /// From their sources.
+    AskedFor,
+}
+
+/// A statement before optimization.
+struct Logical {
+    plan: LogicalPlan,
+    state: SessionState,
+    /// How many parameters it has.
+    parameters: usize,
+    unchanged: Unchanged,
+}
+
+/// A statement before its scans are planned.
+struct Optimized {
+    schema: SchemaRef,
+    logical: LogicalPlan,
+    state: SessionState,
+}
+
 /// What is known of a statement before its parameters have values.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -114,18 +140,21 @@ pub struct Prepared {
 impl Planner {
     /// Plans a query.
     pub async fn plan(self, statement: Statement) -> Result<Plan> {
-        let folding = if self.pushdown { self.folding } else { Folding::Never };
+        let folding = self.folding();
         let (patience, reordering, runtime) = (self.patience, self.join_reordering, Arc::clone(&self.runtime));
         let pushdown = self.pushdown;
         let mut watch = Stopwatch::start();
-        let (logical, mut state) = self.bound(statement).await?;
-        watch.lap("statement to logical plan");
-        let analyzed = analyzed(logical, &state, &mut watch)?;
-        let schema = columns_of(&analyzed);
-        let logical = state.optimizer().optimize(analyzed, &state, |_, rule| watch.lap(rule.name()))?;
-        let logical = if reordering { reorder(logical, folding, &state)? } else { logical };
-        watch.lap("join order");
-        let logical = note_refusals(logical)?;
+        let hoped = self.clone().optimized(statement.clone(), Tables::Remembered, &mut watch).await;
+        // What is remembered may be the reason for an error, too.
+        let hoped = match hoped {
+            Ok((optimized, unchanged)) => unchanged.holds().await.then_some(optimized),
+            Err(_) => None,
+        };
+        let Optimized { schema, logical, mut state } = match hoped {
+            Some(optimized) => optimized,
+            None => self.optimized(statement, Tables::AskedFor, &mut watch).await?.0,
+        };
+        watch.lap("tables are as they were");
         let logical = fold_judged(logical, folding, &state).await?;
         watch.lap("folding");
         let logical = match reordering {
@@ -152,6 +181,31 @@ impl Planner {
         Ok(Plan { schema, logical, physical, task: Arc::new(task) })
     }
 
+    /// The query in the form in which its scans are planned, and whether that will do.
+    async fn optimized(
+        self,
+        statement: Statement,
+        tables: Tables,
+        watch: &mut Stopwatch,
+    ) -> Result<(Optimized, Unchanged)> {
+        let folding = self.folding();
+        let (reordering, values) = (self.join_reordering, self.parameters.clone());
+        let Logical { plan, state, parameters, unchanged } = self.logical(statement, tables).await?;
+        let logical = parameters::bind(plan, parameters, &values)?;
+        watch.lap("statement to logical plan");
+        let analyzed = analyzed(logical, &state, watch)?;
+        let schema = columns_of(&analyzed);
+        let logical = state.optimizer().optimize(analyzed, &state, |_, rule| watch.lap(rule.name()))?;
+        let logical = if reordering { reorder(logical, folding, &state)? } else { logical };
+        watch.lap("join order");
+        Ok((Optimized { schema, logical: note_refusals(logical)?, state }, unchanged))
+    }
+
+    /// Which operators sources are given.
+    fn folding(&self) -> Folding {
+        if self.pushdown { self.folding } else { Folding::Never }
+    }
+
     /// The columns of a query. Its sources are asked for its tables, and for nothing more.
     pub async fn schema(self, statement: Statement) -> Result<SchemaRef> {
         let (logical, state) = self.bound(statement).await?;
@@ -160,7 +214,7 @@ impl Planner {
 
     /// The columns and the parameters of a query whose parameters have no values yet.
     pub async fn prepare(self, statement: Statement) -> Result<Prepared> {
-        let (logical, state, count) = self.logical(statement).await?;
+        let Logical { plan: logical, state, parameters: count, .. } = self.logical(statement, Tables::AskedFor).await?;
         let parameters = parameters::describe(&logical, count)?;
         // A NULL of the right type lets the columns that depend on a parameter have a type.
         let nulls: Vec<ScalarValue> =
@@ -171,12 +225,12 @@ impl Planner {
 
     pub(super) async fn bound(self, statement: Statement) -> Result<(LogicalPlan, SessionState)> {
         let values = self.parameters.clone();
-        let (logical, state, count) = self.logical(statement).await?;
-        Ok((parameters::bind(logical, count, &values)?, state))
+        let Logical { plan, state, parameters, .. } = self.logical(statement, Tables::AskedFor).await?;
+        Ok((parameters::bind(plan, parameters, &values)?, state))
     }
 
-    /// The logical plan before optimization, and how many parameters it has.
-    async fn logical(self, mut statement: Statement) -> Result<(LogicalPlan, SessionState, usize)> {
+    /// The logical plan before optimization.
+    async fn logical(self, mut statement: Statement, asked: Tables) -> Result<Logical> {
         let natives = native::take(&mut statement)?;
         let versions = version::take(&mut statement);
         semantics::refuse_ignored_syntax(&statement).map_err(|refusal| {
@@ -191,7 +245,9 @@ impl Planner {
         let known: Vec<&TableReference> =
             natives.iter().map(|query| &query.reference).chain(versions.iter().map(|table| &table.reference)).collect();
         let mut watch = Stopwatch::start();
-        let mut tables = self.tables(&statement, &known).await?;
+        let mut remembered = Remembered::default();
+        let mut tables = self.tables(&statement, &known, asked, &mut remembered).await?;
+        let unchanged = remembered.ask();
         watch.lap("tables");
         for query in natives {
             let catalog = self.resolver.catalog(Some(&query.catalog)).map_err(|error| error.at(query.position))?;
@@ -219,22 +275,42 @@ impl Planner {
             Some(assignment) => assignment.apply(plan)?,
             None => plan,
         };
-        Ok((plan, state, parameters))
+        Ok(Logical { plan, state, parameters, unchanged })
     }
 
     /// The tables that a statement names, each looked up once, without those that are known already.
-    async fn tables(&self, statement: &Statement, known: &[&TableReference]) -> Result<HashMap<TableReference, Table>> {
+    async fn tables(
+        &self,
+        statement: &Statement,
+        known: &[&TableReference],
+        asked: Tables,
+        remembered: &mut Remembered,
+    ) -> Result<HashMap<TableReference, Table>> {
         let wrapped = DfStatement::Statement(Box::new(statement.clone()));
         let references = self.base.resolve_table_references(&wrapped)?;
         let functions: HashSet<&String> = self.base.table_functions().keys().collect();
-        futures::stream::iter(references)
-            .filter(|reference| {
-                let is_function = reference.schema().is_none() && functions.contains(&reference.table().to_owned());
-                futures::future::ready(!is_function && !known.contains(&reference))
+        let is_function = |reference: &TableReference| {
+            reference.schema().is_none() && functions.contains(&reference.table().to_owned())
+        };
+        let wanted = references.into_iter().filter(|reference| !is_function(reference) && !known.contains(&reference));
+        let wanted: Vec<_> = wanted
+            .map(|reference| match self.resolver.remembered(&reference).filter(|_| asked == Tables::Remembered) {
+                Some((connector, table)) => {
+                    remembered.add(connector, Arc::clone(&table));
+                    (reference, Some(Resolved::Source(table)))
+                }
+                None => (reference, None),
             })
-            .map(|reference| async {
-                let resolved = self.resolver.resolve(&reference).await;
-                let resolved = resolved.map_err(|error| error.at(position_of(statement, &reference)))?;
+            .collect();
+        futures::stream::iter(wanted)
+            .map(|(reference, found)| async {
+                let resolved = match found {
+                    Some(found) => found,
+                    None => {
+                        let resolved = self.resolver.resolve(&reference).await;
+                        resolved.map_err(|error| error.at(position_of(statement, &reference)))?
+                    }
+                };
                 Ok((reference, Table::load(resolved).await))
             })
             .buffer_unordered(TABLES_AT_ONCE)

@@ -9,6 +9,8 @@
 //! * `scan` and `prune`: from a table's directory to the files that a scan reads; `snapshot`: the listing that one
 //!   query sees; `hidden`: columns such as `$path`; `row_groups`: `$row_group`.
 //! * `format`: how files of each format are read, behind one seam.
+//! * `portion`, `late`, `keyed`: which rows of a Parquet file a part of a scan reads, whether they are filtered while they are
+//!   decoded, and which pages have none of the keys of a join.
 //! * `cache`: what is remembered of directories and metastore from one query to the next; `footers`: the same of files.
 //! * `expect` and `prices`: how many requests a scan takes, and what they cost.
 //! * `procedures`: what `CALL` does with a catalog.
@@ -38,11 +40,13 @@ mod factory;
 mod footers;
 mod format;
 mod hidden;
+mod keyed;
 mod late;
 mod listing;
 mod metastore;
 mod names;
 mod partition;
+mod portion;
 mod prices;
 mod procedures;
 mod prune;

@@ -17,7 +17,7 @@ use datafusion::physical_expr::expressions::{Column, IsNotNullExpr, IsNullExpr};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr_common::sort_expr::PhysicalSortExpr;
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr, SortOrderPushdownResult};
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer};
 use futures::StreamExt;
@@ -27,7 +27,9 @@ use object_store::path::Path;
 use portolan_connector::TableName;
 
 use crate::error::{Stage, file_error};
+use crate::keyed::Keys;
 use crate::late::{keys_first, pays};
+use crate::portion::{CONTINUED, Portions};
 use crate::store::Store;
 
 /// What errors of a scan need to know. Keeps the store registered for as long as a plan may use it.
@@ -41,6 +43,8 @@ pub(crate) struct ScanContext {
     pub(crate) distinct: Vec<Option<u64>>,
     /// What to check when a file cannot be read.
     pub(crate) advice: String,
+    /// How Parquet files are cut.
+    pub(crate) portions: Portions,
 }
 
 impl ScanContext {
@@ -103,13 +107,15 @@ impl FileSource for LakeSource {
                         .create_morselizer(store, config, partition)?,
                     predicate,
                     pays: OnceLock::new(),
+                    keys: OnceLock::new(),
                     schema: Arc::clone(self.inner.table_schema().table_schema()),
                 }),
                 None => None,
             },
             None => None,
         };
-        Ok(Box::new(LakeMorselizer { inner, late, context: Arc::clone(&self.context) }))
+        let continued = MetricBuilder::new(self.inner.metrics()).counter(CONTINUED, partition);
+        Ok(Box::new(LakeMorselizer { inner, late, context: Arc::clone(&self.context), continued }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -246,6 +252,8 @@ struct LakeMorselizer {
     inner: Box<dyn Morselizer>,
     late: Option<LateMorselizer>,
     context: Arc<ScanContext>,
+    /// Row groups of which another part reads the beginning.
+    continued: Count,
 }
 
 /// Filters the rows of files while they are decoded.
@@ -256,6 +264,8 @@ struct LateMorselizer {
     schema: SchemaRef,
     /// Whether it pays, as it was found when the first file was opened: by then joins have told their keys.
     pays: OnceLock<bool>,
+    /// The keys that joins had told by then.
+    keys: OnceLock<Keys>,
 }
 
 impl LakeMorselizer {
@@ -265,11 +275,22 @@ impl LakeMorselizer {
         let late = self.late.as_ref().filter(|late| *late.pays.get_or_init(|| pay(late)));
         late.map_or(&self.inner, |late| &late.inner).as_ref()
     }
+
+    /// The file without the pages that have no key of a join that knows its keys by now.
+    fn without_keyless(&self, file: PartitionedFile) -> PartitionedFile {
+        let Some(late) = &self.late else { return file };
+        let keys = late.keys.get_or_init(|| Keys::of(&late.predicate, &late.schema));
+        match self.context.portions.known_footer(&file.object_meta).filter(|_| !keys.is_empty()) {
+            Some(footer) => keys.narrow(file, &footer),
+            None => file,
+        }
+    }
 }
 
 impl Morselizer for LakeMorselizer {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
         let named = NamedFile { context: Arc::clone(&self.context), path: file.object_meta.location.clone() };
+        let file = self.without_keyless(self.context.portions.narrow(file, &self.continued));
         match self.way().plan_file(file) {
             Ok(inner) => Ok(Box::new(LakePlanner { inner, file: named })),
             Err(error) => Err(named.explain(Stage::Open, error)),

@@ -40,7 +40,7 @@ pub(crate) fn ranges(footer: &ParquetMetaData) -> Vec<(String, Range)> {
 }
 
 /// Whether values of a type lie on a line, with bounds that files keep whole.
-fn has_range(data_type: &DataType) -> bool {
+pub(crate) fn has_range(data_type: &DataType) -> bool {
     data_type.is_integer() || matches!(data_type, DataType::Date32 | DataType::Decimal128(..) | DataType::Timestamp(..))
 }
 

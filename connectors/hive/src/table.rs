@@ -30,6 +30,7 @@ use crate::format::{Format, Kind, check_kinds};
 use crate::hidden::Hidden;
 use crate::metastore::MetastoreTable;
 use crate::partition::PartitionColumn;
+use crate::portion::Portions;
 use crate::prune::ConstantFilter;
 use crate::row_groups::only;
 use crate::rules::{FILE, FLOAT, HIDDEN, Judge, NESTED, PARTITION, any_column, constant_part};
@@ -270,6 +271,7 @@ impl HiveTable {
             table: self.name.clone(),
             distinct: self.distinct(),
             advice: self.format.advice(),
+            portions: Portions::new(Arc::clone(self.store.footers())),
         };
         let mut source: Arc<dyn FileSource> = Arc::new(LakeSource::new(source, Arc::new(scan)));
         let predicates = self.predicates(request, context).map_err(failed)?;
@@ -353,6 +355,7 @@ impl HiveTable {
                 (rows, _) => rows,
             },
             bytes: Some(share.map_or(bytes, |share| (bytes as f64 * share).round() as u64)),
+            works: None,
         }
     }
 }

@@ -134,7 +134,7 @@ impl ConnectorTable for PartitionsTable {
             request: Some(format!("the partitions of {}", self.base.topic)),
             remote_filters: Vec::new(),
             units: Vec::new(),
-            estimate: Estimate { rows: Some(rows), bytes: None },
+            estimate: Estimate { rows: Some(rows), bytes: None, works: None },
             requests: Vec::new(),
             filterable: Vec::new(),
             pauses: true,

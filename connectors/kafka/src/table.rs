@@ -185,7 +185,7 @@ impl KafkaTable {
                 Units { kind: "partitions", total: Some(offsets.len() as u64), kept: kept_partitions as u64 },
                 Units { kind: "offsets", total: Some(total), kept: kept_offsets },
             ],
-            estimate: Estimate { rows: (!self.errors).then_some(kept_offsets.min(limit)), bytes: None },
+            estimate: Estimate { rows: (!self.errors).then_some(kept_offsets.min(limit)), bytes: None, works: None },
         })
     }
 

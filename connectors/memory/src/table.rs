@@ -127,7 +127,7 @@ impl ConnectorTable for MemoryTable {
             request: None,
             remote_filters: vec![None; request.filters.len()],
             units: Vec::new(),
-            estimate: Estimate { rows: Some(data.rows().min(limit)), bytes: None },
+            estimate: Estimate { rows: Some(data.rows().min(limit)), bytes: None, works: None },
         })
     }
 }

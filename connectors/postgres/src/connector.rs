@@ -86,6 +86,22 @@ impl Connector for PostgresConnector {
         }))
     }
 
+    fn remembered(&self, schema: &str, table: &str) -> Option<Arc<dyn ConnectorTable>> {
+        let described = self.0.known.get(schema, table)?;
+        let (name, seen) = (TableName::new(&self.0.config.catalog, schema, table), described.last_seen());
+        Some(Arc::new(PostgresTable::new(self.0.clone(), name, described, seen)))
+    }
+
+    async fn unchanged(&self, tables: &[Arc<dyn ConnectorTable>]) -> Result<bool> {
+        let known = tables.iter().map(|table| table.downcast_ref::<PostgresTable>()?.seen());
+        let Some(known) = known.collect::<Option<Vec<_>>>() else { return Ok(false) };
+        let session = self.0.pool.get(Purpose::Metadata).await?;
+        let answer = metadata::unchanged(&session, known.into_iter()).await;
+        session
+            .release_after(answer)
+            .map_err(|cause| error::statement(&self.0.config, "cannot see whether tables have changed", &cause))
+    }
+
     async fn native(&self, query: &str) -> Result<Arc<dyn ConnectorTable>> {
         Ok(Arc::new(native::describe(&self.0, query).await?))
     }

@@ -9,7 +9,7 @@ mod version;
 
 pub(crate) use known::{Described, KnownTables};
 pub(crate) use listing::{list_schemas, list_tables};
-pub(crate) use planned::{Planned, explain, first_columns, pieces};
+pub(crate) use planned::{COST_UNIT_MICROS, Planned, explain, first_columns, pieces};
 pub(crate) use relation::{Attribute, Relation, RelationKind, describe};
 pub(crate) use statistics::statistics;
 pub(crate) use version::{Seen, Version};
@@ -30,7 +30,10 @@ pub(crate) async fn look_up(
 ) -> Result<Option<(Arc<Described>, Seen)>, Error> {
     if let Some(described) = known.get(schema, table) {
         match described.version.see(session.client()).await? {
-            Some(seen) if described.version.holds(&seen) => return Ok(Some((described, seen))),
+            Some(seen) if described.version.holds(&seen) => {
+                described.saw(&seen);
+                return Ok(Some((described, seen)));
+            }
             Some(_) => {}
             None => {
                 known.forget(schema, table);
@@ -42,9 +45,20 @@ pub(crate) async fn look_up(
         known.forget(schema, table);
         return Ok(None);
     };
-    let described = Arc::new(Described::new(relation, version, session.is_utf8()));
+    let described = Arc::new(Described::new(relation, version, session.is_utf8(), seen.clone()));
     known.put(schema, table, Arc::clone(&described));
     Ok(Some((described, seen)))
+}
+
+/// Whether tables are what the system catalogs said when these were seen, their numbers of rows included.
+pub(crate) async fn unchanged<'a>(
+    session: &Session,
+    tables: impl Iterator<Item = (&'a Version, &'a Seen)>,
+) -> Result<bool, Error> {
+    let (versions, expected): (Vec<_>, Vec<_>) = tables.unzip();
+    let seen = version::see_all(session.client(), &versions).await?;
+    Ok(seen.len() == expected.len()
+        && seen.iter().zip(expected).all(|(seen, expected)| seen.as_ref() == Some(expected)))
 }
 
 /// Reads a description and its fingerprint at one moment. What PostgreSQL's functions tell may be newer than the moment;

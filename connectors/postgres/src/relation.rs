@@ -20,10 +20,6 @@ use crate::split::{CopyColumn, CopySplit, Part};
 use crate::table::Shared;
 use crate::types::{Mapped, Wire, computed};
 
-/// Microseconds in which a server of a few years ago, its tables in memory, does what its planner counts as 1, a page read from the
-/// first to the last (manual, section 20.7.2): 3 to 6 for scans and joins of TPC-H, scale 1.
-const COST_UNIT_MICROS: f64 = 4.0;
-
 /// A column as the translator knows it. A computed one is called nothing.
 pub(crate) fn remote_column(name: &str, source_type: &str, mapped: &Mapped) -> RemoteColumn {
     let mut column = RemoteColumn::new(name, mapped.domain, mapped.wire.data_type());
@@ -239,7 +235,7 @@ impl Relation for PostgresRelation {
     async fn expense(&self, context: &PlanContext<'_>) -> Result<Option<Expense>> {
         let (query, planned) = self.planned(self.snapshot(context)?).await?;
         let connections = if parts::may_have(&query, &planned) { parts::readers(&self.shared, context) } else { 1 };
-        let expense = Expense { micros: planned.cost * COST_UNIT_MICROS, connections };
+        let expense = Expense { micros: planned.cost * metadata::COST_UNIT_MICROS, connections };
         Ok(planned.cost.is_finite().then_some(expense))
     }
 

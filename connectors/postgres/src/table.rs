@@ -113,6 +113,14 @@ impl PostgresTable {
         )
     }
 
+    /// As what it was described, and what the system catalogs said then.
+    pub(crate) fn seen(&self) -> Option<(&Version, &Seen)> {
+        match &self.origin {
+            Origin::Named { described, seen } => Some((&described.version, seen)),
+            Origin::Held(_) | Origin::Native(_) => None,
+        }
+    }
+
     /// A table as it is in a transaction that holds it. `utf8` says whether the database stores UTF-8.
     pub(crate) fn held(shared: Shared, name: TableName, relation: &metadata::Relation, utf8: bool) -> Self {
         let definition = definition(&name, relation);

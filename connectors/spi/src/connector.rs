@@ -1,5 +1,6 @@
 //! The traits that a connector implements.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -77,6 +78,18 @@ pub trait Connector: Debug + Send + Sync {
 
     /// A table by its exact name; `None` when there is none.
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>>;
+
+    /// A table as it was when it was last asked for; nothing is asked of the source. `None` where it is not remembered. It may
+    /// have changed since: [`Connector::unchanged`] tells.
+    fn remembered(&self, _schema: &str, _table: &str) -> Option<Arc<dyn ConnectorTable>> {
+        None
+    }
+
+    /// Whether tables that were [`Connector::remembered`] are as they were, in everything that [`Connector::table`] would say
+    /// of them now.
+    async fn unchanged(&self, _tables: &[Arc<dyn ConnectorTable>]) -> Result<bool> {
+        Ok(false)
+    }
 
     /// A table as it was: `FOR VERSION AS OF 'version'`. What a version is called is up to the source; `None` when there is no
     /// such table.
@@ -181,7 +194,7 @@ pub struct ReadContext {
 
 /// A table as one query sees it.
 #[async_trait]
-pub trait ConnectorTable: Debug + Send + Sync {
+pub trait ConnectorTable: Any + Debug + Send + Sync {
     /// The full name, as the source spells it.
     fn name(&self) -> &TableName;
 
@@ -231,6 +244,13 @@ pub trait ConnectorTable: Debug + Send + Sync {
 
     /// Plans the scan: renders the request, lists splits or files. May talk to the source.
     async fn plan(&self, request: &ScanRequest, context: &PlanContext<'_>) -> Result<SourcePlan>;
+}
+
+impl dyn ConnectorTable {
+    /// The table as its connector made it.
+    pub fn downcast_ref<T: ConnectorTable>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
 }
 
 impl dyn ConnectorTable {

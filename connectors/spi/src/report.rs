@@ -48,6 +48,8 @@ pub struct Estimate {
     pub rows: Option<u64>,
     /// Bytes that the source sends.
     pub bytes: Option<u64>,
+    /// How long the source works until it has sent them, where it says so.
+    pub works: Option<Duration>,
 }
 
 /// How many requests of one kind a source is sent.

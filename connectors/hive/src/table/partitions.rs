@@ -162,7 +162,7 @@ impl ConnectorTable for PartitionsTable {
             request: Some(format!("the listing of {}", self.base.store.display(&self.base.directory))),
             remote_filters: request.filters.iter().map(|filter| self.base.remote(filter)).collect(),
             units: vec![Units { kind: "partitions", total: found.partitions_total, kept }],
-            estimate: Estimate { rows: Some(kept), bytes: None },
+            estimate: Estimate { rows: Some(kept), bytes: None, works: None },
             requests: Vec::new(),
         })
     }

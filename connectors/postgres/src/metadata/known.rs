@@ -26,6 +26,8 @@ pub(crate) struct Described {
     pub(crate) version: Version,
     /// Whether the database stores UTF-8.
     pub(crate) utf8: bool,
+    /// What the system catalogs said when they were last asked.
+    seen: Mutex<Seen>,
     statistics: Mutex<Option<Known>>,
 }
 
@@ -39,8 +41,18 @@ struct Known {
 }
 
 impl Described {
-    pub(crate) fn new(relation: Relation, version: Version, utf8: bool) -> Self {
-        Self { relation, version, utf8, statistics: Mutex::default() }
+    pub(crate) fn new(relation: Relation, version: Version, utf8: bool, seen: Seen) -> Self {
+        Self { relation, version, utf8, seen: Mutex::new(seen), statistics: Mutex::default() }
+    }
+
+    /// What the system catalogs said when they were last asked.
+    pub(crate) fn last_seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers what they say now.
+    pub(crate) fn saw(&self, seen: &Seen) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone_from(seen);
     }
 
     /// Statistics that are not too old, if nobody has counted the rows since.

@@ -68,7 +68,7 @@ pub(crate) struct Version {
 }
 
 /// What the system catalogs say at the moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
     fingerprint: String,
     /// Rows by the last ANALYZE or VACUUM, as `pg_class.reltuples` has it.
@@ -154,6 +154,20 @@ pub(super) async fn see(client: &Client, schema: &str, table: &str, types: &[u32
         SimpleQueryMessage::Row(row) => Some(seen(row)),
         _ => None,
     }))
+}
+
+/// What is seen now of several tables, in one question; `None` for those that are not there.
+pub(super) async fn see_all(client: &Client, versions: &[&Version]) -> Result<Vec<Option<Seen>>, Error> {
+    let questions: Vec<String> = versions.iter().map(|version| version.question()).collect();
+    let (mut all, mut found) = (Vec::new(), None);
+    for message in client.simple_query(&questions.join(";\n")).await? {
+        match message {
+            SimpleQueryMessage::Row(row) => found = Some(seen(&row)),
+            SimpleQueryMessage::CommandComplete(_) => all.push(found.take()),
+            _ => {}
+        }
+    }
+    Ok(all)
 }
 
 fn seen(row: &SimpleQueryRow) -> Seen {

@@ -170,3 +170,30 @@ async fn statistics_are_remembered_until_somebody_counts() {
     database.psql("INSERT INTO t SELECT generate_series(1, 900); ANALYZE t");
     assert_eq!(rows().await, Some(1000));
 }
+
+/// What is remembered of a table is what was known when it was last asked for, until PostgreSQL says otherwise.
+#[tokio::test]
+async fn what_is_remembered_is_checked() {
+    for (name, change) in CHANGES {
+        let database = Database::with(SHOP);
+        let connector = database.connector();
+        assert!(connector.remembered("public", name).is_none());
+        let asked = connector.table("public", name).await.unwrap().unwrap();
+        let tables = ["public", "other"].map(|schema| (schema, if schema == "public" { name } else { "t" }));
+        connector.table("other", "t").await.unwrap().unwrap();
+        let remembered = tables.map(|(schema, table)| connector.remembered(schema, table).unwrap());
+        assert_eq!(format!("{:?}", remembered[0].columns()), format!("{:?}", asked.columns()));
+        assert!(connector.unchanged(&remembered).await.unwrap(), "{change}");
+        database.psql(change);
+        assert!(!connector.unchanged(&remembered).await.unwrap(), "{change}");
+    }
+    // Whether rows were counted matters to who plans with their number.
+    let database = Database::with(SHOP);
+    let connector = database.connector();
+    connector.table("public", "t").await.unwrap().unwrap();
+    let remembered = [connector.remembered("public", "t").unwrap()];
+    database.psql("INSERT INTO t SELECT i, 'more' FROM generate_series(100, 300) i; ANALYZE t");
+    assert!(!connector.unchanged(&remembered).await.unwrap());
+    connector.table("public", "t").await.unwrap().unwrap();
+    assert!(connector.unchanged(&[connector.remembered("public", "t").unwrap()]).await.unwrap());
+}
