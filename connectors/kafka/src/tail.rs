@@ -151,10 +151,9 @@ impl BrokerTail {
 
     /// Looks whether the messages are still those of the topic that was followed.
     fn look_for_others(&mut self) -> Result<(), LogError> {
-        let limit = self.limit();
         let client = self.client.as_ref().ok_or_else(closed)?;
         // Who does not answer this now is asked at the next look: messages may come all the same.
-        match self.landmarks.moved(client, &self.topic, limit) {
+        match self.landmarks.moved(client, &self.topic) {
             Ok(Some(partition)) => Err(LogError::Anew { topic: self.topic.clone(), partition }),
             Ok(None) | Err(_) => Ok(()),
         }

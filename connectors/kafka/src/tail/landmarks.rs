@@ -14,6 +14,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::Client;
 
+/// How long a question may take while messages wait. What is not answered is asked again at the next look.
+const LIMIT: Duration = Duration::from_millis(500);
+
 /// For each partition, a time and the offset before which all messages are older.
 #[derive(Default)]
 pub(super) struct Landmarks {
@@ -31,13 +34,14 @@ struct Mark {
 }
 
 impl Landmarks {
-    /// Marks where partitions are read from, now: what comes is behind that, by whatever clock.
+    /// Marks where partitions are read from, now: what comes is behind that, by whatever clock. The question may take
+    /// `limit`.
     pub(super) fn of(starts: &[(i32, i64)], client: &Client, topic: &str, limit: Duration) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let time = i64::try_from(now).unwrap_or(i64::MAX);
         let mut landmarks = Self::default();
-        let Ok(found) = first_since(client, topic, starts.iter().map(|(partition, _)| (*partition, time)), limit)
-        else {
+        let times = starts.iter().map(|(partition, _)| (*partition, time));
+        let Ok(found) = first_since(client, topic, times, limit) else {
             return landmarks;
         };
         for (partition, start) in starts {
@@ -60,11 +64,10 @@ impl Landmarks {
         }
     }
 
-    /// The partition whose messages are others than before, if there is one. Marks move on to the newest messages. What cannot be
-    /// asked for now is asked for the next time; each of two questions takes `limit` at most.
-    pub(super) fn moved(&mut self, client: &Client, topic: &str, limit: Duration) -> KafkaResult<Option<i32>> {
+    /// The partition whose messages are others than before, if there is one. Marks move on to the newest messages.
+    pub(super) fn moved(&mut self, client: &Client, topic: &str) -> KafkaResult<Option<i32>> {
         let times = self.marks.iter().map(|(partition, mark)| (*partition, mark.time));
-        let found = first_since(client, topic, times, limit)?;
+        let found = first_since(client, topic, times, LIMIT)?;
         let is_other = |(partition, mark): (&i32, &Mark)| {
             let first = found.get(partition).copied().flatten();
             first.is_some_and(|first| first < mark.first).then_some(*partition)
@@ -72,7 +75,7 @@ impl Landmarks {
         if let Some(partition) = self.marks.iter().find_map(is_other) {
             return Ok(Some(partition));
         }
-        let found = first_since(client, topic, self.newest.iter().map(|(partition, time)| (*partition, *time)), limit)?;
+        let found = first_since(client, topic, self.newest.iter().map(|(partition, time)| (*partition, *time)), LIMIT)?;
         for (partition, first) in found {
             // Without an offset its message is gone already.
             if let (Some(time), Some(first)) = (self.newest.remove(&partition), first) {
