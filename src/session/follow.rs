@@ -40,11 +40,14 @@ const CLAUSES: [&str; 20] = [
 ];
 
 /// Words behind which an operand or a name comes, so that `follow` is one.
-const OPEN: [&str; 33] = [
+const OPEN: [&str; 36] = [
     "SELECT", "DISTINCT", "ALL", "FROM", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "CROSS", "NATURAL",
     "LATERAL", "AS", "ON", "WHERE", "HAVING", "BY", "LIMIT", "OFFSET", "AND", "OR", "NOT", "IS", "IN", "LIKE", "ILIKE",
-    "BETWEEN", "ESCAPE", "CASE", "WHEN", "THEN", "ELSE",
+    "BETWEEN", "ESCAPE", "CASE", "WHEN", "THEN", "ELSE", "RLIKE", "REGEXP", "COLLATE",
 ];
+
+/// The same of two words, the second of which may be a name by itself.
+const OPEN_PAIRS: [(&str, &str); 2] = [("SIMILAR", "TO"), ("TIME", "ZONE")];
 
 /// A clause that was taken out.
 #[derive(Debug)]
@@ -76,7 +79,7 @@ pub(super) fn take(sql: Cow<'_, str>) -> Result<(Cow<'_, str>, Vec<Follow>)> {
             Token::LParen => parts.push(String::new()),
             Token::RParen => drop(parts.pop()),
             Token::Word(word) if is(word, FOLLOW) => {
-                let place = before.and_then(|before| place(before, parts.last(), rest));
+                let place = place(tokens.get(..index).unwrap_or_default(), parts.last(), rest);
                 if let Some(behind) = place {
                     let (since, last) = since(token, rest)?;
                     let start = token.span.start;
@@ -102,10 +105,14 @@ pub(super) fn take(sql: Cow<'_, str>) -> Result<(Cow<'_, str>, Vec<Follow>)> {
 
 /// Where the clause stands, if it is one: behind what, or at the end.
 #[allow(clippy::option_option, reason = "no clause, a clause at the end, a clause behind something")]
-fn place(before: &TokenWithSpan, part: Option<&String>, rest: &[TokenWithSpan]) -> Option<Option<Location>> {
+fn place(tokens: &[TokenWithSpan], part: Option<&String>, rest: &[TokenWithSpan]) -> Option<Option<Location>> {
+    let (before, earlier) = tokens.split_last()?;
     let part = part.map_or("", String::as_str);
+    let is_pair = |(first, second): &(&str, &str)| {
+        is_word(before, second) && earlier.last().is_some_and(|earlier| is_word(earlier, first))
+    };
     let is_open = match &before.token {
-        Token::Word(word) => word.quote_style.is_none() && OPEN.iter().any(|open| is(word, open)),
+        Token::Word(word) => OPEN.iter().any(|open| is(word, open)) || OPEN_PAIRS.iter().any(is_pair),
         Token::Number(..) | Token::SingleQuotedString(_) | Token::RParen | Token::RBracket => false,
         _ => true,
     };
@@ -237,6 +244,7 @@ mod tests {
             ("SELECT a FROM t WHERE b FOLLOW SINCE 'x'", "SELECT a FROM t FOLLOW FOLLOW 'x' WHERE b"),
             ("SELECT * FROM (SELECT a FROM t FOLLOW) x", "SELECT * FROM (SELECT a FROM t FOLLOW) x"),
             ("SELECT a FROM t JOIN u FOLLOW ON t.a = u.a", "SELECT a FROM t JOIN u FOLLOW ON t.a = u.a"),
+            ("SELECT a FROM t WHERE a = zone FOLLOW", "SELECT a FROM t FOLLOW WHERE a = zone"),
         ] {
             let expected = expected.replace("FOLLOW FOLLOW '", "FOLLOW '");
             assert_eq!(parse(sql).unwrap(), expected, "{sql}");
@@ -252,6 +260,11 @@ mod tests {
             "SELECT a FROM t WHERE a = follow",
             "SELECT a FROM t WHERE b AND follow",
             "SELECT a FROM t ORDER BY follow",
+            "SELECT a FROM t WHERE a SIMILAR TO follow",
+            "SELECT a FROM t WHERE a < b AT TIME ZONE follow",
+            "SELECT a FROM t WHERE a RLIKE follow",
+            "SELECT a FROM t WHERE a REGEXP follow",
+            "SELECT a FROM t ORDER BY a COLLATE follow",
             "SELECT a IS DISTINCT FROM b follow FROM t",
             "SELECT follow.a FROM t AS follow",
             "SELECT 'FOLLOW' FROM \"FOLLOW\"",

@@ -259,7 +259,7 @@ pub(crate) fn partitions(client: &Client, topic: &str, limit: Duration) -> Kafka
 
 /// Asks for one offset of each partition. `at` is a time in milliseconds since 1970, or the first or the end offset;
 /// the end is that of the client's isolation.
-fn list_offsets(
+pub(crate) fn list_offsets(
     client: &Client,
     topic: &str,
     partitions: &[i32],
@@ -309,7 +309,7 @@ fn committed(client: &Client, topics: &[String], limit: Duration) -> KafkaResult
     Ok(committed)
 }
 
-fn number(offset: Offset) -> KafkaResult<i64> {
+pub(crate) fn number(offset: Offset) -> KafkaResult<i64> {
     match offset {
         Offset::Offset(number) => Ok(number),
         _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),

@@ -67,6 +67,12 @@ pub(crate) enum LogError {
          the topic was made anew"
     )]
     Restarted { topic: String, partition: i32, now: i64, position: i64 },
+    /// The messages are others than those that were followed.
+    #[error(
+        "topic {topic}, partition {partition} has other messages than those that were followed: it was made anew, or messages \
+         were lost"
+    )]
+    Anew { topic: String, partition: i32 },
     /// A topic that is followed is not there any more.
     #[error("topic {topic} was deleted while it was followed")]
     Deleted { topic: String },
@@ -113,7 +119,7 @@ impl From<LogError> for ConnectorError {
             LogError::Client { said, .. } => (Some(said), None),
             LogError::BeyondEnd { .. } | LogError::NoPartition { .. } => (None, None),
             LogError::Gone { .. } | LogError::NoTopic { .. } | LogError::Shrunk { .. } => (None, None),
-            LogError::Restarted { .. } | LogError::Deleted { .. } => (None, None),
+            LogError::Restarted { .. } | LogError::Anew { .. } | LogError::Deleted { .. } => (None, None),
         };
         let mut told = ConnectorError::source(tried);
         if let Some(said) = said {

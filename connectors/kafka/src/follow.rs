@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::batches::{Batches, Output, Task};
 use crate::cut::Cut;
-use crate::decode::{BatchDecoder, Poison, Pushed, Wanted};
+use crate::decode::{Poison, Pushed, Wanted};
 use crate::layout::Layout;
 use crate::log::{KafkaLog, LogTail, PartitionOffsets, TailRange};
 use crate::predicate::Predicate;
 use crate::range::Ranges;
-use crate::read::{no_decoder, poisoned};
+use crate::read::{count_lost, decoder, poisoned};
 use crate::registry::Schemas;
 use crate::table::KafkaTable;
 use crate::times::Times;
@@ -247,8 +247,7 @@ impl Task for Following {
             cut: "",
             schemas: self.schemas.as_ref(),
         };
-        let decoder = BatchDecoder::new(Arc::clone(&context.schema), wanted, context.batch_rows.max(1));
-        let mut decoder = decoder.map_err(no_decoder)?;
+        let mut decoder = decoder(context, wanted)?;
         let range = TailRange {
             topic: &split.topic,
             starts: &split.starts,
@@ -275,9 +274,7 @@ impl Task for Following {
             if !came {
                 context.metrics.time_waiting.add_duration(started.elapsed());
             }
-            let passed = tail.deleted();
-            context.metrics.rows_lost.add(usize::try_from(passed - deleted).unwrap_or(usize::MAX));
-            deleted = passed;
+            count_lost(context, &mut deleted, tail.deleted());
             if decoder.rows() > 0 {
                 first.get_or_insert(started);
             }

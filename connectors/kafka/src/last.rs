@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrow::compute::SortOptions;
 use async_trait::async_trait;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Statistics};
+use datafusion::common::{Column, DFSchema};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, SortExpr};
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
@@ -20,17 +20,15 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use futures::{StreamExt, TryStreamExt, stream};
 use portolan_connector::{
-    ConnectorError, Operator, PlanContext, Reason, Relation, Result, Scan, ScanRequest, SourceExec, SourcePlan,
-    SourceReport, Verdict,
+    ConnectorError, Operator, PlanContext, Reason, Relation, Result, Scan, ScanRequest, SourcePlan, Verdict,
 };
 
 use crate::columns::PARTITION_OFFSET;
-use crate::factory::KIND;
 use crate::layout::OnError;
 use crate::log::{KafkaLog, ScanRange, Step};
 use crate::range::Ranges;
 use crate::table::KafkaTable;
-use crate::whole::{Keep, WholeExec};
+use crate::whole::{Keep, WholeExec, leaf};
 
 /// The most messages that are looked for from the end.
 const MAX_LAST: usize = 100_000;
@@ -100,25 +98,7 @@ impl Relation for Messages {
     async fn plan(&self, schema: &DFSchema, context: &PlanContext<'_>) -> Result<SourcePlan> {
         let Some((count, keys)) = &self.last else { return self.table.planned(&self.request, context, None).await };
         let mut plan = self.table.planned(&self.request, context, Some(*count)).await?;
-        let messages = plan.clone();
-        let report = SourceReport {
-            requests: Vec::new(),
-            connector: KIND,
-            tables: vec![self.table.name.clone()],
-            filters: Vec::new(),
-            folded: Vec::new(),
-            unfolded: Vec::new(),
-            cost: None,
-            request: plan.request.clone(),
-            columns: Vec::new(),
-            columns_total: 0,
-            snapshot: None,
-            units: plan.units.clone(),
-            estimate: plan.estimate,
-        };
-        let targets = context.session.config().target_partitions().max(1);
-        let statistics = Statistics::new_unknown(&messages.schema);
-        let leaf = SourceExec::new(self.table.name.catalog.clone(), messages, report, statistics, targets, false);
+        let leaf = leaf(&self.table.name, plan.clone(), context);
         let sorted = sorted(Arc::new(leaf), keys, *count, schema, context).map_err(|error| self.mistake(&error))?;
         let whole = WholeExec::new(sorted, Keep::All, plan.schema.fields().len());
         plan.scan = Scan::Native(Arc::new(whole));

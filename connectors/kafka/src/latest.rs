@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
-use datafusion::common::{DFSchema, Statistics};
+use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::expressions::Column as Position;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
@@ -23,16 +23,15 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use portolan_connector::{
-    Column, ConnectorError, ConnectorTable, Fold, PlanContext, Reason, Result, Scan, ScanRequest, SourceExec,
-    SourcePlan, SourceReport, TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
+    Column, ConnectorError, ConnectorTable, Fold, PlanContext, Reason, Result, Scan, ScanRequest, SourcePlan,
+    TableKind, TableName, TableStatistics, UnsupportedColumn, Verdict,
 };
 
 pub(crate) use self::newest::Newest;
 use crate::columns::{KEY, KEY_BYTES, MESSAGE_LENGTH, PARTITION_ID, PARTITION_OFFSET};
-use crate::factory::KIND;
 use crate::rules::{BY_KEY, CONTENT, PARTITION};
 use crate::table::KafkaTable;
-use crate::whole::{Keep, WholeExec};
+use crate::whole::{Keep, WholeExec, leaf};
 
 /// What stands behind the name of the table of newest messages.
 pub(crate) const LATEST_SUFFIX: &str = "$latest";
@@ -186,32 +185,7 @@ impl ConnectorTable for LatestTable {
             (messages.units.clone(), messages.remote_filters.clone(), messages.estimate);
         let described = messages.request.clone().unwrap_or_default();
         let schema = Arc::clone(&messages.schema);
-        let report = SourceReport {
-            requests: Vec::new(),
-            connector: KIND,
-            tables: vec![self.name.clone()],
-            filters: Vec::new(),
-            folded: Vec::new(),
-            unfolded: Vec::new(),
-            cost: None,
-            request: messages.request.clone(),
-            columns: Vec::new(),
-            columns_total: 0,
-            snapshot: None,
-            units: units.clone(),
-            estimate,
-        };
-        let targets = context.session.config().target_partitions().max(1);
-        // Keys of joins are told to no scan below: the join above has them of this table's rows.
-        let leaf = SourceExec::new(
-            self.name.catalog.clone(),
-            messages,
-            report,
-            Statistics::new_unknown(&schema),
-            targets,
-            false,
-        );
-        let leaf: Arc<dyn ExecutionPlan> = Arc::new(leaf);
+        let leaf: Arc<dyn ExecutionPlan> = Arc::new(leaf(&self.name, messages, context));
         let sorted = self.sorted(leaf, request, context);
         let sorted = sorted.map_err(|error| self.mistake(&error.to_string()))?;
         let newest = WholeExec::new(sorted, Keep::Newest, request.projection.len());

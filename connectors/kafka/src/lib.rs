@@ -8,7 +8,7 @@
 //! `_partition_offset` are exact, lower bounds on `_timestamp` limit what is read, and everything else is up to the
 //! engine ([`rules`]). Keys of a join with these three columns are told as well ([`narrow`], [`times`]).
 //!
-//! What goes where: [`log`] is all that is asked of Kafka, [`client`], [`scan`] and [`tail`] do it with librdkafka. [`predicate`]
+//! What goes where: [`log`] is all that is asked of Kafka, [`client`], [`scan`] and [`tail`] do it with librdkafka, whose errors [`kind`] sorts. [`predicate`]
 //! and [`range`] turn conditions into offsets, [`cut`] and [`snapshot`] say which there are, [`table`] and [`split`] turn
 //! offsets into work, [`read`] work into [`batches`]; [`follow`] reads without end. [`layout`] says how messages are taken apart, [`declare`] how a person says
 //! so, [`format`](mod@format) does it, [`decode`] and [`build`] make rows of it; [`infer`] finds the columns that nobody
@@ -37,6 +37,7 @@ mod groups;
 mod idle;
 mod infer;
 mod instant;
+mod kind;
 mod last;
 mod latest;
 mod layout;

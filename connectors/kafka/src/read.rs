@@ -53,8 +53,7 @@ impl Task for Job {
             cut: &split.cut,
             schemas: self.schemas.as_ref(),
         };
-        let decoder = BatchDecoder::new(Arc::clone(&context.schema), wanted, context.batch_rows.max(1));
-        let mut decoder = decoder.map_err(no_decoder)?;
+        let mut decoder = decoder(context, wanted)?;
         let mut left = split.limit.unwrap_or(usize::MAX);
         let range = ScanRange {
             topic: &split.topic,
@@ -87,9 +86,7 @@ impl Task for Job {
                 context.metrics.time_waiting.add_duration(started.elapsed());
                 step = waited?;
             }
-            let passed = scan.deleted();
-            context.metrics.rows_lost.add(usize::try_from(passed - deleted).unwrap_or(usize::MAX));
-            deleted = passed;
+            count_lost(context, &mut deleted, scan.deleted());
             if let Some((offset, what)) = poison {
                 let (topic, partition) = (&split.topic, split.partition);
                 let without = format!(
@@ -121,10 +118,18 @@ pub(crate) fn poisoned(topic: &str, partition: i32, offset: i64, what: &Poison, 
     .hint(format!("{}, or {else_do}", what.hint))
 }
 
-/// The error of a decoder that cannot be made.
-pub(crate) fn no_decoder(fault: Fault) -> ConnectorError {
-    match fault {
+/// What makes batches of messages, as a read wants them.
+pub(crate) fn decoder(context: &ReadContext, wanted: Wanted<'_>) -> Result<BatchDecoder, ConnectorError> {
+    let decoder = BatchDecoder::new(Arc::clone(&context.schema), wanted, context.batch_rows.max(1));
+    decoder.map_err(|fault| match fault {
         Fault::Message(message) => ConnectorError::internal(message),
         Fault::Registry(error) => error.into(),
-    }
+    })
+}
+
+/// Counts the offsets that were passed over: `now` in all, of which `counted` are counted.
+pub(crate) fn count_lost(context: &ReadContext, counted: &mut u64, now: u64) {
+    let more = now.saturating_sub(*counted);
+    context.metrics.rows_lost.add(usize::try_from(more).unwrap_or(usize::MAX));
+    *counted = now;
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedHeaders, Headers, Message, Timestamp};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::{Client, Shared};
 use crate::error::LogError;
+use crate::kind::Kind;
 use crate::log::{LogScan, Record, RecordHeaders, ScanRange, Step, TimeKind};
 
 /// How long the log's ends may take to be told when something is odd.
@@ -117,14 +118,9 @@ impl BrokerScan {
 
     /// What an error means; most are told again and again while the library keeps trying, and pass.
     fn reported(&mut self, error: &KafkaError) -> Result<Step, LogError> {
-        let code = error.rdkafka_error_code();
         let (topic, partition) = (self.topic.clone(), self.partition);
-        match code {
-            Some(
-                RDKafkaErrorCode::AutoOffsetReset
-                | RDKafkaErrorCode::OffsetOutOfRange
-                | RDKafkaErrorCode::LogTruncation,
-            ) => {
+        match Kind::of(error) {
+            Kind::OutOfRange => {
                 let ends = self.ends("find the first offset").ok();
                 match ends {
                     Some((_, now)) if now < self.position => Err(self.shrunk(now)),
@@ -138,29 +134,15 @@ impl BrokerScan {
                     }),
                 }
             }
-            Some(
-                RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition,
-            ) => Err(LogError::Gone { topic, partition }),
-            Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
-                Err(LogError::Forbidden { topic, said: code.to_string() })
-            }
-            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
-                Err(LogError::Login { said: self.said() })
-            }
-            Some(
-                RDKafkaErrorCode::BadMessage
-                | RDKafkaErrorCode::BadCompression
-                | RDKafkaErrorCode::InvalidMessage
-                | RDKafkaErrorCode::UnsupportedFeature,
-            ) => Err(self.unreadable(error)),
-            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => Err(self.unreadable(error)),
-            Some(RDKafkaErrorCode::AllBrokersDown) => {
+            Kind::Gone => Err(LogError::Gone { topic, partition }),
+            Kind::Forbidden(code) => Err(LogError::Forbidden { topic, said: code.to_string() }),
+            Kind::Login => Err(LogError::Login { said: self.said() }),
+            Kind::Unreadable => Err(self.unreadable(error)),
+            Kind::Down => {
                 self.down.get_or_insert(Duration::ZERO);
                 Ok(Step::Waiting)
             }
-            _ => Ok(Step::Waiting),
+            Kind::Passes => Ok(Step::Waiting),
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::Statistics;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
@@ -18,8 +19,9 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::StreamExt;
-use portolan_connector::{SourceExec, SourceMetrics};
+use portolan_connector::{PlanContext, SourceExec, SourceMetrics, SourcePlan, SourceReport, TableName};
 
+use crate::factory::KIND;
 use crate::latest::Newest;
 
 /// What is made of the rows of the operators.
@@ -148,6 +150,29 @@ impl ExecutionPlan for WholeExec {
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(Arc::new(Self::new(reset_plan_states(Arc::clone(&self.parts))?, self.keep, self.width)))
     }
+}
+
+/// A scan of messages below such operators. What is told of it is told of the table above, and so are the keys of joins: they are
+/// those of that table's rows.
+pub(crate) fn leaf(table: &TableName, messages: SourcePlan, context: &PlanContext<'_>) -> SourceExec {
+    let report = SourceReport {
+        requests: Vec::new(),
+        connector: KIND,
+        tables: vec![table.clone()],
+        filters: Vec::new(),
+        folded: Vec::new(),
+        unfolded: Vec::new(),
+        cost: None,
+        request: messages.request.clone(),
+        columns: Vec::new(),
+        columns_total: 0,
+        snapshot: None,
+        units: messages.units.clone(),
+        estimate: messages.estimate,
+    };
+    let targets = context.session.config().target_partitions().max(1);
+    let statistics = Statistics::new_unknown(&messages.schema);
+    SourceExec::new(table.catalog.clone(), messages, report, statistics, targets, false)
 }
 
 /// What reads the messages.

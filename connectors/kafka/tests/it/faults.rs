@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::StreamExt;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::Producer;
 
 use super::engine::{Engine, cause, connector};
 use super::proxy::Proxy;
-use super::topics::{Sent, create_at, numbers, produce_at, stand_in};
+use super::topics::{Sent, create_at, delete_before_at, numbers, produce_at, producer_at, send, stand_in};
 
 /// How long anything may take. Tests run in parallel on few processors.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -126,4 +128,67 @@ async fn who_follows_is_told_of_a_broker_that_does_not_come_back() {
     assert!(error.contains("cannot reach a Kafka broker at 127.0.0.1:"), "{error}");
     assert!(started.elapsed() >= Duration::from_secs(2), "took {:?}", started.elapsed());
     assert!(started.elapsed() < Duration::from_secs(30), "took {:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_of_transactions_are_no_lost_messages() {
+    let topic = "fault.marks";
+    let (proxy, engine) = behind_proxy(topic, "on_truncated = \"skip\"").await;
+    let change = async {
+        let transactional = producer_at(&stand_in(), &[("transactional.id", topic)]);
+        transactional.init_transactions(PATIENCE).unwrap();
+        // A message and the mark of its transaction; the other partition gets one message.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        transactional.begin_transaction().unwrap();
+        send(&transactional, topic, &numbers(0, 1));
+        transactional.commit_transaction(PATIENCE).unwrap();
+        produce_at(&stand_in(), topic, &[Sent::value("{\"n\":1}").to(1)]);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        // All of it was read. Then one partition loses messages that were not.
+        proxy.away(true);
+        let later: Vec<Sent> = numbers(0, 100).into_iter().map(|sent| sent.to(1)).collect();
+        produce_at(&stand_in(), topic, &later);
+        delete_before_at(&stand_in(), topic, 0, 2).await;
+        delete_before_at(&stand_in(), topic, 1, 61).await;
+        proxy.away(false);
+    };
+    let follow = engine.counted("SELECT n FROM \"t following\" LIMIT 42", "rows_lost");
+    let ((rows, lost), ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(follow, change) }).await.unwrap();
+    assert_eq!((rows, lost), (42, 60), "1..61 of one partition, nothing of the other");
+}
+
+/// A topic of 8 partitions with 32 MB, of which one that reads slowly has fetched no more than its queue, what was on its way
+/// when that was full, and the batches that wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_slowly_holds_little() {
+    const PARTITIONS: i32 = 8;
+    const EACH: i64 = 4_000;
+    const HELD: u64 = 8_000_000;
+    // The stand-in answers with a whole partition, whatever size was asked for.
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("slow", PARTITIONS, 1).unwrap();
+    let pad = "x".repeat(1_000);
+    for partition in 0..PARTITIONS {
+        let message = |n| Sent::value(format!("{{\"n\":{n},\"pad\":\"{pad}\"}}")).to(partition);
+        // The mock hands out whole batches of producers.
+        let producer = producer_at(&cluster.bootstrap_servers(), &[("batch.size", "100000")]);
+        send(&producer, "slow", &(0..EACH).map(message).collect::<Vec<_>>());
+    }
+    let proxy = Proxy::before(&cluster.bootstrap_servers());
+    let settings = format!(
+        "brokers = \"{}\"\nqueue_kib = 1024\nfetch_bytes = 262144\n[tables.t]\ntopic = \"slow\"\nvalue = {{ columns = {{ n = \"bigint\" }} }}",
+        proxy.bootstrap()
+    );
+    let engine = Engine::on(connector("events", &settings).unwrap(), "events", true).with_memory(100_000_000);
+    let mut stream = engine.stream("SELECT n FROM \"t following beginning\"").await.unwrap();
+    let mut rows = stream.next().await.unwrap().unwrap().num_rows();
+    // It may fetch as much as it wants to.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let carried = proxy.carried();
+    assert!(carried < HELD, "{carried} bytes were fetched for {rows} rows that were taken");
+    while rows < usize::try_from(EACH * i64::from(PARTITIONS)).unwrap() {
+        let batch = tokio::time::timeout(PATIENCE, stream.next()).await.expect("messages came");
+        rows += batch.unwrap().unwrap().num_rows();
+    }
+    assert!(proxy.carried() > 4 * HELD, "all of it went through the proxy");
 }

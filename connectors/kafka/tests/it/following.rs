@@ -169,6 +169,39 @@ async fn a_topic_that_is_made_anew_ends_it() {
 }
 
 #[tokio::test]
+async fn a_topic_that_is_made_anew_with_as_many_messages_ends_it() {
+    create("follow.more", 2).await;
+    produce("follow.more", &to(0, 0, 10));
+    let engine = declared("follow.more", "");
+    let mut read = engine.stream("SELECT n FROM \"t following\"").await.unwrap();
+    produce("follow.more", &to(0, 10, 11));
+    assert_eq!(take(&mut read, 1).await, [10]);
+    // And one of which nothing was read.
+    let mut quiet = engine.stream("SELECT n FROM \"t following\"").await.unwrap();
+    assert!(is_quiet(&mut quiet).await);
+    delete("follow.more").await;
+    create("follow.more", 2).await;
+    produce("follow.more", &to(0, 0, 11));
+    for stream in [&mut read, &mut quiet] {
+        let error = failure(stream).await;
+        assert!(error.contains("has other messages than those that were followed"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_is_gone_ends_it() {
+    create("follow.fewer", 2).await;
+    let engine = declared("follow.fewer", "");
+    let mut stream = engine.stream("SELECT n FROM \"t following\"").await.unwrap();
+    produce("follow.fewer", &to(1, 0, 1));
+    assert_eq!(take(&mut stream, 1).await, [0]);
+    delete("follow.fewer").await;
+    create("follow.fewer", 1).await;
+    let error = failure(&mut stream).await;
+    assert!(error.contains("topic follow.fewer has no partition 1"), "{error}");
+}
+
+#[tokio::test]
 async fn who_reads_too_slowly_is_told_what_was_lost() {
     create("follow.behind", 1).await;
     let strict = declared("follow.behind", "");

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
+use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::StreamExt;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -128,10 +129,7 @@ async fn who_follows_goes_on_with_the_new_leader() {
     for round in 1..4 {
         let from = MESSAGES + round * 30;
         fill(&cluster, from, from + 30);
-        while seen.len() < usize::try_from(round * 30).unwrap() {
-            let batch = tokio::time::timeout(PATIENCE, stream.next()).await.expect("messages came").unwrap().unwrap();
-            seen.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
-        }
+        seen.extend(take(&mut stream, 30).await);
         for partition in 0..PARTITIONS {
             let leader = i32::try_from((i64::from(partition) + round) % 3 + 1).unwrap();
             cluster.partition_leader(TOPIC, partition, Some(leader)).unwrap();
@@ -139,4 +137,88 @@ async fn who_follows_goes_on_with_the_new_leader() {
     }
     seen.sort_unstable();
     assert_eq!(seen, (MESSAGES + 30..MESSAGES + 120).collect::<Vec<_>>());
+}
+
+/// Values of the first column until there are so many, sorted.
+async fn take(stream: &mut SendableRecordBatchStream, count: usize) -> Vec<i64> {
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let batch = tokio::time::timeout(PATIENCE, stream.next()).await.expect("messages came").unwrap().unwrap();
+        seen.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
+    }
+    seen.sort_unstable();
+    seen
+}
+
+const OUT_OF_RANGE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_fetched_is_not_lost_when_it_is_deleted_before_it_is_read() {
+    // More than the mock keeps of a partition, which is 5 MB, in steps.
+    const STEPS: i64 = 4;
+    const STEP: i64 = 150;
+    let (cluster, engine) = cluster("on_truncated = \"skip\"");
+    let mut stream = engine.stream("SELECT n FROM \"t following\"").await.unwrap();
+    let send = |messages: &[Sent]| produce_at(&cluster.bootstrap_servers(), TOPIC, messages);
+    send(&numbers(-1, 0));
+    assert_eq!(take(&mut stream, 1).await, [-1]);
+    // Batches wait until the thread that reads waits, too, and the client fetches on.
+    for _ in 0..5 {
+        send(&numbers(-1, 0));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    // One of the partitions is stopped.
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[OUT_OF_RANGE]);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let pad = "x".repeat(10_000);
+    for step in 0..STEPS {
+        for partition in 0..PARTITIONS {
+            let message = |n| {
+                let n = i64::from(partition) * 1_000 + n;
+                Sent::value(format!("{{\"n\":{n},\"pad\":\"{pad}\"}}")).to(partition)
+            };
+            send(&(step * STEP..(step + 1) * STEP).map(message).collect::<Vec<_>>());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let mut seen = Vec::new();
+    while let Ok(batch) = tokio::time::timeout(Duration::from_secs(4), stream.next()).await {
+        seen.extend_from_slice(batch.unwrap().unwrap().column(0).as_primitive::<Int64Type>().values());
+    }
+    let mut of_each: Vec<i64> = (0..i64::from(PARTITIONS))
+        .map(|partition| seen.iter().filter(|n| **n >= 0 && **n / 1_000 == partition).count().try_into().unwrap())
+        .collect();
+    of_each.sort_unstable();
+    assert_eq!(of_each[1..], [STEPS * STEP; 2], "those that were not stopped lost nothing");
+    assert!((STEP..STEPS * STEP).contains(&of_each[0]), "{of_each:?}: the other goes on with what is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_waits_for_the_answer_which_offsets_are_kept() {
+    let (cluster, engine) = cluster("connect_timeout_ms = 2000\nmetadata_timeout_ms = 1000");
+    let mut stream = engine.stream("SELECT n FROM \"t following\"").await.unwrap();
+    fill(&cluster, 0, 3);
+    assert_eq!(take(&mut stream, 3).await, [0, 1, 2]);
+    cluster.broker_down(2).unwrap();
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[OUT_OF_RANGE, OUT_OF_RANGE]);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    cluster.broker_up(2).unwrap();
+    fill(&cluster, 0, 30);
+    assert_eq!(take(&mut stream, 30).await, (0..30).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_unknown_for_a_moment_is_followed_on() {
+    let (cluster, engine) = cluster("");
+    let mut stream = engine.stream("SELECT n FROM \"t following\"").await.unwrap();
+    fill(&cluster, 0, 3);
+    assert_eq!(take(&mut stream, 3).await, [0, 1, 2]);
+    // It is looked at every 5 seconds, and each of its partitions is reported then.
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    cluster.topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    cluster.topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    fill(&cluster, 0, 30);
+    assert_eq!(take(&mut stream, 30).await, (0..30).collect::<Vec<_>>());
 }

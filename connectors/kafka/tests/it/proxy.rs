@@ -25,6 +25,8 @@ struct Faults {
     late: AtomicU64,
     /// Whether nobody gets through.
     away: AtomicBool,
+    /// Bytes of answers that clients got.
+    carried: AtomicU64,
     /// All connections, to hang up.
     open: Mutex<Vec<TcpStream>>,
 }
@@ -76,6 +78,11 @@ impl Proxy {
         self.faults.done.load(Ordering::SeqCst)
     }
 
+    /// How many bytes of answers clients got.
+    pub(crate) fn carried(&self) -> u64 {
+        self.faults.carried.load(Ordering::SeqCst)
+    }
+
     /// Makes each answer late.
     pub(crate) fn late(&self, by: Duration) {
         self.faults.late.store(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
@@ -120,6 +127,7 @@ fn answer(mut broker: TcpStream, mut client: TcpStream, ports: (u16, u16), fault
         if client.write_all(&length).and_then(|()| client.write_all(part)).is_err() {
             break;
         }
+        faults.carried.fetch_add(u64::try_from(part.len()).unwrap(), Ordering::SeqCst);
         if is_cut {
             faults.done.fetch_add(1, Ordering::SeqCst);
             break;

@@ -116,16 +116,20 @@ pub(crate) async fn grow(topic: &str, partitions: usize) {
 
 /// Deletes the messages of a partition before an offset, as retention does.
 pub(crate) async fn delete_before(topic: &str, partition: i32, offset: i64) {
+    delete_before_at(&bootstrap(), topic, partition, offset).await;
+}
+
+pub(crate) async fn delete_before_at(bootstrap: &str, topic: &str, partition: i32, offset: i64) {
     let mut offsets = TopicPartitionList::new();
     offsets.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
-    admin(&bootstrap()).delete_records(&offsets, &AdminOptions::new()).await.unwrap();
+    admin(bootstrap).delete_records(&offsets, &AdminOptions::new()).await.unwrap();
 }
 
 pub(crate) fn producer(more: &[(&str, &str)]) -> BaseProducer {
     producer_at(&bootstrap(), more)
 }
 
-fn producer_at(bootstrap: &str, more: &[(&str, &str)]) -> BaseProducer {
+pub(crate) fn producer_at(bootstrap: &str, more: &[(&str, &str)]) -> BaseProducer {
     let mut settings = settings(bootstrap);
     more.iter().for_each(|(name, value)| {
         settings.set(*name, *value);

@@ -176,9 +176,8 @@ impl Parser {
             "string" => Schema::String,
             _ => {
                 let full = full_name(name, namespace);
-                let found = self.named.get(&full).or_else(|| self.named.get(name)).cloned();
-                let open = || self.open.iter().find(|open| **open == full || *open == name).cloned();
-                match found.or_else(|| open().map(Schema::Within)) {
+                // The full name first, also that of a record around: a bare one may be another type's.
+                match self.known(&full).or_else(|| self.known(name)) {
                     Some(Schema::Within(name)) => {
                         self.recursive.insert(name.clone());
                         Schema::Within(name)
@@ -188,6 +187,12 @@ impl Parser {
                 }
             }
         })
+    }
+
+    /// A type that has been read or a record that is being read, by its full name.
+    fn known(&self, full: &str) -> Option<Schema> {
+        let open = || self.open.iter().any(|open| open == full).then(|| Schema::Within(full.to_owned()));
+        self.named.get(full).cloned().or_else(open)
     }
 
     fn object(&mut self, object: &Map<String, Value>, namespace: &str, depth: usize) -> Result<Schema, String> {
@@ -318,6 +323,17 @@ mod tests {
         assert_eq!(fields[0].schema.nullable(), Some(&Schema::Within("n.R".to_owned())));
         assert_eq!(fields[1].schema, Schema::Array(Arc::new(Schema::Within("n.R".to_owned()))));
         assert_eq!(recursive.into_iter().collect::<Vec<_>>(), [("n.R".to_owned(), schema)]);
+    }
+
+    #[test]
+    fn a_record_within_itself_is_not_an_earlier_one_without_a_namespace() {
+        let text = r#"{"type":"record","name":"Top","fields":[
+            {"name":"a","type":{"type":"record","name":"R","fields":[{"name":"x","type":"int"}]}},
+            {"name":"b","type":{"type":"record","name":"R","namespace":"n","fields":[
+                {"name":"next","type":["null","R"]}]}}]}"#;
+        let Schema::Record { fields, .. } = Schema::parse(text, &[]).unwrap() else { panic!() };
+        let Schema::Record { fields, .. } = &fields[1].schema else { panic!() };
+        assert_eq!(fields[0].schema.nullable(), Some(&Schema::Within("n.R".to_owned())));
     }
 
     #[test]
