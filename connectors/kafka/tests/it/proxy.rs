@@ -12,6 +12,9 @@ use std::time::Duration;
 /// The smallest answer that is cut: one with messages.
 const CUT_BYTES: usize = 10_000;
 
+/// Answers of so many bytes are rows: what names the brokers is shorter, with hundreds of topics, too.
+const ADDRESSES_MAX_BYTES: usize = 200_000;
+
 /// How the proxy behaves, now.
 #[derive(Debug, Default)]
 struct Faults {
@@ -140,7 +143,7 @@ fn answer(mut broker: TcpStream, mut client: TcpStream, ports: (u16, u16), fault
 /// Puts the proxy's port behind the broker's host. Answers with messages are left alone: their bytes are checked.
 fn readdress(body: &mut [u8], (from, to): (u16, u16)) {
     const HOST: &[u8] = b"127.0.0.1";
-    if body.len() >= CUT_BYTES {
+    if body.len() >= ADDRESSES_MAX_BYTES {
         return;
     }
     let wanted = [HOST, &u32::from(from).to_be_bytes()].concat();
