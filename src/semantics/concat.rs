@@ -8,7 +8,7 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::functions::string::{concat, concat_ws};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit, not, when,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast, lit, not, when,
 };
 
 use super::arithmetic::type_of;
@@ -24,8 +24,14 @@ pub(super) fn functions() -> [Arc<ScalarUDF>; 2] {
 /// A call of one of the functions above as DataFusion's, of texts; `None` of another call.
 pub(super) fn of_texts(call: &ScalarFunction, schema: &DFSchema) -> Result<Option<Expr>> {
     let Some(texts) = call.func.inner().downcast_ref::<Texts>() else { return Ok(None) };
-    let args = call.args.iter().map(|arg| match type_of(arg, schema)? {
-        DataType::Boolean => when(arg.clone(), lit("t")).when(not(arg.clone()), lit("f")).end(),
+    let types = call.args.iter().map(|arg| type_of(arg, schema)).collect::<Result<Vec<_>>>()?;
+    // The others have been brought to one type.
+    let text = types.iter().find(|has| has.is_string()).cloned().unwrap_or(DataType::Utf8);
+    let args = call.args.iter().zip(types).map(|(arg, has)| match has {
+        DataType::Boolean => {
+            let written = when(arg.clone(), lit("t")).when(not(arg.clone()), lit("f")).end()?;
+            Ok(if text == DataType::Utf8 { written } else { cast(written, text.clone()) })
+        }
         _ => Ok(arg.clone()),
     });
     let args = args.collect::<Result<_>>()?;

@@ -101,7 +101,8 @@ fn hidden_column(item: &SelectItem) -> Option<&Ident> {
 }
 
 fn same(one: &Ident, other: &Ident) -> bool {
-    let name = |ident: &Ident| if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+    let name =
+        |ident: &Ident| if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
     name(one) == name(other)
 }
 

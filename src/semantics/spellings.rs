@@ -201,7 +201,8 @@ fn respelled(function: &Function) -> Option<Expr> {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(divisor)),
             ],
         ) => {
-            let [dividend, divisor] = [dividend, divisor].map(|operand| Box::new(Expr::Nested(Box::new(operand.clone()))));
+            let [dividend, divisor] =
+                [dividend, divisor].map(|operand| Box::new(Expr::Nested(Box::new(operand.clone()))));
             let operation = |left, op, right| Box::new(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })));
             let rest = operation(dividend.clone(), BinaryOperator::Modulo, divisor.clone());
             let whole = operation(dividend, BinaryOperator::Minus, rest);
@@ -210,13 +211,14 @@ fn respelled(function: &Function) -> Option<Expr> {
         // All that matches is the first group of the pattern in parentheses.
         (
             "regexp_substr",
-            [
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(text)),
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern)),
-            ],
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(text)), FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern))],
         ) => {
             let parenthesis = |text: &str| Expr::value(Value::SingleQuotedString(text.to_owned()));
-            let beside = |left, right| Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::StringConcat, right: Box::new(right) };
+            let beside = |left, right| Expr::BinaryOp {
+                left: Box::new(left),
+                op: BinaryOperator::StringConcat,
+                right: Box::new(right),
+            };
             let pattern = match pattern {
                 Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(pattern), .. }) => {
                     parenthesis(&format!("({pattern})"))
@@ -305,10 +307,19 @@ mod tests {
             ("SELECT localtimestamp, \"localtimestamp\"", "SELECT CAST(now() AS TIMESTAMP), \"localtimestamp\""),
             ("SELECT mod(a + 1, b), sign(a)", "SELECT ((a + 1) % (b)), signum(a)"),
             ("SELECT div(a, 2)", "SELECT (((a) - ((a) % (2))) / (2))"),
-            ("SELECT a::numeric, TRY_CAST(b AS decimal), c::decimal(5, 2)", "SELECT decimal_of(a), try_decimal_of(b), c::DECIMAL(5,2)"),
+            (
+                "SELECT a::numeric, TRY_CAST(b AS decimal), c::decimal(5, 2)",
+                "SELECT decimal_of(a), try_decimal_of(b), c::DECIMAL(5,2)",
+            ),
             ("SELECT count(*) FROM t GROUP BY ()", "SELECT count(*) FROM t GROUP BY GROUPING SETS (())"),
-            ("SELECT 1 FROM t GROUP BY ROLLUP ((a, b), c)", "SELECT 1 FROM t GROUP BY GROUPING SETS ((a, b, c), (a, b), ())"),
-            ("SELECT 1 FROM t GROUP BY CUBE ((a, b), c)", "SELECT 1 FROM t GROUP BY GROUPING SETS ((a, b, c), (a, b), (c), ())"),
+            (
+                "SELECT 1 FROM t GROUP BY ROLLUP ((a, b), c)",
+                "SELECT 1 FROM t GROUP BY GROUPING SETS ((a, b, c), (a, b), ())",
+            ),
+            (
+                "SELECT 1 FROM t GROUP BY CUBE ((a, b), c)",
+                "SELECT 1 FROM t GROUP BY GROUPING SETS ((a, b, c), (a, b), (c), ())",
+            ),
             ("SELECT -x AS x FROM t ORDER BY -x, x", "SELECT -x AS x FROM t ORDER BY -t.x, x"),
             ("SELECT -y AS x FROM t ORDER BY -x", "SELECT -y AS x FROM t ORDER BY -x"),
             ("SELECT ~a, variance(a) OVER (), ceiling(a)", "SELECT (-1 - (a)), var_samp(a) OVER (), ceil(a)"),
