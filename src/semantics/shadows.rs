@@ -42,10 +42,10 @@ struct Shadows {
 
 impl Rewriter for Shadows {
     fn query(&mut self, query: &mut Query) {
-        let names =
-            query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| normalized(&cte.alias.name)).collect();
-        for (place, name) in Vec::iter(&names).enumerate() {
-            if self.around.iter().any(|names: &Vec<String>| names.contains(name)) {
+        let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+        let names: Vec<String> = ctes.map(|cte| normalized(&cte.alias.name)).collect();
+        for (place, name) in names.iter().enumerate() {
+            if self.around.iter().any(|names| names.contains(name)) {
                 self.given += 1;
                 rename(query, place, name, &format!("{name} {}", self.given + 1));
             }
