@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
+    Distinct, ExcludeSelectItem, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
 
 use super::hidden::normalized;
@@ -71,6 +72,96 @@ fn name(select: &mut Select) {
         taken.insert(alias.clone());
         *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', alias) };
     }
+}
+
+/// Gives a number to what `*` selects already: `SELECT *, a` is `SELECT *, a AS a_1`. To be called once `*` leaves out hidden columns.
+pub(super) fn tell_from_wildcards(statement: &mut Statement) {
+    struct Selects;
+    impl Rewriter for Selects {
+        fn query(&mut self, query: &mut Query) {
+            if let SetExpr::Select(select) = query.body.as_mut() {
+                number_repeated(select);
+            }
+        }
+        fn select(&mut self, select: &mut Select) {
+            number_repeated(select);
+        }
+    }
+    syntax::rewrite(statement, &mut Selects);
+}
+
+fn number_repeated(select: &mut Select) {
+    let mut left_out: Option<HashSet<String>> = None;
+    let mut qualified: Vec<(String, HashSet<String>)> = Vec::new();
+    for item in &select.projection {
+        match item {
+            SelectItem::Wildcard(options) => left_out = Some(names_left_out(options)),
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                qualified.push((name.to_string(), names_left_out(options)));
+            }
+            _ => {}
+        }
+    }
+    if left_out.is_none() && qualified.is_empty() {
+        return;
+    }
+    let here: HashSet<String> = select.from.iter().flat_map(names_of_tables).collect();
+    let mut taken: HashSet<String> = select.projection.iter().filter_map(given_name).collect();
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if !is_column(expr) {
+            continue;
+        }
+        let Some(name) = last_part(expr) else { continue };
+        let table = match bare(expr) {
+            Expr::CompoundIdentifier(idents) => match idents.as_slice() {
+                [table, _] => Some(table),
+                _ => continue,
+            },
+            _ => None,
+        };
+        let of_all = left_out.as_ref().is_some_and(|left_out| !left_out.contains(&name))
+            && table.is_none_or(|table| here.contains(&normalized(table)));
+        let of_table = table.is_some_and(|table| {
+            qualified.iter().any(|(star, left_out)| *star == table.to_string() && !left_out.contains(&name))
+        });
+        if of_all || of_table {
+            let alias = unique(name, false, &taken);
+            taken.insert(alias.clone());
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', alias) };
+        }
+    }
+}
+
+/// The names of columns that a wildcard does not give as they are.
+fn names_left_out(options: &WildcardAdditionalOptions) -> HashSet<String> {
+    let except = options.opt_except.iter();
+    let except = except.flat_map(|except| std::iter::once(&except.first_element).chain(&except.additional_elements));
+    let exclude = options.opt_exclude.iter().flat_map(|exclude| match exclude {
+        ExcludeSelectItem::Single(name) => std::slice::from_ref(name),
+        ExcludeSelectItem::Multiple(names) => names,
+    });
+    let exclude = exclude.filter_map(|name| name.0.last()?.as_ident());
+    except.chain(exclude).map(normalized).collect()
+}
+
+/// By which names columns of a part of FROM may be called.
+fn names_of_tables(table: &TableWithJoins) -> Vec<String> {
+    let factors = std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation));
+    let mut names = Vec::new();
+    for factor in factors {
+        let (alias, name) = match factor {
+            TableFactor::Table { alias, name, .. } => (alias, name.0.last().and_then(|part| part.as_ident())),
+            TableFactor::Derived { alias, .. } | TableFactor::UNNEST { alias, .. } => (alias, None),
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                names.extend(names_of_tables(table_with_joins));
+                continue;
+            }
+            _ => continue,
+        };
+        names.extend(alias.as_ref().map(|alias| &alias.name).or(name).map(normalized));
+    }
+    names
 }
 
 /// The name of an item that has one.
@@ -154,6 +245,21 @@ mod tests {
         ] {
             let mut statement = Parser::parse_sql(&GenericDialect {}, sql).unwrap().remove(0);
             name_columns(&mut statement);
+            assert_eq!(statement.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_star_selects_already_gets_a_number() {
+        for (sql, expected) in [
+            ("SELECT *, a FROM t", r#"SELECT *, a AS "a_1" FROM t"#),
+            ("SELECT a, *, t.a, o.a FROM t", r#"SELECT a AS "a_1", *, t.a AS "a_2", o.a FROM t"#),
+            ("SELECT * EXCEPT (a), a, b FROM t", r#"SELECT * EXCEPT (a), a, b AS "b_1" FROM t"#),
+            ("SELECT t.*, t.a, u.a, b FROM t, u", r#"SELECT t.*, t.a AS "a_1", u.a, b FROM t, u"#),
+            ("SELECT *, a + 1 AS b FROM t", "SELECT *, a + 1 AS b FROM t"),
+        ] {
+            let mut statement = Parser::parse_sql(&GenericDialect {}, sql).unwrap().remove(0);
+            tell_from_wildcards(&mut statement);
             assert_eq!(statement.to_string(), expected);
         }
     }

@@ -32,7 +32,7 @@ use super::fold::{Folding, fold_judged, physical_planner};
 use super::follow;
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::keyset::filter_by_keys;
-use super::naming::name_columns;
+use super::naming::{name_columns, tell_from_wildcards};
 use super::native;
 use super::once::{once, only_equal};
 use super::outer_constants::cover_outer_constants;
@@ -339,6 +339,7 @@ impl Planner {
             let hidden = table.columns().iter().filter(|column| column.hidden.is_some());
             hidden.map(|column| column.name().to_owned()).filter(|name| named.contains(name)).collect()
         });
+        tell_from_wildcards(statement);
         Ok(())
     }
 

@@ -7,17 +7,18 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::compute::CastOptions;
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, TimeUnit};
 use datafusion::common::utils::take_function_args;
-use datafusion::common::{DFSchema, Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, internal_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
 use super::arithmetic::type_of;
+use super::types::time;
 
 static ROUND: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| Arc::new(ScalarUDF::from(Round { signature: Signature::user_defined(Volatility::Immutable) })));
@@ -29,6 +30,8 @@ static KEPT: LazyLock<Arc<ScalarUDF>> =
 pub(super) fn functions() -> [Arc<ScalarUDF>; 2] {
     [Arc::clone(&ROUND), Arc::clone(&KEPT)]
 }
+
+const SECONDS_OF_DAY: i64 = 24 * 60 * 60;
 
 /// The name of the function that gives the cast that is its argument.
 pub(super) const KEPT_NAME: &str = "cast_result";
@@ -71,8 +74,18 @@ fn digits_left(from: &DataType, to: &DataType) -> Option<i8> {
         (None, _) if from.is_floating() && to.is_integer() => Some(0),
         _ => match (from, to) {
             (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) if from > to => Some(digits_of(to)),
-            _ => None,
+            _ => match (unit_of_time(from), unit_of_time(to)) {
+                (Some(from), Some(to)) if from > to => Some(digits_of(&to)),
+                _ => None,
+            },
         },
+    }
+}
+
+fn unit_of_time(data_type: &DataType) -> Option<TimeUnit> {
+    match data_type {
+        DataType::Time32(unit) | DataType::Time64(unit) => Some(*unit),
+        _ => None,
     }
 }
 
@@ -163,6 +176,7 @@ fn rounded_type(data_type: &DataType, digits: i8) -> DataType {
         DataType::Decimal128(p, s) => DataType::Decimal128(precision(*p, *s, 38), digits),
         DataType::Decimal256(p, s) => DataType::Decimal256(precision(*p, *s, 76), digits),
         DataType::Timestamp(_, zone) => DataType::Timestamp(unit_of(digits), zone.clone()),
+        DataType::Time32(_) | DataType::Time64(_) => time(unit_of(digits)),
         other => other.clone(),
     }
 }
@@ -204,8 +218,8 @@ impl ScalarUDFImpl for Round {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
             [number, DataType::Int8] if number.is_floating() || number.is_decimal() => Ok(types.to_vec()),
-            [DataType::Timestamp(..), DataType::Int8] => Ok(types.to_vec()),
-            _ => plan_err!("{} takes a float, decimal or timestamp, and digits", self.name()),
+            [DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_), DataType::Int8] => Ok(types.to_vec()),
+            _ => plan_err!("{} takes a float, decimal, time or timestamp, and digits", self.name()),
         }
     }
 
@@ -255,6 +269,18 @@ fn round(numbers: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             }
             other => return internal_err!("a timestamp is not rounded to {other}"),
         },
+        DataType::Time32(from) | DataType::Time64(from) => match unit_of_time(to) {
+            Some(unit) => {
+                let factor = per_second(from) / per_second(&unit);
+                let rounded = nearest_of(&numbers_of(numbers)?, factor);
+                let midnight = SECONDS_OF_DAY * per_second(from);
+                if rounded.iter().flatten().any(|number| number >= midnight) {
+                    return exec_err!("a time of day that rounds to 24:00:00 is none; cast it with more digits");
+                }
+                arrow::compute::cast(&as_times(rounded, numbers.data_type())?, to)?
+            }
+            None => return internal_err!("a time is not rounded to {to}"),
+        },
         // Arrow rounds a decimal that loses digits, a half away from zero.
         _ => {
             let options = CastOptions { safe: false, ..CastOptions::default() };
@@ -266,13 +292,34 @@ fn round(numbers: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 /// The nearest multiples of a number; of two that are as near the later one.
 fn nearest(timestamps: &ArrayRef, of: i64) -> Result<ArrayRef> {
     let numbers = arrow::compute::cast(timestamps, &DataType::Int64)?;
-    let nearest = numbers.as_primitive::<Int64Type>().unary::<_, Int64Type>(|number| {
+    let nearest = nearest_of(numbers.as_primitive::<Int64Type>(), of);
+    Ok(arrow::compute::cast(&nearest, timestamps.data_type())?)
+}
+
+fn nearest_of(numbers: &Int64Array, of: i64) -> Int64Array {
+    numbers.unary(|number| {
         let below = number.div_euclid(of);
         let up = number.rem_euclid(of) * 2 >= of;
         // The last second of time has no multiple above it.
         (below + i64::from(up)).checked_mul(of).unwrap_or(below * of)
-    });
-    Ok(arrow::compute::cast(&nearest, timestamps.data_type())?)
+    })
+}
+
+/// The numbers that stand for times of day.
+fn numbers_of(times: &ArrayRef) -> Result<Int64Array> {
+    let numbers = match times.data_type() {
+        DataType::Time32(_) => arrow::compute::cast(times, &DataType::Int32)?,
+        _ => Arc::clone(times),
+    };
+    Ok(arrow::compute::cast(&numbers, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+}
+
+/// The times of day that numbers stand for.
+fn as_times(numbers: Int64Array, to: &DataType) -> Result<ArrayRef> {
+    Ok(match to {
+        DataType::Time32(_) => arrow::compute::cast(&arrow::compute::cast(&numbers, &DataType::Int32)?, to)?,
+        _ => arrow::compute::cast(&numbers, to)?,
+    })
 }
 
 /// `cast_result(value)`: the value.

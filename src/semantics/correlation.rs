@@ -1,6 +1,7 @@
 //! `corr`, but for many groups at once: there DataFusion adds up products of the values themselves, of which large values that lie close
-//! together leave no digits, and gets correlations above 1. Each group has an accumulator of its own here, which adds up distances
-//! from the means.
+//! together leave no digits, and gets correlations above 1. Here the distances from the means are added up.
+
+mod groups;
 
 use std::sync::{Arc, LazyLock};
 
@@ -8,10 +9,11 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Result;
 use datafusion::functions_aggregate::correlation::Correlation;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature};
+use groups::GroupPairs;
 
 static FUNCTION: LazyLock<Arc<AggregateUDF>> =
-    LazyLock::new(|| Arc::new(AggregateUDF::from(OneByOne { one: Correlation::new() })));
+    LazyLock::new(|| Arc::new(AggregateUDF::from(Distances { one: Correlation::new() })));
 
 /// The function, to register by name.
 pub(super) fn function() -> Arc<AggregateUDF> {
@@ -19,11 +21,11 @@ pub(super) fn function() -> Arc<AggregateUDF> {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct OneByOne {
+struct Distances {
     one: Correlation,
 }
 
-impl AggregateUDFImpl for OneByOne {
+impl AggregateUDFImpl for Distances {
     fn name(&self) -> &str {
         self.one.name()
     }
@@ -42,5 +44,13 @@ impl AggregateUDFImpl for OneByOne {
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         self.one.state_fields(args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::<GroupPairs>::default())
     }
 }

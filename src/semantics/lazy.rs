@@ -10,7 +10,7 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{Case, Expr, lit};
 
 use super::arithmetic::{is_negate, operator, type_of};
-use super::dates;
+use super::{dates, exact, written};
 
 /// As many branches as DataFusion leaves alone.
 const BRANCHES: usize = 3;
@@ -51,7 +51,11 @@ fn can_fail(expr: &Expr, schema: &DFSchema) -> bool {
     let found = expr.exists(|part| {
         Ok(match part {
             Expr::ScalarFunction(call) => {
-                operator(&call.func).is_some() || is_negate(&call.func) || dates::is_whole(&call.func)
+                operator(&call.func).is_some()
+                    || is_negate(&call.func)
+                    || dates::is_whole(&call.func)
+                    || exact::is_decimal_of(&call.func)
+                    || written::is_time_of_text(&call.func)
             }
             Expr::Cast(cast) => match type_of(&cast.expr, schema) {
                 Ok(from) => cast_can_fail(&from, cast.field.data_type()),

@@ -6,6 +6,8 @@
 //! * integer and decimal arithmetic and `sum` that overflow are errors, and so is division by zero (`arithmetic`,
 //!   `sum`);
 //! * a cast that loses digits rounds (`casts`), and makes another expression of what it is applied to (`alike`), and a date takes intervals of whole days only (`dates`);
+//! * `numeric` without digits keeps those that are there (`exact`), and texts become dates and times as in PostgreSQL (`written`);
+//! * conditions that differ from time to time choose among the rows of their join (`chance`);
 //! * `avg`, variances and standard deviations of integers are computed from exact sums (`average`, `spread`);
 //! * `x = ANY (array)` is unknown where a NULL may be it (`arrays`), and regular expressions replace and match as in PostgreSQL (`patterns`);
 //! * WITH RECURSIVE is refused where its columns would lose digits (`recursion`);
@@ -31,16 +33,22 @@
 
 mod alike;
 mod arithmetic;
+mod array_order;
 mod arrays;
 mod average;
 mod casts;
+mod chance;
+mod concat;
 mod correlation;
 mod dates;
 mod error;
+mod exact;
 mod extreme;
 mod floats;
 mod fractions;
 mod frame;
+mod functions_of_from;
+mod grouping;
 mod intervals;
 mod lazy;
 mod lengths;
@@ -58,6 +66,7 @@ mod recursion;
 mod refuse;
 mod rewrite;
 mod rows;
+mod shadows;
 mod sliding;
 mod spellings;
 mod spread;
@@ -71,6 +80,7 @@ mod together;
 mod types;
 mod untyped;
 mod windows;
+mod written;
 mod zones;
 
 use std::sync::Arc;
@@ -106,8 +116,12 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     scalars.push(text::function());
     scalars.push(parts::function());
     scalars.extend(arrays::functions());
+    scalars.push(array_order::function());
     scalars.extend(patterns::functions());
     scalars.extend(casts::functions());
+    scalars.extend(exact::functions());
+    scalars.extend(written::functions());
+    scalars.extend(concat::functions());
     // Of two functions with one name the later one wins.
     scalars.push(now::function());
     let aggregates =

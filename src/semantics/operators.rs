@@ -24,7 +24,10 @@ use datafusion::optimizer::AnalyzerRule;
 use super::arithmetic::type_of;
 use super::rewrite::{map_expressions, map_nodes};
 use super::together::is_comparison;
-use super::{arithmetic, average, casts, dates, extreme, floats, intervals, lazy, parts, sliding, spread, sum, text};
+use super::{
+    arithmetic, array_order, average, casts, chance, concat, dates, exact, extreme, floats, intervals, lazy, parts,
+    sliding, spread, sum, text, written,
+};
 
 /// The most operators of a calculation without parentheses. DataFusion goes into the depth of nested calls by
 /// recursion, so that a longer one could exhaust the stack.
@@ -40,7 +43,7 @@ impl AnalyzerRule for SoundOperators {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        map_nodes(plan, |plan| map_expressions(plan, sound))
+        map_nodes(plan, |plan| map_expressions(plan, sound)?.transform_data(chance::above_join))
     }
 }
 
@@ -70,6 +73,8 @@ fn is_ours(function: &ScalarUDF) -> bool {
         || floats::is_canonical(function)
         || casts::is_of_cast(function)
         || parts::is_parts(function)
+        || exact::is_decimal_of(function)
+        || written::is_time_of_text(function)
 }
 
 /// Replaces one operator, or `sum`.
@@ -95,6 +100,10 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             })
         }
         Expr::BinaryExpr(mut binary) if is_comparison(binary.op) => {
+            let (left, right) = (type_of(&binary.left, schema)?, type_of(&binary.right, schema)?);
+            if let Some(by_order) = array_order::compared(&binary, &left, &right) {
+                return Ok(Transformed::yes(by_order));
+            }
             let changed = compare(&mut [&mut *binary.left, &mut *binary.right], schema)?;
             Ok(Transformed::new_transformed(Expr::BinaryExpr(binary), changed))
         }
@@ -165,19 +174,39 @@ fn check_operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Ok(Transformed::new_transformed(Expr::ScalarFunction(call), narrow))
         }
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "concat" | "concat_ws") => {
+            Ok(match concat::of_texts(&call, schema)? {
+                Some(of_texts) => Transformed::yes(of_texts),
+                None => Transformed::no(Expr::ScalarFunction(call)),
+            })
+        }
+        Expr::ScalarFunction(call) if exact::is_decimal_of(&call.func) => {
+            let from = call.args.first().map(|operand| type_of(operand, schema)).transpose()?;
+            match from.and_then(|from| exact::as_cast(&call, &from)) {
+                Some(cast) => Ok(Transformed::yes(check_operator(cast, schema)?.data)),
+                None => Ok(Transformed::no(Expr::ScalarFunction(call))),
+            }
+        }
         Expr::Case(mut case) => {
             let changed = lazy::keep_lazy(&mut case, schema)?;
             Ok(Transformed::new_transformed(Expr::Case(case), changed))
         }
         Expr::Cast(Cast { expr, field }) => {
-            let operand = operand_of_cast(&expr, field.data_type(), schema)?;
+            let from = type_of(&expr, schema)?;
+            if let Some(call) = as_call(&expr, &from, field.data_type(), false) {
+                return Ok(Transformed::yes(call));
+            }
+            let operand = operand_of_cast(&expr, &from, field.data_type());
             let changed = operand.is_some();
             let expr = operand.map_or(expr, Box::new);
             Ok(Transformed::new_transformed(Expr::Cast(Cast { expr, field }), changed))
         }
         Expr::TryCast(TryCast { expr, field }) => {
             let (from, to) = (type_of(&expr, schema)?, field.data_type().clone());
-            let expr = operand_of_cast(&expr, &to, schema)?.map_or(expr, Box::new);
+            if let Some(call) = as_call(&expr, &from, &to, true) {
+                return Ok(Transformed::yes(call));
+            }
+            let expr = operand_of_cast(&expr, &from, &to).map_or(expr, Box::new);
             Ok(Transformed::yes(casts::tried(Expr::TryCast(TryCast { expr, field }), &from, &to)))
         }
         expr => Ok(Transformed::no(expr)),
@@ -189,9 +218,13 @@ fn is_narrow(data_type: &DataType) -> bool {
 }
 
 /// What is cast, as it has to be for this cast; `None` if it is as it has to be.
-fn operand_of_cast(operand: &Expr, to: &DataType, schema: &DFSchema) -> Result<Option<Expr>> {
-    let from = type_of(operand, schema)?;
-    Ok(casts::rounded(operand, &from, to).or_else(|| text::of_value(operand, &from, to)))
+fn operand_of_cast(operand: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
+    casts::rounded(operand, from, to).or_else(|| text::of_value(operand, from, to))
+}
+
+/// A cast that Arrow does in another way, as what does it here.
+fn as_call(operand: &Expr, from: &DataType, to: &DataType, tries: bool) -> Option<Expr> {
+    exact::of_float(operand, from, to, tries).or_else(|| written::of_text(operand, from, to, tries))
 }
 
 /// Expressions that are compared, as they can be. Returns whether any is another now.
@@ -295,6 +328,12 @@ fn operator_of(expr: &Expr) -> Option<Expr> {
             Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left.clone()), Operator::Minus, Box::new(right.clone()))))
         }
         (None, [arg]) if casts::is_kept(&call.func) => Some(arg.clone()),
+        (None, _) if exact::is_decimal_of(&call.func) => {
+            exact::written(call).map(|(arg, to)| logical_cast(arg.clone(), to))
+        }
+        (None, _) if written::is_time_of_text(&call.func) => {
+            written::written(call).map(|(arg, to)| logical_cast(arg.clone(), to))
+        }
         _ => None,
     }
 }

@@ -12,13 +12,13 @@ use std::fmt;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, GroupByExpr,
-    LimitClause, LockType, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor,
-    WindowType,
+    LimitClause, LockType, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Statement,
+    TableFactor, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 
 use super::windows::Windows;
-use super::{records, spellings};
+use super::{chance, records, spellings};
 use crate::syntax::{self, Flow, ON, Reader, STOP};
 
 /// Why a statement is not run.
@@ -176,6 +176,7 @@ fn refuse_in_query(query: &Query) -> Result<(), Refusal> {
         absent(limited, "FETCH beside LIMIT", span)?;
     }
     refuse_in_body(&query.body)?;
+    chance::refuse_named_twice(query)?;
     absent(query.settings.is_some(), "SETTINGS", span)?;
     absent(query.format_clause.is_some(), "FORMAT", span)?;
     if let Some(with) = &query.with {
@@ -223,6 +224,12 @@ fn refuse_in_select(select: &Select) -> Result<(), Refusal> {
     absent(!select.distribute_by.is_empty(), "DISTRIBUTE BY", span)?;
     absent(!select.sort_by.is_empty(), "SORT BY", span).map_err(|refusal| refusal.instead("use ORDER BY"))?;
     absent(select.value_table_mode.is_some(), "SELECT AS VALUE | STRUCT", span)?;
+    for item in &select.projection {
+        if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item {
+            absent(options.opt_ilike.is_some(), "* ILIKE", span)
+                .map_err(|refusal| refusal.instead("name the columns, or those to leave out with * EXCLUDE (...)"))?;
+        }
+    }
     if let Some(prewhere) = &select.prewhere {
         return Err(Refusal::new("PREWHERE", prewhere.span()).instead("use WHERE"));
     }

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::windows::Windows;
-use super::{alike, arrays, records, recursion, rows, zones};
+use super::{alike, arrays, exact, functions_of_from, grouping, records, recursion, rows, shadows, zones};
 use crate::syntax::{self, Rewriter, call};
 
 /// The escape character of LIKE where none is given, as in PostgreSQL.
@@ -20,6 +20,8 @@ const ESCAPE: char = '\\';
 /// Writes a statement as DataFusion knows it. To be called on every statement before it is planned, after its columns have
 /// their names.
 pub fn respell(statement: &mut Statement) {
+    shadows::tell_apart(statement);
+    functions_of_from::name_columns(statement);
     alike::tell_apart(statement);
     syntax::rewrite(statement, &mut Spellings::default());
 }
@@ -34,6 +36,7 @@ impl Rewriter for Spellings {
     fn query(&mut self, query: &mut Query) {
         self.windows.enter_query(query);
         recursion::keep_casts(query);
+        grouping::qualify_keys(query);
         let Some(fetch) = query.fetch.take_if(|fetch| !fetch.with_ties && !fetch.percent) else { return };
         let count = fetch.quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
         match &mut query.limit_clause {
@@ -47,6 +50,7 @@ impl Rewriter for Spellings {
     fn select(&mut self, select: &mut Select) {
         self.windows.enter(select);
         rows::respell_rows_in(select);
+        grouping::respell_groups(select);
         select.selection.iter_mut().for_each(arrays::respell_at_top);
     }
 
@@ -107,6 +111,11 @@ impl Rewriter for Spellings {
                 let complement = Expr::BinaryOp { left: Box::new(minus_one), op: BinaryOperator::Minus, right };
                 *expr = Expr::Nested(Box::new(complement));
             }
+            Expr::Cast { .. } | Expr::TypedString(_) => {
+                if let Some(respelled) = exact::respelled(expr) {
+                    *expr = respelled;
+                }
+            }
             Expr::Function(function) => {
                 if let Some(over) = &mut function.over
                     && let Ok(window) = self.windows.written_out(over)
@@ -146,7 +155,7 @@ pub(super) fn with_backslashes(pattern: &Expr, escape: &ValueWithSpan) -> Option
     Some(Expr::Value(Value::SingleQuotedString(respelled).with_span(*span)))
 }
 
-/// `mod(a, b)` is `a % b`, `sign` DataFusion's `signum`, and `localtimestamp` the time at UTC: sessions have no other zone.
+/// `mod(a, b)` is `a % b`, `div(a, b)` how often b is in a, `sign` DataFusion's `signum`, and `localtimestamp` the time at UTC: sessions have no other zone.
 /// `regr_r2` of a constant y is 1 where it has a slope, and base64 has its padding (RFC 4648).
 fn respelled(function: &Function) -> Option<Expr> {
     if matches!(function.args, FunctionArguments::None)
@@ -184,6 +193,40 @@ fn respelled(function: &Function) -> Option<Expr> {
             let mut list = list.clone();
             list.args = vec![value.clone(), padded];
             Some(Expr::Function(Function { args: FunctionArguments::List(list), ..function.clone() }))
+        }
+        (
+            "div",
+            [
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(dividend)),
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(divisor)),
+            ],
+        ) => {
+            let [dividend, divisor] =
+                [dividend, divisor].map(|operand| Box::new(Expr::Nested(Box::new(operand.clone()))));
+            let operation = |left, op, right| Box::new(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })));
+            let rest = operation(dividend.clone(), BinaryOperator::Modulo, divisor.clone());
+            let whole = operation(dividend, BinaryOperator::Minus, rest);
+            Some(*operation(whole, BinaryOperator::Divide, divisor))
+        }
+        // All that matches is the first group of the pattern in parentheses.
+        (
+            "regexp_substr",
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(text)), FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern))],
+        ) => {
+            let parenthesis = |text: &str| Expr::value(Value::SingleQuotedString(text.to_owned()));
+            let beside = |left, right| Expr::BinaryOp {
+                left: Box::new(left),
+                op: BinaryOperator::StringConcat,
+                right: Box::new(right),
+            };
+            let pattern = match pattern {
+                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(pattern), .. }) => {
+                    parenthesis(&format!("({pattern})"))
+                }
+                other => beside(beside(parenthesis("("), Expr::Nested(Box::new(other.clone()))), parenthesis(")")),
+            };
+            let first = Expr::value(Value::Number("1".to_owned(), false));
+            Some(call("array_element", [call("regexp_match", [text.clone(), pattern]), first]))
         }
         ("sign", [_]) => Some(renamed(function, "signum")),
         ("ceiling", [_]) => Some(renamed(function, "ceil")),
@@ -263,6 +306,22 @@ mod tests {
             ("SELECT a LIKE b ESCAPE '#'", "SELECT a LIKE b ESCAPE '#'"),
             ("SELECT localtimestamp, \"localtimestamp\"", "SELECT CAST(now() AS TIMESTAMP), \"localtimestamp\""),
             ("SELECT mod(a + 1, b), sign(a)", "SELECT ((a + 1) % (b)), signum(a)"),
+            ("SELECT div(a, 2)", "SELECT (((a) - ((a) % (2))) / (2))"),
+            (
+                "SELECT a::numeric, TRY_CAST(b AS decimal), c::decimal(5, 2)",
+                "SELECT decimal_of(a), try_decimal_of(b), c::DECIMAL(5,2)",
+            ),
+            ("SELECT count(*) FROM t GROUP BY ()", "SELECT count(*) FROM t GROUP BY GROUPING SETS (())"),
+            (
+                "SELECT 1 FROM t GROUP BY ROLLUP ((a, b), c)",
+                "SELECT 1 FROM t GROUP BY GROUPING SETS ((a, b, c), (a, b), ())",
+            ),
+            (
+                "SELECT 1 FROM t GROUP BY CUBE ((a, b), c)",
+                "SELECT 1 FROM t GROUP BY GROUPING SETS ((a, b, c), (a, b), (c), ())",
+            ),
+            ("SELECT -x AS x FROM t ORDER BY -x, x", "SELECT -x AS x FROM t ORDER BY -t.x, x"),
+            ("SELECT -y AS x FROM t ORDER BY -x", "SELECT -y AS x FROM t ORDER BY -x"),
             ("SELECT ~a, variance(a) OVER (), ceiling(a)", "SELECT (-1 - (a)), var_samp(a) OVER (), ceil(a)"),
             (
                 "SELECT a = ANY(b) FROM t WHERE a = ANY(b) AND NOT (a = ANY(b))",

@@ -1,6 +1,8 @@
 //! Variance and standard deviation. Of integers they are computed from their exact sum and the exact sum of their squares, as in
 //! PostgreSQL; DataFusion makes doubles of them, to which large ones that lie close together are all one.
 
+mod groups;
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Int64Array};
@@ -13,7 +15,8 @@ use datafusion::functions_aggregate::stddev::{Stddev, StddevPop};
 use datafusion::functions_aggregate::variance::{VariancePopulation, VarianceSample};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
+use groups::GroupSums;
 
 /// One of the four functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,7 +107,7 @@ impl AggregateUDFImpl for OfIntegers {
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match args.is_distinct {
             true => internal_err!("{}(DISTINCT) of integers is not computed here", self.name()),
-            false => Ok(Box::new(Sums { spread: self.spread, count: 0, sum: 0, squares: i256::ZERO })),
+            false => Ok(Box::new(Sums::new(self.spread))),
         }
     }
 
@@ -115,6 +118,25 @@ impl AggregateUDFImpl for OfIntegers {
             Arc::new(Field::new(format_state_name(args.name, "squares"), SQUARES, true)),
         ])
     }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(GroupSums::new(self.spread)))
+    }
+}
+
+/// The columns of states: how many values there were, their sums, and the sums of their squares.
+fn states(columns: &[ArrayRef]) -> Result<(&Int64Array, &Decimal128Array, &Decimal256Array)> {
+    let [counts, sums, squares] = columns else { return internal_err!("a variance has three states") };
+    let missing = || internal_datafusion_err!("a state of a variance has another type");
+    Ok((
+        counts.as_primitive_opt::<Int64Type>().ok_or_else(missing)?,
+        sums.as_primitive_opt::<Decimal128Type>().ok_or_else(missing)?,
+        squares.as_primitive_opt::<Decimal256Type>().ok_or_else(missing)?,
+    ))
 }
 
 /// Of one group. 2^63 squares of 126 bits have 189, and the products below 252.
@@ -127,6 +149,16 @@ struct Sums {
 }
 
 impl Sums {
+    fn new(spread: Spread) -> Self {
+        Self { spread, count: 0, sum: 0, squares: i256::ZERO }
+    }
+
+    fn add(&mut self, count: i64, sum: i128, squares: i256) {
+        self.count += count;
+        self.sum += sum;
+        self.squares = self.squares.wrapping_add(squares);
+    }
+
     fn totals(values: &[ArrayRef]) -> Result<(i64, i128, i256)> {
         let [values] = values else { return internal_err!("a variance has one column") };
         let values = values.as_primitive::<Int64Type>();
@@ -163,9 +195,7 @@ fn nearest(number: i256) -> f64 {
 impl Accumulator for Sums {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let (count, sum, squares) = Self::totals(values)?;
-        self.count += count;
-        self.sum += sum;
-        self.squares = self.squares.wrapping_add(squares);
+        self.add(count, sum, squares);
         Ok(())
     }
 
@@ -193,12 +223,8 @@ impl Accumulator for Sums {
         ])
     }
 
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [counts, sums, squares] = states else { return internal_err!("a variance has three states") };
-        let missing = || internal_datafusion_err!("a state of a variance has another type");
-        let counts: &Int64Array = counts.as_primitive_opt::<Int64Type>().ok_or_else(missing)?;
-        let sums: &Decimal128Array = sums.as_primitive_opt::<Decimal128Type>().ok_or_else(missing)?;
-        let squares: &Decimal256Array = squares.as_primitive_opt::<Decimal256Type>().ok_or_else(missing)?;
+    fn merge_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        let (counts, sums, squares) = states(columns)?;
         self.count += counts.iter().flatten().sum::<i64>();
         self.sum += sums.iter().flatten().sum::<i128>();
         self.squares = squares.iter().flatten().fold(self.squares, i256::wrapping_add);
@@ -216,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_largest_integers_have_room() {
-        let mut sums = Sums { spread: Spread::Variance { sample: false }, count: 0, sum: 0, squares: i256::ZERO };
+        let mut sums = Sums::new(Spread::Variance { sample: false });
         let values: ArrayRef =
             Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(i64::MAX), Some(i64::MIN), Some(i64::MAX)]));
         sums.update_batch(&[Arc::clone(&values)]).unwrap();

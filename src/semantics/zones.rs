@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -79,8 +79,8 @@ impl ScalarUDFImpl for AtTimeZone {
         let Some(Some(name)) = zone.try_as_str() else {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from(to)?));
         };
-        let zone = Tz::from_str(name).map_err(|_| {
-            exec_datafusion_err!("there is no time zone '{name}'; write one like 'Europe/Berlin', 'UTC' or '+02:00'")
+        let zone = zone_named(name).ok_or_else(|| {
+            exec_datafusion_err!("there is no time zone '{name}'; write one like 'Europe/Berlin', 'UTC' or '-02:00', which is two hours ahead of UTC")
         })?;
         Ok(match value {
             ColumnarValue::Array(array) => ColumnarValue::Array(moved(&array, zone, to)?),
@@ -89,6 +89,36 @@ impl ScalarUDFImpl for AtTimeZone {
             }
         })
     }
+}
+
+/// A zone by its name. An offset is written as POSIX has it, as in PostgreSQL (manual, B.5): what is behind a plus is west of Greenwich.
+fn zone_named(name: &str) -> Option<Tz> {
+    let name = name.trim();
+    let reversed = match (name.strip_prefix('+'), name.strip_prefix('-')) {
+        (Some(behind), _) => format!("-{behind}"),
+        (_, Some(ahead)) => format!("+{ahead}"),
+        _ => return Tz::from_str(name).ok(),
+    };
+    Tz::from_str(&reversed).ok()
+}
+
+/// The last year for which the tables of zones say when clocks are put forward.
+const YEAR_KNOWN_MAX: i32 = 2099;
+
+/// After so many years weekdays and leap years are as they were, in this century and the next ones.
+const YEARS_OF_CALENDAR: i32 = 28;
+
+/// A time in the last years that are known, in which clocks are put forward on the same days, for one after them.
+fn known(time: NaiveDateTime) -> Option<NaiveDateTime> {
+    if time.year() <= YEAR_KNOWN_MAX {
+        return Some(time);
+    }
+    let first = |year: i32| NaiveDate::from_ymd_opt(year, 1, 1);
+    let wanted = first(time.year())?;
+    let same = (YEAR_KNOWN_MAX - YEARS_OF_CALENDAR + 1..=YEAR_KNOWN_MAX).find(|year| {
+        first(*year).is_some_and(|day| day.weekday() == wanted.weekday() && day.leap_year() == wanted.leap_year())
+    })?;
+    time.with_year(same)
 }
 
 fn moved(timestamps: &ArrayRef, zone: Tz, to: &DataType) -> Result<ArrayRef> {
@@ -107,7 +137,9 @@ fn moved(timestamps: &ArrayRef, zone: Tz, to: &DataType) -> Result<ArrayRef> {
         let out_of_range = || exec_datafusion_err!("a timestamp for which no time zone is known");
         let seconds = DateTime::from_timestamp(number.div_euclid(per_second), 0).ok_or_else(out_of_range)?.naive_utc();
         let ahead = match is_instant {
-            true => i64::from(zone.offset_from_utc_datetime(&seconds).fix().local_minus_utc()),
+            true => i64::from(
+                zone.offset_from_utc_datetime(&known(seconds).ok_or_else(out_of_range)?).fix().local_minus_utc(),
+            ),
             false => -offset_of_clocks(zone, &seconds).ok_or_else(out_of_range)?,
         };
         number.checked_add(ahead * per_second).ok_or_else(out_of_range)
@@ -118,6 +150,7 @@ fn moved(timestamps: &ArrayRef, zone: Tz, to: &DataType) -> Result<ArrayRef> {
 /// By how many seconds clocks are ahead of UTC that show this time. What they show twice is of the second time, and what they leave
 /// out is reckoned from before the gap, as in PostgreSQL.
 fn offset_of_clocks(zone: Tz, shown: &NaiveDateTime) -> Option<i64> {
+    let shown = &known(*shown)?;
     let offset = match zone.offset_from_local_datetime(shown) {
         MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(_, offset) => offset,
         MappedLocalTime::None => {

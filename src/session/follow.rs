@@ -214,7 +214,7 @@ fn is(word: &Word, name: &str) -> bool {
     word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name)
 }
 
-fn is_word(token: &TokenWithSpan, name: &str) -> bool {
+pub(super) fn is_word(token: &TokenWithSpan, name: &str) -> bool {
     matches!(&token.token, Token::Word(word) if is(word, name))
 }
 

@@ -5,6 +5,7 @@ mod call;
 mod change;
 mod describe;
 mod follow;
+mod materialized;
 mod precedence;
 mod principal;
 mod script;

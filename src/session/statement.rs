@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use super::call::Call;
 use super::change::Change;
 use super::follow;
+use super::materialized;
 use super::precedence;
 use super::version;
 use super::words::Words;
@@ -136,6 +137,7 @@ fn query(sql: &str) -> Result<Box<SqlStatement>> {
 fn parsed(sql: &str) -> Result<Box<SqlStatement>> {
     let (text, versions) = version::take(sql)?;
     let (text, followed) = follow::take(text)?;
+    let text = materialized::take(text)?;
     let mut parser = DFParserBuilder::new(&*text)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)

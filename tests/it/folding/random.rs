@@ -348,7 +348,12 @@ impl Random {
             };
         }
         let op = self.pick(&["=", "<>", "<", "<=", ">", ">="]);
-        match self.below(14) {
+        match self.below(15) {
+            14 => format!(
+                "extract({} FROM {table}.ts) {op} {}",
+                self.pick(&["second", "milliseconds"]),
+                self.pick(&["0", "12.5", "30000.25"])
+            ),
             10 => format!(
                 "{table}.{} IS {}DISTINCT FROM {}",
                 self.pick(INTEGERS),
