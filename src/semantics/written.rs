@@ -48,10 +48,12 @@ pub(super) fn of_text(operand: &Expr, from: &DataType, to: &DataType, tries: boo
         return None;
     }
     let like = like(to)?;
-    if let Expr::Literal(value, metadata) = operand {
-        // What cannot be read is an error where it is needed.
-        let read = times(&value.to_array().ok()?, to, tries).ok()?;
-        return Some(Expr::Literal(ScalarValue::try_from_array(&read, 0).ok()?, metadata.clone()));
+    // What cannot be read is an error where it is needed.
+    if let Expr::Literal(value, metadata) = operand
+        && let Ok(read) = value.to_array().and_then(|text| times(&text, to, tries))
+        && let Ok(value) = ScalarValue::try_from_array(&read, 0)
+    {
+        return Some(Expr::Literal(value, metadata.clone()));
     }
     let function = if tries { &TRY } else { &STRICT };
     let args = vec![operand.clone(), Expr::Literal(like, None)];
