@@ -310,7 +310,8 @@ fn decimals(values: &ArrayRef, to: &DataType, tries: bool) -> Result<ArrayRef> {
     let decimals: Decimal128Array = if from.is_floating() {
         let floats = cast(values, &DataType::Float64)?;
         let floats = floats.as_primitive::<arrow::datatypes::Float64Type>().iter();
-        let of_float = |float: f64| settled(decimal(Number::of_float(float, digits), &|| float.to_string()));
+        let of_float =
+            |float: f64| settled(decimal(Number::of_float(float, digits), &|| format!("the number {float}")));
         floats.map(|float| float.map_or(Ok(None), of_float)).collect::<Result<_>>()?
     } else {
         let texts = cast(values, &DataType::Utf8)?;
