@@ -239,7 +239,8 @@ fn row_groups(metrics: &MetricsSet) -> Option<Unit> {
         .fold((0, 0), |(pruned, matched), (more_pruned, more_matched)| (pruned + more_pruned, matched + more_matched));
     // A row group that two parts of the scan read was counted by both.
     let continued = metrics.sum_by_name("row_groups_continued").map_or(0, |count| count.as_usize());
-    let total = (pruned + matched).saturating_sub(continued);
+    let keyless = metrics.sum_by_name("row_groups_keyless").map_or(0, |count| count.as_usize());
+    let total = (pruned + matched + keyless).saturating_sub(continued);
     let total = u64::try_from(total).ok().filter(|total| *total > 0)?;
     Some(Unit { kind: "row_groups".to_owned(), total: Some(total), kept: u64::try_from(matched).ok()?.min(total) })
 }

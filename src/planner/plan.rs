@@ -103,22 +103,12 @@ pub struct Planner {
     pub(crate) assignment: Option<Assignment>,
 }
 
-/// Where the planner takes tables from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tables {
-    /// From what is remembered of them.
-    Remembered,
-    /// From their sources.
-    AskedFor,
-}
-
 /// A statement before optimization.
 struct Logical {
     plan: LogicalPlan,
     state: SessionState,
     /// How many parameters it has.
     parameters: usize,
-    unchanged: Unchanged,
 }
 
 /// A statement before its scans are planned.
@@ -144,15 +134,12 @@ impl Planner {
         let (patience, reordering, runtime) = (self.patience, self.join_reordering, Arc::clone(&self.runtime));
         let pushdown = self.pushdown;
         let mut watch = Stopwatch::start();
-        let hoped = self.clone().optimized(statement.clone(), Tables::Remembered, &mut watch).await;
-        // What is remembered may be the reason for an error, too.
-        let hoped = match hoped {
-            Ok((optimized, unchanged)) => unchanged.holds().await.then_some(optimized),
-            Err(_) => None,
-        };
-        let Optimized { schema, logical, mut state } = match hoped {
-            Some(optimized) => optimized,
-            None => self.optimized(statement, Tables::AskedFor, &mut watch).await?.0,
+        let mut unchanged = Unchanged::default();
+        let hoped = self.clone().optimized(statement.clone(), Some(&mut unchanged), &mut watch).await;
+        // What was remembered may be the reason for an error, too.
+        let Optimized { schema, logical, mut state } = match unchanged.holds().await {
+            true => hoped?,
+            false => self.optimized(statement, None, &mut watch).await?,
         };
         watch.lap("tables are as they were");
         let logical = fold_judged(logical, folding, &state).await?;
@@ -181,16 +168,17 @@ impl Planner {
         Ok(Plan { schema, logical, physical, task: Arc::new(task) })
     }
 
-    /// The query in the form in which its scans are planned, and whether that will do.
+    /// The query in the form in which its scans are planned. With `hope`, which says later whether that will do, tables are taken
+    /// for what is remembered of them.
     async fn optimized(
         self,
         statement: Statement,
-        tables: Tables,
+        hope: Option<&mut Unchanged>,
         watch: &mut Stopwatch,
-    ) -> Result<(Optimized, Unchanged)> {
+    ) -> Result<Optimized> {
         let folding = self.folding();
         let (reordering, values) = (self.join_reordering, self.parameters.clone());
-        let Logical { plan, state, parameters, unchanged } = self.logical(statement, tables).await?;
+        let Logical { plan, state, parameters } = self.logical(statement, hope).await?;
         let logical = parameters::bind(plan, parameters, &values)?;
         watch.lap("statement to logical plan");
         let analyzed = analyzed(logical, &state, watch)?;
@@ -198,7 +186,7 @@ impl Planner {
         let logical = state.optimizer().optimize(analyzed, &state, |_, rule| watch.lap(rule.name()))?;
         let logical = if reordering { reorder(logical, folding, &state)? } else { logical };
         watch.lap("join order");
-        Ok((Optimized { schema, logical: note_refusals(logical)?, state }, unchanged))
+        Ok(Optimized { schema, logical: note_refusals(logical)?, state })
     }
 
     /// Which operators sources are given.
@@ -214,7 +202,7 @@ impl Planner {
 
     /// The columns and the parameters of a query whose parameters have no values yet.
     pub async fn prepare(self, statement: Statement) -> Result<Prepared> {
-        let Logical { plan: logical, state, parameters: count, .. } = self.logical(statement, Tables::AskedFor).await?;
+        let Logical { plan: logical, state, parameters: count } = self.logical(statement, None).await?;
         let parameters = parameters::describe(&logical, count)?;
         // A NULL of the right type lets the columns that depend on a parameter have a type.
         let nulls: Vec<ScalarValue> =
@@ -225,12 +213,12 @@ impl Planner {
 
     pub(super) async fn bound(self, statement: Statement) -> Result<(LogicalPlan, SessionState)> {
         let values = self.parameters.clone();
-        let Logical { plan, state, parameters, .. } = self.logical(statement, Tables::AskedFor).await?;
+        let Logical { plan, state, parameters } = self.logical(statement, None).await?;
         Ok((parameters::bind(plan, parameters, &values)?, state))
     }
 
     /// The logical plan before optimization.
-    async fn logical(self, mut statement: Statement, asked: Tables) -> Result<Logical> {
+    async fn logical(self, mut statement: Statement, hope: Option<&mut Unchanged>) -> Result<Logical> {
         let natives = native::take(&mut statement)?;
         let versions = version::take(&mut statement);
         semantics::refuse_ignored_syntax(&statement).map_err(|refusal| {
@@ -245,9 +233,7 @@ impl Planner {
         let known: Vec<&TableReference> =
             natives.iter().map(|query| &query.reference).chain(versions.iter().map(|table| &table.reference)).collect();
         let mut watch = Stopwatch::start();
-        let mut remembered = Remembered::default();
-        let mut tables = self.tables(&statement, &known, asked, &mut remembered).await?;
-        let unchanged = remembered.ask();
+        let mut tables = self.tables(&statement, &known, hope).await?;
         watch.lap("tables");
         for query in natives {
             let catalog = self.resolver.catalog(Some(&query.catalog)).map_err(|error| error.at(query.position))?;
@@ -275,7 +261,7 @@ impl Planner {
             Some(assignment) => assignment.apply(plan)?,
             None => plan,
         };
-        Ok(Logical { plan, state, parameters, unchanged })
+        Ok(Logical { plan, state, parameters })
     }
 
     /// The tables that a statement names, each looked up once, without those that are known already.
@@ -283,8 +269,7 @@ impl Planner {
         &self,
         statement: &Statement,
         known: &[&TableReference],
-        asked: Tables,
-        remembered: &mut Remembered,
+        hope: Option<&mut Unchanged>,
     ) -> Result<HashMap<TableReference, Table>> {
         let wrapped = DfStatement::Statement(Box::new(statement.clone()));
         let references = self.base.resolve_table_references(&wrapped)?;
@@ -293,8 +278,9 @@ impl Planner {
             reference.schema().is_none() && functions.contains(&reference.table().to_owned())
         };
         let wanted = references.into_iter().filter(|reference| !is_function(reference) && !known.contains(&reference));
+        let mut remembered = Remembered::default();
         let wanted: Vec<_> = wanted
-            .map(|reference| match self.resolver.remembered(&reference).filter(|_| asked == Tables::Remembered) {
+            .map(|reference| match self.resolver.remembered(&reference).filter(|_| hope.is_some()) {
                 Some((connector, table)) => {
                     remembered.add(connector, Arc::clone(&table));
                     (reference, Some(Resolved::Source(table)))
@@ -302,6 +288,9 @@ impl Planner {
                 None => (reference, None),
             })
             .collect();
+        if let Some(hope) = hope {
+            *hope = remembered.ask();
+        }
         futures::stream::iter(wanted)
             .map(|(reference, found)| async {
                 let resolved = match found {

@@ -42,8 +42,9 @@ impl Remembered {
     }
 }
 
-/// Whether all tables of a plan are as they were when they were last asked for. Dropped, nobody is asked any more.
-#[derive(Debug)]
+/// Whether all tables of a plan are as they were when they were last asked for; so it is where none was remembered. Dropped, nobody
+/// is asked any more.
+#[derive(Debug, Default)]
 pub(super) struct Unchanged(Option<SpawnedTask<bool>>);
 
 impl Unchanged {

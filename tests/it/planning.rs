@@ -281,7 +281,8 @@ fn what_is_used_twice_is_computed_once() {
 
         // Each place has other rows.
         set(&session, &["fold = 'never'"]).await;
-        let sql = "WITH drawn AS (SELECT max(random()) AS r FROM sale) SELECT count(*) FROM drawn a JOIN drawn b ON a.r = b.r";
+        let sql = "SELECT count(*) FROM (SELECT max(random()) AS r FROM sale) a
+            JOIN (SELECT max(random()) AS r FROM sale) b ON a.r = b.r";
         assert!(operators(&report(&session, sql).await["plan"], "Once").is_empty());
         assert_eq!(table::rows(&session, sql).await.unwrap(), [["0"]]);
     });

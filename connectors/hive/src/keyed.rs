@@ -7,17 +7,26 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::ScalarValue;
-use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
+use datafusion::physical_expr::utils::conjunction;
 use datafusion::physical_plan::PhysicalExpr;
+use datafusion::physical_plan::metrics::Count;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::Type;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use portolan_connector::{KeyFilter, key_filters};
 
+use crate::late::by_origin;
 use crate::statistics::has_range;
+
+/// The longest list that the engine compares with bounds itself, where it is stated (its `max_in_list_size`).
+const LIST_MAX: usize = 20;
+
+/// The metric that counts row groups of which no page has a key. They do not count as pruned by their statistics.
+pub(crate) const KEYLESS: &str = "row_groups_keyless";
 
 /// The keys of some columns: a row that the query needs has one of those of each.
 #[derive(Debug)]
@@ -34,7 +43,12 @@ struct ColumnKeys {
 impl Keys {
     /// What a condition over columns of `schema` says by now.
     pub(crate) fn of(predicate: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Self {
-        let listed = key_filters(predicate, schema).into_iter().filter_map(|filter| match filter {
+        let (found, stated) = by_origin(predicate);
+        let filters =
+            |parts: Vec<&Arc<dyn PhysicalExpr>>| key_filters(&conjunction(parts.into_iter().cloned()), schema);
+        let is_long = |filter: &KeyFilter| matches!(filter, KeyFilter::In { values, .. } if values.len() > LIST_MAX);
+        let listed = filters(found).into_iter().chain(filters(stated).into_iter().filter(is_long));
+        let listed = listed.filter_map(|filter| match filter {
             KeyFilter::In { column, values } => {
                 let field = schema.fields().get(column).filter(|field| has_range(field.data_type()))?;
                 let mut sorted = values;
@@ -51,8 +65,8 @@ impl Keys {
         self.0.is_empty()
     }
 
-    /// The file, or the part of it, without the pages that have no key.
-    pub(crate) fn narrow(&self, file: PartitionedFile, footer: &ParquetMetaData) -> PartitionedFile {
+    /// The file, or the part of it, without the pages that have no key. Counts the row groups of which none is left.
+    pub(crate) fn narrow(&self, file: PartitionedFile, footer: &ParquetMetaData, keyless: &Count) -> PartitionedFile {
         let groups = footer.num_row_groups();
         let before = file.extensions.get::<ParquetAccessPlan>();
         let mut plan =
@@ -68,20 +82,26 @@ impl Keys {
                 }
             }
         }
-        if narrowed { file.with_extension(without_empty(plan)) } else { file }
+        if !narrowed {
+            return file;
+        }
+        for (group, described) in footer.row_groups().iter().enumerate() {
+            if let Some(RowGroupAccess::Selection(selection)) = plan.inner().get(group)
+                && selection.row_count() == 0
+            {
+                plan.skip(group);
+                keyless.add(usize::from(begins_in(described, file.range.as_ref())));
+            }
+        }
+        file.with_extension(plan)
     }
 }
 
-/// The plan in which row groups without selected rows are not opened.
-fn without_empty(mut plan: ParquetAccessPlan) -> ParquetAccessPlan {
-    for group in 0..plan.len() {
-        if let Some(RowGroupAccess::Selection(selection)) = plan.inner().get(group)
-            && selection.row_count() == 0
-        {
-            plan.skip(group);
-        }
-    }
-    plan
+/// Whether a row group is of these bytes of its file: the engine reads it in the part in which it begins.
+fn begins_in(group: &RowGroupMetaData, bytes: Option<&FileRange>) -> bool {
+    let begin = group.columns().first().map(|column| column.byte_range().0);
+    let begin = begin.and_then(|begin| i64::try_from(begin).ok()).unwrap_or_default();
+    bytes.is_none_or(|bytes| (bytes.start..bytes.end).contains(&begin))
 }
 
 impl ColumnKeys {
@@ -130,7 +150,7 @@ mod tests {
     use arrow::array::{Int64Array, RecordBatch};
     use arrow::datatypes::Field;
     use bytes::Bytes;
-    use datafusion::physical_expr::expressions::{col, in_list, lit};
+    use datafusion::physical_expr::expressions::{DynamicFilterPhysicalExpr, col, in_list, lit};
     use object_store::ObjectMeta;
     use object_store::path::Path;
     use parquet::arrow::ArrowWriter;
@@ -158,11 +178,19 @@ mod tests {
         Arc::clone(ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options).unwrap().metadata())
     }
 
+    /// What a join knows.
     fn keys(values: &[i64], data_type: DataType) -> Keys {
+        let (filter, schema) = list(values, data_type);
+        let found = DynamicFilterPhysicalExpr::new(vec![col("id", &schema).unwrap()], lit(true));
+        found.update(filter).unwrap();
+        Keys::of(&(Arc::new(found) as _), &schema)
+    }
+
+    fn list(values: &[i64], data_type: DataType) -> (Arc<dyn PhysicalExpr>, Schema) {
         let schema = Schema::new(vec![Field::new("id", data_type, true)]);
-        let list =
-            values.iter().map(|value| lit(ScalarValue::from(*value).cast_to(schema.field(0).data_type()).unwrap()));
-        Keys::of(&in_list(col("id", &schema).unwrap(), list.collect(), &false, &schema).unwrap(), &schema)
+        let cast = |value: &i64| lit(ScalarValue::from(*value).cast_to(schema.field(0).data_type()).unwrap());
+        let list = in_list(col("id", &schema).unwrap(), values.iter().map(cast).collect(), &false, &schema);
+        (list.unwrap(), schema)
     }
 
     fn file() -> PartitionedFile {
@@ -189,7 +217,7 @@ mod tests {
     #[test]
     fn only_pages_with_a_key_are_read() {
         let footer = footer();
-        let narrowed = |values: &[i64]| rows(&keys(values, DataType::Int64).narrow(file(), &footer));
+        let narrowed = |values: &[i64]| rows(&keys(values, DataType::Int64).narrow(file(), &footer, &Count::new()));
         // 0 to 198 in the first page, 200 to 398 in the second.
         assert_eq!(narrowed(&[0, 198]), Some(vec![PAGE, 0]));
         assert_eq!(narrowed(&[200, 5, 3998]), Some(vec![2 * PAGE, PAGE]));
@@ -204,13 +232,35 @@ mod tests {
         let footer = footer();
         let half = RowSelection::from(vec![RowSelector::skip(150), RowSelector::select(850)]);
         let plan = ParquetAccessPlan::new(vec![RowGroupAccess::Selection(half), RowGroupAccess::Skip]);
-        let narrowed = keys(&[198, 200, 3000], DataType::Int64).narrow(file().with_extension(plan), &footer);
+        let narrowed =
+            keys(&[198, 200, 3000], DataType::Int64).narrow(file().with_extension(plan), &footer, &Count::new());
         assert_eq!(rows(&narrowed), Some(vec![50, 0]));
     }
 
     #[test]
     fn keys_of_another_type_say_nothing() {
-        let narrowed = keys(&[0], DataType::Int32).narrow(file(), &footer());
+        let narrowed = keys(&[0], DataType::Int32).narrow(file(), &footer(), &Count::new());
         assert_eq!(rows(&narrowed), None);
+    }
+
+    #[test]
+    fn row_groups_without_a_key_are_counted_where_they_begin() {
+        let footer = footer();
+        let second = i64::try_from(footer.row_group(1).column(0).byte_range().0).unwrap();
+        for (range, expected) in [(None, 1), (Some(0..second), 0), (Some(second..i64::MAX), 1)] {
+            let (mut file, keyless) = (file(), Count::new());
+            file.range = range.map(|range| FileRange { start: range.start, end: range.end });
+            keys(&[0], DataType::Int64).narrow(file, &footer, &keyless);
+            assert_eq!(keyless.value(), expected);
+        }
+    }
+
+    #[test]
+    fn short_lists_that_are_stated_are_left_to_the_engine() {
+        for (count, is_left) in [(20, true), (21, false)] {
+            let values: Vec<i64> = (0..count).collect();
+            let (stated, schema) = list(&values, DataType::Int64);
+            assert_eq!(Keys::of(&stated, &schema).is_empty(), is_left);
+        }
     }
 }

@@ -34,10 +34,17 @@ pub(crate) fn pays(predicate: &Arc<dyn PhysicalExpr>, schema: &Schema, distinct:
 /// The condition with what joins find out before all else: rows are filtered while they are decoded where that leaves few, and
 /// the columns of the other conditions are then decoded for those alone.
 pub(crate) fn keys_first(predicate: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
-    let (found, stated): (Vec<_>, Vec<_>) = split_conjunction(predicate)
-        .into_iter()
-        .partition(|part| DynamicFilterTracking::classify(part).contains_dynamic_filter());
+    let (found, stated) = by_origin(predicate);
     conjunction(found.into_iter().chain(stated).cloned())
+}
+
+/// Parts of a condition.
+type Parts<'a> = Vec<&'a Arc<dyn PhysicalExpr>>;
+
+/// The parts of a condition that joins find out, and those that are stated.
+pub(crate) fn by_origin(predicate: &Arc<dyn PhysicalExpr>) -> (Parts<'_>, Parts<'_>) {
+    let is_found = |part: &&Arc<dyn PhysicalExpr>| DynamicFilterTracking::classify(part).contains_dynamic_filter();
+    split_conjunction(predicate).into_iter().partition(is_found)
 }
 
 #[cfg(test)]

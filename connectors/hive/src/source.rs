@@ -27,7 +27,7 @@ use object_store::path::Path;
 use portolan_connector::TableName;
 
 use crate::error::{Stage, file_error};
-use crate::keyed::Keys;
+use crate::keyed::{KEYLESS, Keys};
 use crate::late::{keys_first, pays};
 use crate::portion::{CONTINUED, Portions};
 use crate::store::Store;
@@ -115,7 +115,8 @@ impl FileSource for LakeSource {
             None => None,
         };
         let continued = MetricBuilder::new(self.inner.metrics()).counter(CONTINUED, partition);
-        Ok(Box::new(LakeMorselizer { inner, late, context: Arc::clone(&self.context), continued }))
+        let keyless = MetricBuilder::new(self.inner.metrics()).counter(KEYLESS, partition);
+        Ok(Box::new(LakeMorselizer { inner, late, context: Arc::clone(&self.context), continued, keyless }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -254,6 +255,8 @@ struct LakeMorselizer {
     context: Arc<ScanContext>,
     /// Row groups of which another part reads the beginning.
     continued: Count,
+    /// Row groups that have none of the keys of a join.
+    keyless: Count,
 }
 
 /// Filters the rows of files while they are decoded.
@@ -281,7 +284,7 @@ impl LakeMorselizer {
         let Some(late) = &self.late else { return file };
         let keys = late.keys.get_or_init(|| Keys::of(&late.predicate, &late.schema));
         match self.context.portions.known_footer(&file.object_meta).filter(|_| !keys.is_empty()) {
-            Some(footer) => keys.narrow(file, &footer),
+            Some(footer) => keys.narrow(file, &footer, &self.keyless),
             None => file,
         }
     }
