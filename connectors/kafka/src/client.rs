@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use portolan_connector::ConnectorError;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -16,6 +15,7 @@ use secrecy::ExposeSecret;
 use crate::config::KafkaConfig;
 use crate::context::LogContext;
 use crate::error::LogError;
+use crate::gateway::Gateway;
 use crate::idle::Idle;
 use crate::log::{Committed, Group, KafkaLog, LogScan, LogTail, PartitionOffsets, Replicas, ScanRange, TailRange};
 use crate::scan::BrokerScan;
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) idle_timeout: Duration,
     /// The client for questions, made when first needed and made anew when it failed.
     warm: Mutex<Option<Arc<Client>>>,
+    /// What the clients connect to instead of the brokers.
+    gateway: Option<Arc<Gateway>>,
     /// Clients that wait for the next read.
     idle: Idle<Client>,
 }
@@ -58,8 +60,8 @@ impl fmt::Debug for BrokerLog {
 
 impl BrokerLog {
     /// Takes the settings; connects only when first asked.
-    pub(crate) fn new(config: &KafkaConfig) -> Result<Self, ConnectorError> {
-        let mut settings = common_settings(config);
+    pub(crate) fn new(config: &KafkaConfig, gateway: Option<Arc<Gateway>>) -> Self {
+        let mut settings = common_settings(config, gateway.as_deref());
         settings
             .set("isolation.level", config.isolation.name())
             .set("allow.auto.create.topics", "false")
@@ -81,7 +83,7 @@ impl BrokerLog {
             // Some brokers send the whole rest of a partition, whatever size was asked for.
             ("receive.message.max.bytes", "2147483647".to_owned()),
         ];
-        Ok(Self {
+        Self {
             shared: Arc::new(Shared {
                 brokers: config.brokers.clone(),
                 settings,
@@ -90,9 +92,10 @@ impl BrokerLog {
                 metadata_timeout: config.metadata_timeout,
                 idle_timeout: config.idle_timeout,
                 warm: Mutex::new(None),
+                gateway,
                 idle: Idle::default(),
             }),
-        })
+        }
     }
 
     /// Asks the cluster something on a thread that may block.
@@ -110,27 +113,23 @@ impl BrokerLog {
 }
 
 /// Settings of clients that read and of those that write. They hold secrets.
-pub(crate) fn common_settings(config: &KafkaConfig) -> ClientConfig {
+pub(crate) fn common_settings(config: &KafkaConfig, gateway: Option<&Gateway>) -> ClientConfig {
     let mut settings = ClientConfig::new();
     settings
         .set("bootstrap.servers", &config.brokers)
         .set("client.id", "portolan")
-        .set("security.protocol", &config.security.protocol)
         .set("socket.connection.setup.timeout.ms", config.connect_timeout.as_millis().to_string())
         .set("topic.metadata.propagation.max.ms", "1000")
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Info);
-    if let Some(sasl) = &config.security.sasl {
+    if let Some(gateway) = gateway {
+        gateway.apply(&mut settings);
+    } else if let Some(sasl) = &config.security.sasl {
         settings
-            .set("sasl.mechanism", &sasl.mechanism)
+            .set("security.protocol", "sasl_plaintext")
+            .set("sasl.mechanism", sasl.mechanism.name())
             .set("sasl.username", &sasl.username)
             .set("sasl.password", sasl.password.expose_secret());
-    }
-    for (name, path) in &config.security.tls {
-        settings.set(*name, path);
-    }
-    if let Some(password) = &config.security.key_password {
-        settings.set("ssl.key.password", password.expose_secret());
     }
     settings
 }
@@ -142,7 +141,7 @@ impl Shared {
             settings.set(*name, value);
         }
         settings
-            .create_with_context(LogContext::default())
+            .create_with_context(LogContext::new(self.gateway.clone()))
             .map_err(|error| LogError::Client { what: "start".to_owned(), said: error.to_string() })
     }
 
@@ -198,6 +197,11 @@ impl Shared {
     pub(crate) fn explain(&self, what: &str, error: &KafkaError, context: &LogContext) -> LogError {
         let said = context.said();
         match error.rdkafka_error_code() {
+            _ if context.is_hopeless()
+                && let Some(failure) = context.failure() =>
+            {
+                failure
+            }
             _ if context.refused_login() => LogError::Login { said },
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 LogError::Login { said }

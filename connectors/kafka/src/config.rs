@@ -75,20 +75,49 @@ impl Isolation {
 /// How connections are secured.
 #[derive(Clone, Debug)]
 pub(crate) struct Security {
-    /// As Kafka's clients call it: `sasl_ssl`.
-    pub(crate) protocol: String,
     pub(crate) sasl: Option<Sasl>,
-    /// Files for TLS by the client library's names of the settings.
-    pub(crate) tls: Vec<(&'static str, String)>,
-    pub(crate) key_password: Option<SecretString>,
+    pub(crate) tls: Option<Tls>,
+}
+
+/// Files in PEM.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tls {
+    /// The authorities to trust, instead of the machine's.
+    pub(crate) ca_file: Option<String>,
+    /// The certificates to log in with.
+    pub(crate) certificate_file: Option<String>,
+    /// Their key.
+    pub(crate) key_file: Option<String>,
 }
 
 /// How to log in.
 #[derive(Clone, Debug)]
 pub(crate) struct Sasl {
-    pub(crate) mechanism: String,
+    pub(crate) mechanism: Mechanism,
     pub(crate) username: String,
     pub(crate) password: SecretString,
+}
+
+/// How a password is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mechanism {
+    Plain,
+    ScramSha256,
+    ScramSha512,
+}
+
+impl Mechanism {
+    /// All of them, by the names that Kafka's clients give them.
+    const ALL: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
+
+    /// As Kafka's clients call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
 }
 
 /// A table of the catalog file.
@@ -200,17 +229,9 @@ fn registry(properties: &Properties) -> Result<Option<RegistryConfig>> {
     }))
 }
 
-/// How this binary was built decides what it can do; say so here rather than let the client library fail later.
-const BUILD_HINT: &str = "build Portolan with the feature `kafka-tls`";
-
 fn security(properties: &Properties) -> Result<Security> {
-    let protocol = properties.text("security").unwrap_or("plaintext").to_owned();
+    let protocol = properties.text("security").unwrap_or("plaintext");
     let with_tls = protocol.ends_with("ssl");
-    if with_tls && !cfg!(feature = "kafka-tls") {
-        return Err(
-            ConnectorError::user(format!("security = \"{protocol}\": this build has no TLS to Kafka")).hint(BUILD_HINT)
-        );
-    }
     let sasl = match (protocol.starts_with("sasl"), properties.section("sasl")) {
         (false, None) => None,
         (true, Some(section)) => Some(sasl(section)?),
@@ -224,36 +245,28 @@ fn security(properties: &Properties) -> Result<Security> {
                 .hint("set security = \"sasl_ssl\" or \"sasl_plaintext\", or remove `sasl`"));
         }
     };
-    let (mut tls, mut key_password) = (Vec::new(), None);
-    if let Some(section) = properties.section("tls") {
-        if !with_tls {
+    let tls = match (with_tls, properties.section("tls")) {
+        (false, None) => None,
+        (true, None) => Some(Tls::default()),
+        (true, Some(section)) => Some(tls(section)),
+        (false, Some(_)) => {
             return Err(ConnectorError::user(format!("`tls` is set but security = \"{protocol}\" has no TLS"))
                 .hint("set security = \"ssl\" or \"sasl_ssl\", or remove `tls`"));
         }
-        for (name, setting) in [
-            ("ca_file", "ssl.ca.location"),
-            ("certificate_file", "ssl.certificate.location"),
-            ("key_file", "ssl.key.location"),
-        ] {
-            if let Some(path) = section.text(name) {
-                tls.push((setting, path.to_owned()));
-            }
-        }
-        key_password = section.secret("key_password").cloned();
-    }
-    Ok(Security { protocol, sasl, tls, key_password })
+    };
+    Ok(Security { sasl, tls })
+}
+
+fn tls(section: &Properties) -> Tls {
+    let file = |name| section.text(name).map(ToOwned::to_owned);
+    Tls { ca_file: file("ca_file"), certificate_file: file("certificate_file"), key_file: file("key_file") }
 }
 
 fn sasl(section: &Properties) -> Result<Sasl> {
-    let mechanism = section.text("mechanism").unwrap_or("PLAIN").to_owned();
-    if mechanism.starts_with("SCRAM") && !cfg!(feature = "kafka-tls") {
-        return Err(
-            ConnectorError::user(format!("sasl.mechanism = \"{mechanism}\": this build has no SCRAM")).hint(BUILD_HINT)
-        );
-    }
+    let mechanism = section.text("mechanism").unwrap_or("PLAIN");
     let password = section.secret("password").cloned();
     Ok(Sasl {
-        mechanism,
+        mechanism: Mechanism::ALL.into_iter().find(|known| known.name() == mechanism).unwrap_or(Mechanism::Plain),
         username: text(section, "username")?.to_owned(),
         password: password.ok_or_else(|| ConnectorError::user("`sasl.password` is missing"))?,
     })

@@ -1,6 +1,6 @@
 //! What librdkafka reports beside its answers: log lines and errors of connections.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
@@ -9,6 +9,8 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::client::Client;
+use crate::error::LogError;
+use crate::gateway::Gateway;
 
 /// How long to listen for reasons after a failure.
 const LISTEN: Duration = Duration::from_millis(50);
@@ -20,6 +22,8 @@ const REPORTS: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct LogContext {
     reports: Mutex<Reports>,
+    /// What the client connects to instead of the brokers.
+    gateway: Option<Arc<Gateway>>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +37,15 @@ struct Reports {
 }
 
 impl LogContext {
+    pub(crate) fn new(gateway: Option<Arc<Gateway>>) -> Self {
+        Self { gateway, reports: Mutex::default() }
+    }
+
+    /// Why the gateway did not reach a broker, if there is one and it did not.
+    pub(crate) fn failure(&self) -> Option<LogError> {
+        self.gateway.as_ref().and_then(|gateway| gateway.failure())
+    }
+
     /// Takes reports that wait in the client's queue; after a failure it listens a little longer.
     pub(crate) fn collect(&self, client: &Client, failed: bool) {
         if !failed {
@@ -50,7 +63,13 @@ impl LogContext {
 
     /// The last reason of a failed connection.
     pub(crate) fn said(&self) -> Option<String> {
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner).reason.clone()
+        match self.failure() {
+            Some(LogError::Login { said } | LogError::Unreachable { said, .. }) => return said,
+            Some(LogError::Tls { said, .. }) => return Some(said),
+            _ => {}
+        }
+        let said = self.reports.lock().unwrap_or_else(PoisonError::into_inner).reason.clone()?;
+        Some(self.gateway.as_ref().map_or(said.clone(), |gateway| gateway.with_names(&said)))
     }
 
     /// Whether no broker is connected.

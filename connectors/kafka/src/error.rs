@@ -17,6 +17,9 @@ pub(crate) enum LogError {
     /// A broker answers, and not in time.
     #[error("the Kafka brokers did not answer within {} ms when asked for {what}", limit.as_millis())]
     Slow { what: String, limit: Duration, said: Option<String> },
+    /// A broker was reached, and no encrypted connection came of it.
+    #[error("cannot open an encrypted connection to the Kafka broker {broker}")]
+    Tls { broker: String, said: String },
     /// The login was refused.
     #[error("the Kafka broker refused the login")]
     Login { said: Option<String> },
@@ -98,6 +101,12 @@ impl From<LogError> for ConnectorError {
             LogError::Login { said } => {
                 (said, Some("check `security`, `sasl.mechanism`, `sasl.username` and `sasl.password`"))
             }
+            LogError::Tls { said, .. } => (
+                Some(said),
+                Some(
+                    "check that `brokers` has addresses that speak TLS, `tls.ca_file`, and `tls.certificate_file` if clients need one",
+                ),
+            ),
             LogError::Forbidden { said, .. } => (Some(said), Some("give the user READ and DESCRIBE on the topic")),
             LogError::Truncated { .. } => (
                 None,

@@ -7,6 +7,7 @@ use portolan_connector::{CatalogEntry, Connector, ConnectorFactory, PropertyKind
 use crate::client::BrokerLog;
 use crate::config::KafkaConfig;
 use crate::connector::KafkaConnector;
+use crate::gateway::Gateway;
 use crate::registry::Registry;
 use crate::write::Writes;
 
@@ -28,11 +29,11 @@ impl ConnectorFactory for KafkaFactory {
 
     fn create(&self, entry: CatalogEntry) -> Result<Arc<dyn Connector>> {
         let config = KafkaConfig::new(&entry).map_err(|error| error.in_catalog(&entry.name))?;
-        let log = BrokerLog::new(&config).map_err(|error| error.in_catalog(&entry.name))?;
+        let gateway = Gateway::start(&config).map_err(|error| error.in_catalog(&entry.name))?;
+        let log = BrokerLog::new(&config, gateway.clone());
         let registry = config.registry.clone().map(Registry::new).transpose();
         let registry = registry.map_err(|error| error.in_catalog(&entry.name))?;
-        let writes = config.write.is_writable.then(|| Writes::new(&config)).transpose();
-        let writes = writes.map_err(|error| error.in_catalog(&entry.name))?;
+        let writes = config.write.is_writable.then(|| Writes::new(&config, gateway.as_ref()));
         Ok(Arc::new(KafkaConnector::new(entry.name, config, Arc::new(log), registry, writes)))
     }
 }
@@ -63,7 +64,7 @@ const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "security",
         PropertyKind::OneOf(&["plaintext", "sasl_plaintext", "ssl", "sasl_ssl"]),
-        "how connections are secured; TLS (ssl, sasl_ssl) needs a build with the feature kafka-tls",
+        "how connections are secured: ssl is TLS, sasl a login",
     )
     .or("plaintext"),
     PropertySpec::new(
@@ -190,7 +191,7 @@ const SASL: &[PropertySpec] = &[
     PropertySpec::new(
         "mechanism",
         PropertyKind::OneOf(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
-        "how the password is proved; SCRAM needs a build with the feature kafka-tls",
+        "how the password is proved",
     )
     .or("PLAIN"),
     PropertySpec::new("username", PropertyKind::Text, "the user").required(),
@@ -201,11 +202,10 @@ const TLS: &[PropertySpec] = &[
     PropertySpec::new(
         "ca_file",
         PropertyKind::Text,
-        "a PEM file of the authorities that sign the brokers' certificates",
+        "a PEM file of the authorities that sign the brokers' certificates, instead of the machine's",
     ),
     PropertySpec::new("certificate_file", PropertyKind::Text, "a PEM file of the client's certificate"),
-    PropertySpec::new("key_file", PropertyKind::Text, "a PEM file of the client's private key"),
-    PropertySpec::new("key_password", PropertyKind::Secret, "the password of the private key"),
+    PropertySpec::new("key_file", PropertyKind::Text, "a PEM file of the client's private key, without a password"),
 ];
 
 const TABLE: &[PropertySpec] = &[

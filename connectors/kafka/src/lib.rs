@@ -13,7 +13,7 @@
 //! offsets into work, [`read`] work into [`batches`]; [`follow`] reads without end. [`layout`] says how messages are taken apart, [`declare`] how a person says
 //! so, [`format`](mod@format) does it, [`decode`] and [`build`] make rows of it; [`infer`] finds the columns that nobody
 //! declared, [`described`] those that a schema of the [`registry`] tells. [`latest`] keeps
-//! the newest message of each key. [`partitions`] and [`groups`] list what is there. [`mod@write`] goes the other way.
+//! the newest message of each key. TLS and SCRAM are the [`gateway`]'s. [`partitions`] and [`groups`] list what is there. [`mod@write`] goes the other way.
 
 mod batches;
 mod build;
@@ -33,6 +33,7 @@ mod error;
 mod factory;
 mod follow;
 mod format;
+mod gateway;
 mod groups;
 mod idle;
 mod infer;

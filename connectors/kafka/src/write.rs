@@ -19,10 +19,9 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use portolan_connector::Result;
-
 use crate::client::BrokerLog;
 use crate::config::{Isolation, KafkaConfig};
+use crate::gateway::Gateway;
 use crate::log::KafkaLog;
 
 use self::producer::Producers;
@@ -45,18 +44,18 @@ pub(crate) struct Writes {
 
 impl Writes {
     /// Takes the settings; connects only when something is written.
-    pub(crate) fn new(config: &KafkaConfig) -> Result<Self> {
+    pub(crate) fn new(config: &KafkaConfig, gateway: Option<&Arc<Gateway>>) -> Self {
         let log = |isolation| {
-            let log = BrokerLog::new(&KafkaConfig { isolation, ..config.clone() })?;
-            Ok::<_, portolan_connector::ConnectorError>(Arc::new(log) as Arc<dyn KafkaLog>)
+            let log = BrokerLog::new(&KafkaConfig { isolation, ..config.clone() }, gateway.cloned());
+            Arc::new(log) as Arc<dyn KafkaLog>
         };
-        Ok(Self {
-            producers: Arc::new(Producers::new(config)),
-            committed: log(Isolation::ReadCommitted)?,
-            sent: log(Isolation::ReadUncommitted)?,
+        Self {
+            producers: Arc::new(Producers::new(config, gateway.cloned())),
+            committed: log(Isolation::ReadCommitted),
+            sent: log(Isolation::ReadUncommitted),
             token_messages: config.write.token_messages,
             max_message_bytes: config.write.max_message_bytes,
             next: AtomicU32::new(0),
-        })
+        }
     }
 }

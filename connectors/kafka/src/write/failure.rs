@@ -32,6 +32,11 @@ impl Failure {
 /// An error of the client library.
 pub(super) fn failed(what: &str, error: &KafkaError, deliveries: &Deliveries, brokers: &str) -> ConnectorError {
     let log = &deliveries.log;
+    if log.is_hopeless()
+        && let Some(failure) = log.failure()
+    {
+        return failure.into();
+    }
     if log.refused_login() {
         return LogError::Login { said: log.said() }.into();
     }

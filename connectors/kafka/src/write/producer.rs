@@ -19,6 +19,7 @@ use super::rows::Message;
 use crate::client::common_settings;
 use crate::config::KafkaConfig;
 use crate::context::LogContext;
+use crate::gateway::Gateway;
 use crate::idle::Idle;
 
 /// Kibibytes of messages that one statement has on their way to the brokers, or of one that is larger.
@@ -61,6 +62,8 @@ pub(super) struct Producers {
     pub(super) limit: Duration,
     /// How long the brokers may take to let a producer begin.
     begin_limit: Duration,
+    /// What the clients connect to instead of the brokers.
+    gateway: Option<Arc<Gateway>>,
     /// Producers that wait for the next statement.
     idle: Idle<Sender>,
 }
@@ -73,8 +76,8 @@ impl fmt::Debug for Producers {
 
 impl Producers {
     /// Takes the settings; connects only when something is written.
-    pub(super) fn new(config: &KafkaConfig) -> Self {
-        let mut settings = common_settings(config);
+    pub(super) fn new(config: &KafkaConfig, gateway: Option<Arc<Gateway>>) -> Self {
+        let mut settings = common_settings(config, gateway.as_deref());
         settings
             .set("enable.idempotence", "true")
             .set("acks", "all")
@@ -88,6 +91,7 @@ impl Producers {
             transactional: config.write.transactional,
             limit: config.write.limit,
             begin_limit: config.metadata_timeout,
+            gateway,
             idle: Idle::default(),
         }
     }
@@ -106,8 +110,9 @@ impl Producers {
                 .set("transactional.id", format!("{ID_PREFIX}{id}"))
                 .set("transaction.timeout.ms", self.limit.as_millis().to_string());
         }
+        let deliveries = Deliveries { log: LogContext::new(self.gateway.clone()), ..Deliveries::default() };
         let producer: BaseProducer<Deliveries> = settings
-            .create_with_context(Deliveries::default())
+            .create_with_context(deliveries)
             .map_err(|error| failed("start a producer", &error, &Deliveries::default(), &self.brokers))?;
         let is_transactional = self.transactional;
         let (producer, brokers) = (Arc::new(producer), self.brokers.clone());

@@ -180,19 +180,4 @@ fn declarations_that_cannot_work_are_refused() {
         let error = connector("events", &on_broker(section)).unwrap_err();
         assert!(error.contains(part), "{section}: {error}");
     }
-    let error = connector(
-        "events",
-        &on_broker(
-            "security = \"sasl_plaintext\"\nsasl = { mechanism = \"SCRAM-SHA-256\", username = \"u\", password = \"p\" }",
-        ),
-    );
-    if !cfg!(feature = "kafka-tls") {
-        let error = error.unwrap_err();
-        assert!(
-            error.contains("this build has no SCRAM\nHint: build Portolan with the feature `kafka-tls`"),
-            "{error}"
-        );
-        let error = connector("events", &on_broker("security = \"ssl\"")).unwrap_err();
-        assert!(error.contains("this build has no TLS to Kafka"), "{error}");
-    }
 }

@@ -23,6 +23,8 @@ mod proxy;
 mod pruning;
 mod refusing;
 mod registry;
+mod secured;
+mod security;
 mod topics;
 mod transactions;
 mod writing;
