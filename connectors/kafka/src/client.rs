@@ -27,6 +27,12 @@ pub(crate) type Client = BaseConsumer<LogContext>;
 /// Of the time that a question may take, the part after which brokers that are all down are given up.
 const FIRST_TRY: u32 = 5;
 
+/// A read of no more messages than these asks for little at once: most of a large answer would never be looked at.
+const LITTLE_MESSAGES: u64 = 100;
+
+/// What such a read asks for at once, in bytes. A larger message is still fetched.
+const LITTLE_BYTES: i64 = 128 << 10;
+
 /// A cluster, asked through one client that stays connected. Each read has a client of its own while it lasts; a few
 /// are kept for the next ones, because starting one costs more than a small read.
 #[derive(Clone)]
@@ -39,8 +45,6 @@ pub(crate) struct Shared {
     pub(crate) brokers: String,
     /// Settings common to all clients; holds secrets, so it is never printed.
     settings: ClientConfig,
-    /// Settings of clients that read, beyond the common ones.
-    reading: Vec<(&'static str, String)>,
     pub(crate) connect_timeout: Duration,
     pub(crate) metadata_timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -48,8 +52,41 @@ pub(crate) struct Shared {
     warm: Mutex<Option<Arc<Client>>>,
     /// What the clients connect to instead of the brokers.
     gateway: Option<Arc<Gateway>>,
+    /// Clients for reads of few messages.
+    few: Readers,
+    /// Clients for all other reads.
+    many: Readers,
+}
+
+/// Clients for reads of one size.
+struct Readers {
+    /// Settings beyond the common ones.
+    settings: Vec<(&'static str, String)>,
     /// Clients that wait for the next read.
     idle: Idle<Client>,
+}
+
+impl Readers {
+    /// Clients that ask for so many bytes at once, and hold so many messages and kibibytes before they stop asking.
+    fn new(fetch_bytes: i64, (messages, queue_kib): (u32, i64)) -> Self {
+        let settings = vec![
+            // Named because the library wants a name; it is never joined and nothing is committed to it.
+            ("group.id", "portolan".to_owned()),
+            ("enable.partition.eof", "true".to_owned()),
+            ("auto.offset.reset", "error".to_owned()),
+            ("max.poll.interval.ms", "86400000".to_owned()),
+            ("fetch.wait.max.ms", "100".to_owned()),
+            ("fetch.queue.backoff.ms", "10".to_owned()),
+            ("fetch.message.max.bytes", fetch_bytes.to_string()),
+            ("queued.min.messages", messages.to_string()),
+            ("queued.max.messages.kbytes", queue_kib.to_string()),
+            // What a wire or a disk has changed is an error instead of other values.
+            ("check.crcs", "true".to_owned()),
+            // Some brokers send the whole rest of a partition, whatever size was asked for.
+            ("receive.message.max.bytes", "2147483647".to_owned()),
+        ];
+        Self { settings, idle: Idle::default() }
+    }
 }
 
 impl fmt::Debug for BrokerLog {
@@ -67,33 +104,17 @@ impl BrokerLog {
             .set("allow.auto.create.topics", "false")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false");
-        let reading = vec![
-            // Named because the library wants a name; it is never joined and nothing is committed to it.
-            ("group.id", "portolan".to_owned()),
-            ("enable.partition.eof", "true".to_owned()),
-            ("auto.offset.reset", "error".to_owned()),
-            ("max.poll.interval.ms", "86400000".to_owned()),
-            ("fetch.wait.max.ms", "100".to_owned()),
-            ("fetch.queue.backoff.ms", "10".to_owned()),
-            ("fetch.message.max.bytes", config.fetch_bytes.to_string()),
-            ("queued.min.messages", "100000".to_owned()),
-            ("queued.max.messages.kbytes", config.queue_kib.to_string()),
-            // What a wire or a disk has changed is an error instead of other values.
-            ("check.crcs", "true".to_owned()),
-            // Some brokers send the whole rest of a partition, whatever size was asked for.
-            ("receive.message.max.bytes", "2147483647".to_owned()),
-        ];
         Self {
             shared: Arc::new(Shared {
                 brokers: config.brokers.clone(),
                 settings,
-                reading,
                 connect_timeout: config.connect_timeout,
                 metadata_timeout: config.metadata_timeout,
                 idle_timeout: config.idle_timeout,
                 warm: Mutex::new(None),
                 gateway,
-                idle: Idle::default(),
+                few: Readers::new(config.fetch_bytes.min(LITTLE_BYTES), (1, config.queue_kib)),
+                many: Readers::new(config.fetch_bytes, (100_000, config.queue_kib)),
             }),
         }
     }
@@ -145,15 +166,20 @@ impl Shared {
             .map_err(|error| LogError::Client { what: "start".to_owned(), said: error.to_string() })
     }
 
-    /// A client for a read.
-    fn reader(&self) -> Result<Client, LogError> {
-        self.idle.take().map_or_else(|| self.client(&self.reading), Ok)
+    fn readers(&self, max_messages: u64) -> &Readers {
+        if max_messages <= LITTLE_MESSAGES { &self.few } else { &self.many }
     }
 
-    /// Keeps a client whose read went well for the next one.
-    pub(crate) fn give_back(&self, client: Client) {
+    /// A client for a read of so many messages at most.
+    fn reader(&self, max_messages: u64) -> Result<Client, LogError> {
+        let readers = self.readers(max_messages);
+        readers.idle.take().map_or_else(|| self.client(&readers.settings), Ok)
+    }
+
+    /// Keeps a client whose read, of so many messages at most, went well for the next one.
+    pub(crate) fn give_back(&self, client: Client, max_messages: u64) {
         if client.unassign().is_ok() {
-            self.idle.put(client);
+            self.readers(max_messages).idle.put(client);
         }
     }
 
@@ -430,12 +456,12 @@ impl KafkaLog for BrokerLog {
     }
 
     fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError> {
-        let client = self.shared.reader()?;
+        let client = self.shared.reader(range.max_messages())?;
         Ok(Box::new(BrokerScan::new(client, range, Arc::clone(&self.shared))?))
     }
 
     fn follow(&self, range: TailRange<'_>) -> Result<Box<dyn LogTail>, LogError> {
-        let client = self.shared.reader()?;
+        let client = self.shared.reader(u64::MAX)?;
         Ok(Box::new(BrokerTail::new(client, range, Arc::clone(&self.shared))?))
     }
 }

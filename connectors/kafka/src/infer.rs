@@ -72,7 +72,7 @@ pub(crate) async fn infer(
 
 /// Reads a part of one partition.
 fn sample(log: &dyn KafkaLog, topic: &str, partition: i32, start: i64, end: i64) -> Result<Sample> {
-    let mut scan = log.scan(ScanRange { topic, partition, start, end, skips_deleted: true })?;
+    let mut scan = log.scan(ScanRange { topic, partition, start, end, skips_deleted: true, limit: None })?;
     let (mut sample, mut bytes) = (Sample::default(), 0);
     loop {
         let step = scan.next(WAIT, &mut |record| {

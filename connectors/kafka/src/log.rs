@@ -65,6 +65,16 @@ pub(crate) struct ScanRange<'a> {
     pub(crate) end: i64,
     /// Whether offsets that retention has deleted are passed over instead of being an error.
     pub(crate) skips_deleted: bool,
+    /// How many messages will be taken at most, where that is known.
+    pub(crate) limit: Option<usize>,
+}
+
+impl ScanRange<'_> {
+    /// How many messages will be taken at most.
+    pub(crate) fn max_messages(&self) -> u64 {
+        let limit = self.limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(u64::MAX));
+        u64::try_from(self.end.saturating_sub(self.start)).unwrap_or(0).min(limit)
+    }
 }
 
 /// What a read without end covers.

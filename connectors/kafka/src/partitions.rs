@@ -234,7 +234,8 @@ async fn time(
     let (log, topic) = (Arc::clone(log), topic.to_owned());
     let task = tokio::task::spawn_blocking(move || {
         let PartitionOffsets { partition, start, end } = offsets;
-        let mut scan = log.scan(ScanRange { topic: &topic, partition, start, end, skips_deleted: true })?;
+        let mut scan =
+            log.scan(ScanRange { topic: &topic, partition, start, end, skips_deleted: true, limit: None })?;
         let mut found = None;
         loop {
             let step = scan.next(WAIT, &mut |record| found = record.time.map(|(millis, _)| millis))?;

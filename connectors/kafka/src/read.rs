@@ -61,6 +61,7 @@ impl Task for Job {
             start: *start,
             end: *end,
             skips_deleted: split.skips_deleted,
+            limit: split.limit,
         };
         let scan = scan.insert(self.log.scan(range)?);
         let mut deleted = 0;

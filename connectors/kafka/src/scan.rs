@@ -31,6 +31,8 @@ pub(crate) struct BrokerScan {
     /// The offset after the last message seen.
     position: i64,
     end: i64,
+    /// How many messages the read was for.
+    max_messages: u64,
     finished: bool,
     skips_deleted: bool,
     /// How many offsets were passed over.
@@ -54,6 +56,7 @@ impl BrokerScan {
             partition: range.partition,
             position: range.start,
             end: range.end,
+            max_messages: range.max_messages(),
             finished: range.start >= range.end,
             skips_deleted: range.skips_deleted,
             deleted: 0,
@@ -209,7 +212,7 @@ impl Drop for BrokerScan {
         if let Some(client) = self.client.take()
             && !self.failed
         {
-            self.shared.give_back(client);
+            self.shared.give_back(client, self.max_messages);
         }
     }
 }

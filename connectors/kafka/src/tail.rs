@@ -346,7 +346,7 @@ impl Drop for BrokerTail {
         if let Some(client) = self.client.take()
             && !self.failed
         {
-            self.shared.give_back(client);
+            self.shared.give_back(client, u64::MAX);
         }
     }
 }

@@ -122,6 +122,7 @@ impl Token {
             start,
             end: offsets.end,
             skips_deleted: true,
+            limit: None,
         };
         let (mut scan, mut found) = (log.scan(range)?, Ok(None));
         loop {

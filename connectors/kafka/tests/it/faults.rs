@@ -192,3 +192,16 @@ async fn who_follows_slowly_holds_little() {
     }
     assert!(proxy.carried() > 4 * HELD, "all of it went through the proxy");
 }
+
+/// A few rows are worth a small answer of the broker; all rows are not fetched by small answers.
+#[tokio::test]
+async fn a_small_limit_asks_for_little() {
+    let (proxy, engine) = behind_proxy("fault.few", "").await;
+    fill("fault.few");
+    assert_eq!(engine.rows("SELECT n FROM t LIMIT 90").await.len(), 90);
+    assert_eq!(engine.rows("SELECT n FROM t WHERE _partition_id = 1 AND _partition_offset = 7").await, ["15"]);
+    let little = proxy.asked();
+    assert!((1..=128 << 10).contains(&little), "{little} bytes were asked for");
+    assert_eq!(engine.count("SELECT count(n) FROM t").await, MESSAGES);
+    assert_eq!(proxy.asked(), 4 << 20, "`fetch_bytes`, if nothing else is said");
+}

@@ -30,6 +30,8 @@ struct Faults {
     away: AtomicBool,
     /// Bytes of answers that clients got.
     carried: AtomicU64,
+    /// The most bytes of a partition that a client has asked for at once.
+    asked: AtomicU64,
     /// All connections, to hang up.
     open: Mutex<Vec<TcpStream>>,
 }
@@ -54,7 +56,8 @@ impl Proxy {
                 let Ok(broker) = TcpStream::connect(("127.0.0.1", to)) else { continue };
                 shared.open.lock().unwrap().extend([client.try_clone().unwrap(), broker.try_clone().unwrap()]);
                 let (questions, asked) = (client.try_clone().unwrap(), broker.try_clone().unwrap());
-                std::thread::spawn(move || copy(questions, asked));
+                let faults = Arc::clone(&shared);
+                std::thread::spawn(move || ask(questions, asked, &faults));
                 let faults = Arc::clone(&shared);
                 std::thread::spawn(move || answer(broker, client, (to, port), &faults));
             }
@@ -86,6 +89,11 @@ impl Proxy {
         self.faults.carried.load(Ordering::SeqCst)
     }
 
+    /// The most bytes of a partition that a client has asked for at once.
+    pub(crate) fn asked(&self) -> u64 {
+        self.faults.asked.load(Ordering::SeqCst)
+    }
+
     /// Makes each answer late.
     pub(crate) fn late(&self, by: Duration) {
         self.faults.late.store(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
@@ -102,9 +110,51 @@ impl Proxy {
     }
 }
 
-fn copy(mut from: TcpStream, mut to: TcpStream) {
-    let _ = std::io::copy(&mut from, &mut to);
-    let _ = to.shutdown(Shutdown::Both);
+/// Hands on questions, each behind its length, until a connection ends.
+fn ask(mut client: TcpStream, mut broker: TcpStream, faults: &Faults) {
+    let mut length = [0; 4];
+    while client.read_exact(&mut length).is_ok() {
+        let mut question = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+        if client.read_exact(&mut question).is_err() {
+            break;
+        }
+        if let Some(bytes) = fetched(&question) {
+            faults.asked.fetch_max(bytes, Ordering::SeqCst);
+        }
+        if broker.write_all(&length).and_then(|()| broker.write_all(&question)).is_err() {
+            break;
+        }
+    }
+    let _ = broker.shutdown(Shutdown::Both);
+}
+
+/// How many bytes of its first partition a question asks for, if it is a `Fetch` with one and of a version that librdkafka asks in.
+fn fetched(question: &[u8]) -> Option<u64> {
+    let number = |at: usize| Some(u16::from_be_bytes([*question.get(at)?, *question.get(at + 1)?]));
+    let (api, version) = (number(0)?, number(2)?);
+    if api != 1 || !(7..=16).contains(&version) {
+        return None;
+    }
+    let is_flexible = version >= 12;
+    // Behind the client's name: tags, the replica, times and sizes, the isolation, the session, and how many topics there are.
+    let name = 8 + 2 + usize::from(number(8)?);
+    let replica = if version < 15 { 4 } else { 0 };
+    let topics = name + usize::from(is_flexible) + replica + 12 + 1 + 8;
+    let (has_topics, topic) = match is_flexible {
+        true => (*question.get(topics)? > 1, topics + 1),
+        false => (number(topics + 2)? > 0, topics + 4),
+    };
+    // The topic's name or number, and how many partitions there are.
+    let partitions = match version {
+        13.. => topic + 16,
+        12 => topic + usize::from(*question.get(topic)?),
+        _ => topic + 2 + usize::from(number(topic)?),
+    };
+    let partition = partitions + if is_flexible { 1 } else { 4 };
+    // Its number, epochs and offsets are before it.
+    let bytes = partition + 4 + if version >= 9 { 4 } else { 0 } + 8 + if is_flexible { 4 } else { 0 } + 8;
+    let bytes = question.get(bytes..bytes + 4)?;
+    has_topics.then(|| u64::from(u32::from_be_bytes(bytes.try_into().unwrap())))
 }
 
 /// Hands on answers, each behind its length, until a connection ends or is cut.
