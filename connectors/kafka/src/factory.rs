@@ -144,7 +144,7 @@ const PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "fetch_bytes",
         PropertyKind::Integer { min: 1_024, max: 1_000_000_000 },
-        "bytes that one fetch asks of a partition; a larger message is still fetched",
+        "bytes that one fetch asks of a partition, 131072 at most for reads of at most 100 messages; a larger message is still fetched",
     )
     .or("4194304"),
     PropertySpec::new(

@@ -205,3 +205,36 @@ async fn a_small_limit_asks_for_little() {
     assert_eq!(engine.count("SELECT count(n) FROM t").await, MESSAGES);
     assert_eq!(proxy.asked(), 4 << 20, "`fetch_bytes`, if nothing else is said");
 }
+
+#[tokio::test]
+async fn messages_of_every_compression_are_read() {
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let topic = format!("fault.codec.{codec}");
+        create_at(&stand_in(), &topic, 1).await;
+        send(&producer_at(&stand_in(), &[("compression.type", codec)]), &topic, &numbers(0, 2_000));
+        let settings = format!(
+            "brokers = \"{}\"\n[tables.t]\ntopic = \"{topic}\"\nvalue = {{ columns = {{ n = \"bigint\" }} }}",
+            stand_in()
+        );
+        let engine = Engine::on(connector("events", &settings).unwrap(), "events", true);
+        assert_eq!(engine.rows("SELECT count(*), sum(n), max(n) FROM t").await, ["2000|1999000|1999"], "{codec}");
+    }
+}
+
+/// Larger than what is asked for at once, than the queue, and than what a small LIMIT asks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_larger_than_a_fetch_are_read() {
+    const BYTES: usize = 900_000;
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("large", 1, 1).unwrap();
+    let message = |n| Sent::value(format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(BYTES)));
+    send(&producer_at(&cluster.bootstrap_servers(), &[]), "large", &(0..4).map(message).collect::<Vec<_>>());
+    let settings = format!(
+        "brokers = \"{}\"\nfetch_bytes = 1024\nqueue_kib = 64\n[tables.t]\ntopic = \"large\"\n\
+         value = {{ columns = {{ n = \"bigint\", pad = \"varchar\" }} }}",
+        cluster.bootstrap_servers()
+    );
+    let engine = Engine::on(connector("events", &settings).unwrap(), "events", true);
+    assert_eq!(engine.rows("SELECT sum(n), min(length(pad)) FROM t").await, [format!("6|{BYTES}")]);
+    assert_eq!(engine.rows("SELECT length(pad) FROM t LIMIT 1").await, [BYTES.to_string()]);
+}
