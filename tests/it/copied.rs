@@ -15,6 +15,7 @@ const SEED: u64 = 6;
 const TABLES: &str = "
 [events.tables.mirrored]
 partitioner = \"murmur2\"
+partitions = 3
 event_time = \"at\"
 max_lateness_ms = 60000
 max_out_of_orderness_ms = 120000

@@ -135,8 +135,10 @@ pub(crate) struct Declaration {
     pub(crate) value_schema: Option<SchemaSource>,
     pub(crate) skips_deleted: bool,
     pub(crate) max_out_of_orderness: Option<i64>,
-    /// How producers choose partitions by keys, if somebody promises that.
+    /// How producers choose partitions by keys.
     pub(crate) partitioner: Option<Partitioner>,
+    /// How many partitions the topic has always had, if somebody promises that all producers choose among them so.
+    pub(crate) partitions: Option<u32>,
     /// A column, and how many milliseconds a message comes after the time in it at most.
     pub(crate) event_time: Option<(String, i64)>,
 }
@@ -289,6 +291,7 @@ impl Declaration {
             skips_deleted: config.skips_deleted,
             max_out_of_orderness: None,
             partitioner: None,
+            partitions: None,
             event_time: None,
         }
     }
@@ -324,6 +327,11 @@ fn declaration(name: &str, section: &Properties, defaults: (OnError, bool), has_
         (None, None) => None,
         _ => return Err(wrong("`event_time` and `max_lateness_ms` promise something together".to_owned())),
     };
+    let partitioner = section.text("partitioner").map(str::parse).transpose().map_err(wrong)?;
+    let partitions = section.integer("partitions").and_then(|count| u32::try_from(count).ok());
+    if partitions.is_some() && partitioner.is_none() {
+        return Err(wrong("`partitions` needs `partitioner`, by which keys choose one of them".to_owned()));
+    }
     Ok(Declaration {
         name: name.to_owned(),
         topic,
@@ -334,6 +342,7 @@ fn declaration(name: &str, section: &Properties, defaults: (OnError, bool), has_
         skips_deleted: skips_deleted(section).unwrap_or(defaults.1),
         max_out_of_orderness: section.integer("max_out_of_orderness_ms"),
         event_time,
-        partitioner: section.text("partitioner").map(str::parse).transpose().map_err(wrong)?,
+        partitioner,
+        partitions,
     })
 }

@@ -131,8 +131,16 @@ impl KafkaConnector {
         }
         let registry = self.registry.as_ref();
         let described = Described::of(registry, &declaration).await.map_err(|error| error.in_table(&name))?;
-        let Declaration { mut layout, inferred, skips_deleted, max_out_of_orderness, partitioner, event_time, .. } =
-            declaration;
+        let Declaration {
+            mut layout,
+            inferred,
+            skips_deleted,
+            max_out_of_orderness,
+            partitioner,
+            partitions,
+            event_time,
+            ..
+        } = declaration;
         let (mut unsupported, mut key_origin, mut origin) = (Vec::new(), DECLARED.to_owned(), DECLARED.to_owned());
         match described.value {
             Some(found) => {
@@ -186,7 +194,7 @@ impl KafkaConnector {
             }
             is_free
         });
-        let mut columns = table_columns(&layout, partitioner.is_some(), &key_origin, &origin);
+        let mut columns = table_columns(&layout, partitions.is_some(), &key_origin, &origin);
         if let Some((event_time, _)) = &event_time {
             let column = columns.iter_mut().find(|column| column.hidden.is_none() && column.name() == event_time);
             let column = column.filter(|column| matches!(column.field.data_type(), DataType::Timestamp(..)));
@@ -210,6 +218,7 @@ impl KafkaConnector {
             unsupported,
             order: TimeOrder { slack: max_out_of_orderness },
             partitioner,
+            partitions,
             event_time,
             isolation: self.config.isolation.name(),
             messages_per_split: self.config.messages_per_split,

@@ -25,6 +25,9 @@ pub(crate) fn definition(table: &KafkaTable) -> String {
     if let Some(partitioner) = table.partitioner {
         let _ = writeln!(text, "partitioner = \"{}\"", partitioner.name());
     }
+    if let Some(partitions) = table.partitions {
+        let _ = writeln!(text, "partitions = {partitions}");
+    }
     if let Some((column, lateness)) = &table.event_time {
         let _ = writeln!(text, "event_time = {}\nmax_lateness_ms = {lateness}", toml_text(column));
     }

@@ -217,8 +217,14 @@ const TABLE: &[PropertySpec] = &[
     PropertySpec::new(
         "partitioner",
         PropertyKind::OneOf(&["murmur2", "crc32", "fnv1a"]),
-        "promises that all producers choose partitions by keys so (murmur2: Java; crc32: librdkafka; fnv1a: Sarama) and that \
-         the topic always had as many partitions as now, so that _key = '...' reads one of them",
+        "how statements choose partitions by keys (murmur2: Java; crc32: librdkafka; fnv1a: Sarama), murmur2 if missing; with \
+         `partitions`, a promise that all producers choose them so",
+    ),
+    PropertySpec::new(
+        "partitions",
+        PropertyKind::Integer { min: 1, max: 1_000_000 },
+        "how many partitions the topic has had since its first message: while it has so many, and `partitioner` is set, _key = '...' \
+         reads one of them",
     ),
     PropertySpec::new(
         "event_time",

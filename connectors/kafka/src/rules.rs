@@ -31,7 +31,7 @@ const WHOLE: &str = "the other side is a constant whole number or NULL";
 /// The condition on literals that times are compared with.
 const INSTANT: &str = "the other side is a constant timestamp, in UTC if it has a zone";
 /// The condition of keys.
-const PARTITIONED: &str = "the table declares its partitioner; the other side is a constant";
+const PARTITIONED: &str = "the table declares its partitioner and partitions; the other side is a constant";
 /// The condition of upper bounds.
 const ORDERED: &str = "the table declares max_out_of_orderness_ms; the other side is a constant timestamp";
 

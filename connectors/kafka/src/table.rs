@@ -52,6 +52,7 @@ pub(crate) struct KafkaTable {
     pub(crate) unsupported: Vec<UnsupportedColumn>,
     pub(crate) order: TimeOrder,
     pub(crate) partitioner: Option<Partitioner>,
+    pub(crate) partitions: Option<u32>,
     /// The column with the time of what a message tells of, and how many milliseconds a message comes after that at most.
     pub(crate) event_time: Option<(String, i64)>,
     pub(crate) isolation: &'static str,
@@ -132,6 +133,19 @@ impl ConnectorTable for KafkaTable {
 }
 
 impl KafkaTable {
+    /// How keys choose one of so many partitions, where the topic never had another number of them.
+    fn partitioner_among(&self, partitions: usize) -> Option<(Partitioner, u32)> {
+        let promised = self.partitions?;
+        if u32::try_from(partitions) != Ok(promised) {
+            tracing::warn!(
+                table = %self.name,
+                "the topic has {partitions} partitions, and its table declares {promised}: keys do not choose what is read"
+            );
+            return None;
+        }
+        Some((self.partitioner?, promised))
+    }
+
     /// Plans a scan, of the parts with the `last` so many messages alone where that is said.
     pub(crate) async fn planned(
         &self,
@@ -146,8 +160,7 @@ impl KafkaTable {
         let times = self.look_up(&filters, offsets).await.map_err(|error| self.error(error))?;
         // A cut may have fewer partitions than the topic.
         let partitions = snapshot.offsets(&self.topic).await.map_err(|error| self.error(error))?.len();
-        let partitioner = self.partitioner.zip(u32::try_from(partitions).ok());
-        let times = times.with_partitioner(partitioner);
+        let times = times.with_partitioner(self.partitioner_among(partitions));
 
         let mut kept: Vec<(i32, Ranges)> = offsets.iter().map(|offsets| (offsets.partition, whole(offsets))).collect();
         let mut remote_filters = Vec::with_capacity(filters.len());

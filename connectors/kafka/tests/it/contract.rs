@@ -30,7 +30,7 @@ async fn subject(topic: &str) -> (Subject, i64) {
     messages.push(Sent { key: Some(b"gone".to_vec()), ..Sent::default().to(-1).at(base + 28) });
     produce(topic, &messages);
     let engine = Engine::new(&format!(
-        "[tables.t]\ntopic = \"{topic}\"\nmax_out_of_orderness_ms = 3\npartitioner = \"crc32\"\n\
+        "[tables.t]\ntopic = \"{topic}\"\nmax_out_of_orderness_ms = 3\npartitioner = \"crc32\"\npartitions = 2\n\
          event_time = \"at\"\nmax_lateness_ms = 4\n\
          value = {{ columns = {{ n = \"bigint\", s = \"varchar\", at = \"timestamp(3)\" }} }}"
     ));

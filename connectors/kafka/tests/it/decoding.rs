@@ -171,6 +171,7 @@ fn declarations_that_cannot_work_are_refused() {
         ("[tables.t]\nvalue = { columns = { _key = \"varchar\" } }", "`_key` is the name of a hidden column"),
         ("[tables.t]\nvalue = { format = \"binary\", columns = { a = \"int\" } }", "has no columns"),
         ("[tables.\"my clicks\"]", "\"my clicks\" cannot be the name of a topic\nHint: set `topic`"),
+        ("[tables.t]\npartitions = 3", "`partitions` needs `partitioner`"),
         ("security = \"sasl_plaintext\"", "needs `sasl.username` and `sasl.password`"),
         ("sasl = { username = \"u\", password = \"p\" }", "does not log in"),
         ("tls = { ca_file = \"x\" }", "has no TLS"),

@@ -109,7 +109,7 @@ async fn a_topic_is_followed_from_a_place_in_it() {
 async fn partitions_that_a_filter_leaves_out_are_not_read() {
     create("follow.pruned", 3).await;
     produce("follow.pruned", &to(2, 0, 10));
-    let engine = declared("follow.pruned", "partitioner = \"murmur2\"");
+    let engine = declared("follow.pruned", "partitioner = \"murmur2\"\npartitions = 3");
     for (condition, offsets) in [
         ("_partition_id = 1", "1:0"),
         ("_partition_id <> 1", "0:0 2:10"),

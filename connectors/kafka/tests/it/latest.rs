@@ -69,7 +69,7 @@ async fn conditions_on_what_is_not_the_key_bring_no_older_message_back() {
             keyed("b", r#"{"n":1}"#).at(at + 20).to(1),
         ],
     );
-    for partitioner in ["", "partitioner = \"murmur2\"\nmax_out_of_orderness_ms = 0"] {
+    for partitioner in ["", "partitioner = \"murmur2\"\npartitions = 2\nmax_out_of_orderness_ms = 0"] {
         let engine = engine("latest.filters", partitioner);
         for (condition, rows) in [
             ("n = 1", vec!["b"]),
@@ -131,7 +131,7 @@ async fn the_contract_holds() {
     let messages = (0..40).map(|n| keyed(&format!("k{}", n % 7), &format!("{{\"n\":{n},\"s\":\"x\"}}")).to(-1));
     let messages: Vec<Sent> = messages.chain([tombstone("k3").to(-1), Sent::value("{}")]).collect();
     produce("latest.contract", &messages);
-    let engine = engine("latest.contract", "partitioner = \"crc32\"");
+    let engine = engine("latest.contract", "partitioner = \"crc32\"\npartitions = 2");
     let subject = Subject::new(Arc::clone(engine.connector()), engine.table("t$latest").await);
     check_contract(&subject).await.unwrap().assert_clean();
 }

@@ -3,7 +3,7 @@
 use portolan_connector::Verdict;
 
 use super::engine::Engine;
-use super::topics::{Sent, an_hour_ago, create, produce, producer, send};
+use super::topics::{Sent, an_hour_ago, create, grow, produce, producer, send};
 
 /// SQL for an instant given in milliseconds since 1970.
 fn at(millis: i64) -> String {
@@ -184,7 +184,7 @@ async fn a_key_is_looked_for_in_its_partition() {
         messages.push(Sent::value("{\"n\":201}").to(-1));
         send(&producer(&[("partitioner", of_producer)]), &topic, &messages);
         let table = format!(
-            "[tables.t]\ntopic = \"{topic}\"\npartitioner = \"{partitioner}\"\nkey = {{ columns = {{ who = \"varchar\" }} }}"
+            "[tables.t]\ntopic = \"{topic}\"\npartitioner = \"{partitioner}\"\npartitions = 7\nkey = {{ columns = {{ who = \"varchar\" }} }}"
         );
         let (with, without) = (Engine::new(&table), Engine::without_pushdown(&table));
         for n in 0..40 {
@@ -225,10 +225,34 @@ async fn a_key_is_looked_for_in_its_partition() {
             "the partitions of a cut are not those of the topic"
         );
     }
-    // Nobody promised anything.
-    let silent = Engine::new("");
-    silent.rows("SELECT n FROM \"prune.keys.crc32\" WHERE _key = 'user-3'").await;
-    assert_eq!(silent.planned().units[0].kept, 7);
+    // Nobody promised anything, or not enough.
+    let all = "[tables.\"prune.keys.crc32\"]\npartitioner = \"crc32\"";
+    for silent in [Engine::new(""), Engine::new(all)] {
+        silent.rows("SELECT n FROM \"prune.keys.crc32\" WHERE _key = 'user-3'").await;
+        assert_eq!(silent.planned().units[0].kept, 7);
+    }
+}
+
+#[tokio::test]
+async fn keys_choose_nothing_in_a_topic_that_has_grown() {
+    create("prune.grown", 2).await;
+    let keyed = |n: usize| Sent {
+        key: Some(format!("user-{}", n % 20).into_bytes()),
+        ..Sent::value(format!("{{\"n\":{n}}}")).to(-1)
+    };
+    let messages: Vec<Sent> = (0..100).map(keyed).collect();
+    let table = "[tables.t]\ntopic = \"prune.grown\"\npartitioner = \"murmur2\"\npartitions = 2";
+    send(&producer(&[("partitioner", "murmur2")]), "prune.grown", &messages);
+    let engine = Engine::new(table);
+    assert_eq!(engine.count("SELECT count(*) FROM t WHERE _key = 'user-3'").await, 5);
+    assert_eq!(engine.planned().units[0].kept, 1);
+    grow("prune.grown", 5).await;
+    let engine = Engine::new(table);
+    for n in 0..20 {
+        assert_eq!(engine.count(&format!("SELECT count(*) FROM t WHERE _key = 'user-{n}'")).await, 5, "{n}");
+    }
+    // The new partitions are empty.
+    assert_eq!(engine.planned().units[0].kept, 2);
 }
 
 #[tokio::test]

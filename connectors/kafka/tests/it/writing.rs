@@ -74,7 +74,7 @@ async fn rows_are_there_after_the_commit_and_in_the_partitions_of_their_keys() {
         let topic = format!("writing.{partitioner}");
         create(&topic, 5).await;
         let engine = Engine::new(&format!(
-            "{WRITABLE}[tables.t]\ntopic = \"{topic}\"\npartitioner = \"{partitioner}\"\n\
+            "{WRITABLE}[tables.t]\ntopic = \"{topic}\"\npartitioner = \"{partitioner}\"\npartitions = 5\n\
              key = {{ columns = {{ who = \"varchar\" }} }}\n\
              value = {{ columns = {{ n = \"bigint\", s = \"varchar\" }} }}"
         ));
