@@ -267,8 +267,10 @@ fn tls(section: &Properties) -> Tls {
 fn sasl(section: &Properties) -> Result<Sasl> {
     let mechanism = section.text("mechanism").unwrap_or("PLAIN");
     let password = section.secret("password").cloned();
+    let known = Mechanism::ALL.into_iter().find(|known| known.name() == mechanism);
     Ok(Sasl {
-        mechanism: Mechanism::ALL.into_iter().find(|known| known.name() == mechanism).unwrap_or(Mechanism::Plain),
+        mechanism: known
+            .ok_or_else(|| ConnectorError::user(format!("`sasl.mechanism` \"{mechanism}\" is not known")))?,
         username: text(section, "username")?.to_owned(),
         password: password.ok_or_else(|| ConnectorError::user("`sasl.password` is missing"))?,
     })

@@ -43,7 +43,14 @@ impl LogContext {
 
     /// Why the gateway did not reach a broker, if there is one and it did not.
     pub(crate) fn failure(&self) -> Option<LogError> {
-        self.gateway.as_ref().and_then(|gateway| gateway.failure())
+        let failure = self.gateway.as_ref()?.failure()?;
+        let is_login = matches!(failure, LogError::Login { .. });
+        (is_login || !self.refused_login()).then_some(failure)
+    }
+
+    /// Forgets what was reported.
+    pub(crate) fn reset(&self) {
+        *self.reports.lock().unwrap_or_else(PoisonError::into_inner) = Reports::default();
     }
 
     /// Takes reports that wait in the client's queue; after a failure it listens a little longer.
@@ -52,8 +59,7 @@ impl LogContext {
             for _ in 0..REPORTS {
                 client.poll(Duration::ZERO);
             }
-            *self.reports.lock().unwrap_or_else(PoisonError::into_inner) = Reports::default();
-            return;
+            return self.reset();
         }
         let started = Instant::now();
         while started.elapsed() < LISTEN {

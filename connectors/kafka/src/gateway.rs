@@ -16,9 +16,10 @@ mod session;
 mod tls;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portolan_connector::{ConnectorError, Result};
 use rdkafka::ClientConfig;
@@ -46,8 +47,8 @@ struct Shared {
     tls: Option<TlsConnector>,
     sasl: Option<Sasl>,
     connect_timeout: Duration,
-    /// Why the last connection to a broker failed, until one succeeds.
-    failure: Mutex<Option<LogError>>,
+    /// Why the last connection to a broker failed, and when, until one succeeds.
+    failures: Mutex<BTreeMap<Address, (Instant, LogError)>>,
 }
 
 impl fmt::Debug for Gateway {
@@ -75,7 +76,7 @@ impl Gateway {
             tls: security.tls.as_ref().map(tls::connector).transpose()?,
             sasl: security.sasl.clone(),
             connect_timeout,
-            failure: Mutex::new(None),
+            failures: Mutex::default(),
         });
         let failed = |error: std::io::Error| {
             ConnectorError::internal(format!("cannot listen on 127.0.0.1 for connections to the brokers: {error}"))
@@ -96,13 +97,28 @@ impl Gateway {
 
     /// Sends clients to the gateway.
     pub(crate) fn apply(&self, settings: &mut ClientConfig) {
-        settings.set("bootstrap.servers", &self.bootstrap);
+        // The gateway gives up first, and says why.
+        let patience = (self.shared.connect_timeout + MORE_PATIENCE).min(MAX_PATIENCE).as_millis().to_string();
+        settings
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("socket.connection.setup.timeout.ms", &patience)
+            .set("api.version.request.timeout.ms", &patience);
         self.shared.secret.apply(settings);
     }
 
-    /// Why no broker was reached, if that is so.
+    /// Why a broker was not reached lately, if that is so: what a person has to do something about comes first.
     pub(crate) fn failure(&self) -> Option<LogError> {
-        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let failures = self.shared.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = failures.values().filter(|(at, _)| at.elapsed() < TOLD_FOR);
+        let worst = recent.min_by_key(|(at, error)| {
+            let rank = match error {
+                LogError::Login { .. } => 0,
+                LogError::Tls { .. } => 1,
+                _ => 2,
+            };
+            (rank, at.elapsed())
+        });
+        worst.map(|(_, error)| error.clone())
     }
 
     /// What the client library says, with the brokers' own addresses.
@@ -132,14 +148,24 @@ impl Shared {
         })
     }
 
-    fn failed(&self, error: LogError) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    fn failed(&self, to: &Address, error: LogError) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.insert(to.clone(), (Instant::now(), error));
     }
 
-    fn succeeded(&self) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    fn succeeded(&self, to: &Address) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(to);
     }
 }
+
+/// For how long a failure is told. Clients that need a broker try again at least every ten seconds.
+const TOLD_FOR: Duration = Duration::from_secs(30);
+
+/// How much longer than the gateway clients wait for a connection.
+const MORE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long librdkafka can be told to wait for a connection.
+const MAX_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long to wait after a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -184,6 +210,23 @@ mod tests {
             let _ = seen.read_to_end(&mut bytes);
             assert!(bytes.is_empty(), "the broker is asked {bytes:?}");
         }
+    }
+
+    #[test]
+    fn what_a_person_has_to_do_something_about_is_told_first_and_by_broker() {
+        let gateway = Gateway::before("127.0.0.1:1", &Security { sasl: None, tls: None }, PATIENCE).unwrap();
+        let broker = |port| Address { host: "kafka".to_owned(), port };
+        let login = LogError::Login { said: None };
+        let away = LogError::Unreachable { brokers: "kafka:2".to_owned(), said: None };
+        assert_eq!(gateway.failure(), None);
+        gateway.shared.failed(&broker(1), login.clone());
+        gateway.shared.failed(&broker(2), away.clone());
+        assert_eq!(gateway.failure(), Some(login));
+        gateway.shared.succeeded(&broker(1));
+        assert_eq!(gateway.failure(), Some(away.clone()));
+        let long_ago = Instant::now().checked_sub(TOLD_FOR).unwrap();
+        gateway.shared.failures.lock().unwrap().insert(broker(2), (long_ago, away));
+        assert_eq!(gateway.failure(), None);
     }
 
     #[test]

@@ -19,6 +19,9 @@ const AUTHENTICATION_FAILED: i16 = 58;
 /// `UNSUPPORTED_SASL_MECHANISM`.
 const UNSUPPORTED_MECHANISM: i16 = 33;
 
+/// The most characters of what a client is told of a login that has failed.
+const MAX_REFUSAL_CHARS: usize = 1_000;
+
 const MECHANISM: &str = "PLAIN";
 
 const USER: &str = "portolan";
@@ -73,7 +76,8 @@ pub(super) fn authenticated(question: Question, refusal: Option<&str>) -> io::Re
     let mut writer = Writer::default();
     writer.int32(question.number);
     writer.int16(if refusal.is_some() { AUTHENTICATION_FAILED } else { 0 });
-    writer.string(refusal, false)?;
+    let refusal: Option<String> = refusal.map(|text| text.chars().take(MAX_REFUSAL_CHARS).collect());
+    writer.string(refusal.as_deref(), false)?;
     // No more bytes of the login, and from version 1 on no end of the session.
     writer.int32(0);
     if question.version >= 1 {

@@ -4,6 +4,7 @@ use std::io;
 
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::spawn_blocking;
 
 use super::scram::{SHA_256, SHA_512, Scram};
 use super::wire::{CLIENT_ID, Question, Reader, Writer, api, invalid, read_frame, write_frame};
@@ -11,6 +12,9 @@ use crate::config::{Mechanism, Sasl};
 
 /// The most bytes of an answer of a login.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// `UNSUPPORTED_SASL_MECHANISM`.
+const UNSUPPORTED_MECHANISM: i16 = 33;
 
 /// Why nobody is logged in.
 #[derive(Debug)]
@@ -39,7 +43,9 @@ pub(super) async fn log_in(broker: &mut (impl AsyncRead + AsyncWrite + Unpin), s
     };
     let login = Scram::new(functions, &sasl.username, &sasl.password).map_err(LoginError::Refused)?;
     let challenge = text(authenticate(broker, login.first().as_bytes()).await?)?;
-    let (last, proven) = login.prove(&challenge).map_err(LoginError::Refused)?;
+    // It takes a while, and other connections go on meanwhile.
+    let proved = spawn_blocking(move || login.prove(&challenge)).await;
+    let (last, proven) = proved.map_err(io::Error::other)?.map_err(LoginError::Refused)?;
     let end = text(authenticate(broker, last.as_bytes()).await?)?;
     proven.verify(&end).map_err(LoginError::Refused)
 }
@@ -51,8 +57,10 @@ async fn choose(broker: &mut (impl AsyncRead + AsyncWrite + Unpin), mechanism: M
     let answer = ask(broker, question).await?;
     let mut reader = Reader::new(&answer);
     reader.int32()?;
-    if reader.int16()? == 0 {
-        return Ok(());
+    match reader.int16()? {
+        0 => return Ok(()),
+        UNSUPPORTED_MECHANISM => {}
+        error => return Err(LoginError::Refused(format!("error {error}: it may ask for no login here"))),
     }
     let mut offered = Vec::new();
     for _ in 0..reader.count(false)? {

@@ -18,8 +18,8 @@ use super::wire::{Question, Reader, api, frame_length, invalid, read_frame, writ
 use super::{Shared, tls};
 use crate::error::LogError;
 
-/// The most bytes of a question before the login.
-const MAX_EARLY_BYTES: usize = 64 << 10;
+/// The most bytes of a question before the login, and of the answer.
+const MAX_EARLY_BYTES: usize = 1 << 20;
 
 /// The most bytes of an answer that is written anew: about topics, of which a cluster may have hundreds of thousands.
 const MAX_REWRITTEN_BYTES: usize = 256 << 20;
@@ -36,34 +36,47 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Connects to the broker, lets the client in, and hands on questions and answers until one of them hangs up.
-pub(super) async fn serve(client: TcpStream, to: Address, shared: Arc<Shared>) {
-    let opened = timeout(shared.connect_timeout, open(client, &to, &shared));
+pub(super) async fn serve(mut client: TcpStream, to: Address, shared: Arc<Shared>) {
+    // Who connects and asks nothing costs the broker nothing.
+    let Ok(Ok(first)) = timeout(shared.connect_timeout, read_frame(&mut client, MAX_EARLY_BYTES)).await else { return };
+    let opened = timeout(shared.connect_timeout, open(client, first, &to, &shared));
     let (client, broker) = match opened.await {
         Ok(Ok(streams)) => streams,
         // The client has gone, or said something else than a client does.
         Ok(Err(None)) => return,
-        Ok(Err(Some(error))) => return shared.failed(error),
+        Ok(Err(Some(error))) => return shared.failed(&to, error),
         Err(_) => {
             let limit = shared.connect_timeout.as_millis();
             let said = format!("{to}: no answer within {limit} ms of `connect_timeout_ms`");
-            return shared.failed(LogError::Unreachable { brokers: to.to_string(), said: Some(said) });
+            return shared.failed(&to, LogError::Unreachable { brokers: to.to_string(), said: Some(said) });
         }
     };
-    shared.succeeded();
+    shared.succeeded(&to);
     if let Err(error) = hand_on(client, broker, &shared).await {
         tracing::debug!(%error, broker = %to, "a connection to a Kafka broker ended");
+        // An answer that cannot be written anew; all else is a connection that ends.
+        if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Other) {
+            let said = Some(format!("{to}: {error}"));
+            shared.failed(&to, LogError::Unreachable { brokers: to.to_string(), said });
+        }
     }
 }
 
 type Opened = (TcpStream, Box<dyn Stream>);
 
 /// Both sides, logged in. `None` is an error of which nobody needs to be told.
-async fn open(mut client: TcpStream, to: &Address, shared: &Arc<Shared>) -> Result<Opened, Option<LogError>> {
+async fn open(
+    mut client: TcpStream,
+    first: Vec<u8>,
+    to: &Address,
+    shared: &Arc<Shared>,
+) -> Result<Opened, Option<LogError>> {
     let unreachable = |error: io::Error| {
         Some(LogError::Unreachable { brokers: to.to_string(), said: Some(format!("{to}: {error}")) })
     };
     let plain = TcpStream::connect((to.host.as_str(), to.port)).await.map_err(unreachable)?;
-    plain.set_nodelay(true).and_then(|()| client.set_nodelay(true)).map_err(unreachable)?;
+    // It is only slower where that is not possible.
+    let _ = plain.set_nodelay(true).and_then(|()| client.set_nodelay(true));
     let mut broker: Box<dyn Stream> = match &shared.tls {
         Some(connector) => {
             let encrypted = tls::encrypt(connector, &to.host, plain).await;
@@ -73,8 +86,12 @@ async fn open(mut client: TcpStream, to: &Address, shared: &Arc<Shared>) -> Resu
         }
         None => Box::new(plain),
     };
+    let mut first = Some(first);
     loop {
-        let frame = read_frame(&mut client, MAX_EARLY_BYTES).await.map_err(|_| None)?;
+        let frame = match first.take() {
+            Some(frame) => frame,
+            None => read_frame(&mut client, MAX_EARLY_BYTES).await.map_err(|_| None)?,
+        };
         let mut reader = Reader::new(&frame);
         let question = Question::read(&mut reader).map_err(|_| None)?;
         // The client's name of itself.
@@ -84,7 +101,7 @@ async fn open(mut client: TcpStream, to: &Address, shared: &Arc<Shared>) -> Resu
                 // A broker hangs up here, as a rule, that wants a certificate, or another one.
                 let asked = write_frame(&mut broker, &frame).await;
                 asked.map_err(|error| hung_up(to, shared, &error))?;
-                let answer = read_frame(&mut broker, MAX_REWRITTEN_BYTES).await;
+                let answer = read_frame(&mut broker, MAX_EARLY_BYTES).await;
                 let answer = answer.map_err(|error| hung_up(to, shared, &error))?;
                 let answer = rewrite(question, &answer, &|address| shared.route(address)).map_err(unreachable)?;
                 write_frame(&mut client, &answer).await.map_err(|_| None)?;
@@ -105,7 +122,7 @@ async fn open(mut client: TcpStream, to: &Address, shared: &Arc<Shared>) -> Resu
                 let refusal = match login {
                     Ok(()) => None,
                     Err(LoginError::Refused(said)) => Some(said),
-                    Err(LoginError::Io(error)) => return Err(hung_up(to, shared, &error)),
+                    Err(LoginError::Io(error)) => return Err(unreachable(error)),
                 };
                 let answer = authenticated(question, refusal.as_deref()).map_err(|_| None)?;
                 write_frame(&mut client, &answer).await.map_err(|_| None)?;

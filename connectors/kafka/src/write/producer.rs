@@ -308,6 +308,7 @@ struct Delivered {
 
 impl Deliveries {
     fn reset(&self) {
+        self.log.reset();
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Delivered::default();
     }
 
