@@ -31,6 +31,11 @@ GROUP BY _timestamp_type;
 SELECT count(DISTINCT group_id) AS groups, coalesce(sum(lag), 0) AS behind
 FROM events.system.consumer_groups;
 
+-- The same of every Kafka catalog. catalog_name says which one; conditions on it leave the others unasked.
+SELECT count(DISTINCT catalog_name) AS catalogs, count(DISTINCT group_id) AS groups, coalesce(max(lag), 0) AS furthest_behind
+FROM system.kafka.consumer_groups
+WHERE catalog_name LIKE 'event%';
+
 -- The newest message of each key: what compaction would leave of the topic. The keys of clicks are customers.
 SELECT action, count(*) AS customers_whose_last_it_was
 FROM events.default."clicks$latest"

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use futures::TryStreamExt;
@@ -90,8 +90,43 @@ pub(crate) fn timed<T>(call: impl FnOnce() -> T) -> (f64, T) {
     (start.elapsed().as_secs_f64(), value)
 }
 
+/// Processor time that this process has had, user and system, in seconds; `None` where the system does not tell. Linux counts it in
+/// hundredths.
+pub(crate) fn own_cpu() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name, which is in parentheses and may hold anything: the state is the first.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<f64>().ok();
+    Some((next()? + next()?) / 100.0)
+}
+
 /// The middle of several numbers.
 pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
+}
+
+/// How long the machine may take to come to rest.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// Waits until nothing takes much of the processors: servers go on to work for a while after they were filled.
+pub(crate) fn settle() {
+    let started = Instant::now();
+    while started.elapsed() < SETTLING {
+        let before = processors();
+        std::thread::sleep(Duration::from_secs(1));
+        // Systems that do not tell are not waited for.
+        let Some(((idle, all), (idle_then, all_then))) = before.zip(processors()) else { return };
+        if (idle_then - idle) * 10 >= (all_then - all) * 9 {
+            return;
+        }
+    }
+    println!("the machine is busy with something else");
+}
+
+/// How long the processors were idle, and how long they were there, in the units of `/proc/stat`.
+fn processors() -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    let times: Vec<u64> = text.lines().next()?.split_whitespace().skip(1).map_while(|word| word.parse().ok()).collect();
+    Some((*times.get(3)?, times.iter().sum()))
 }

@@ -42,24 +42,39 @@ pub struct KafkaBroker {
 impl KafkaBroker {
     /// Starts the broker and waits until it takes connections.
     pub fn start() -> Result<Self, ServerError> {
+        Self::start_with(None)
+    }
+
+    /// Starts a broker that writes its data to a directory of the caller's when it is stopped.
+    pub fn start_in(data: &Path) -> Result<Self, ServerError> {
+        Self::start_with(Some(data))
+    }
+
+    fn start_with(data: Option<&Path>) -> Result<Self, ServerError> {
         let program = find()?;
         let mut attempt = 1;
         loop {
-            match Self::start_once(&program) {
+            match Self::start_once(&program, free_port()?, data) {
                 Err(error) if attempt < ATTEMPTS && port_was_taken(&error) => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    fn start_once(program: &Path) -> Result<Self, ServerError> {
-        let port = free_port()?;
+    /// Starts a broker that was stopped anew, where clients look for it and with the data that it had.
+    pub fn start_again(&self, data: &Path) -> Result<Self, ServerError> {
+        Self::start_once(&find()?, self.port, Some(data))
+    }
+
+    fn start_once(program: &Path, port: u16, data: Option<&Path>) -> Result<Self, ServerError> {
         let directory = tempfile::Builder::new()
             .prefix("portolan-kafka-")
             .tempdir()
             .map_err(ServerError::io("create a temporary directory for the Kafka broker"))?;
         let name = format!("the Kafka broker ({} on port {port})", program.display());
-        let (program, port_text) = (program.to_string_lossy(), port.to_string());
+        // Told to end by TERM it does so at once, by INT it writes its data before.
+        let (data, signal) = data.map_or((Path::new("data"), "TERM"), |data| (data, "INT"));
+        let (program, port_text, data) = (program.to_string_lossy(), port.to_string(), data.to_string_lossy());
         let command = [
             &*program,
             "start",
@@ -70,9 +85,9 @@ impl KafkaBroker {
             "--kafka-port",
             &port_text,
             "--data-dir",
-            "data",
+            &data,
         ];
-        let server = Supervised::start(&name, &command, "TERM", None, directory)?;
+        let server = Supervised::start(&name, &command, signal, None, directory)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         server.wait_until(START_LIMIT, || TcpStream::connect_timeout(&address, CONNECT_LIMIT).is_ok())?;
         Ok(Self { server, port })

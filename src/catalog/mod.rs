@@ -16,5 +16,5 @@ pub use registry::{factories, factory};
 pub use reload::Change;
 pub use resolve::{Resolved, Resolver};
 pub use set::{Catalog, CatalogSet};
-pub(crate) use system::SYSTEM_CATALOG;
-pub use system::{SystemColumn, SystemTable, system_reference, system_tables};
+pub(crate) use system::{Gathered, GatheredPart, SYSTEM_CATALOG, is_of_the_engine};
+pub use system::{SystemTable, system_reference, system_tables};

@@ -93,10 +93,11 @@ impl CatalogSet {
     #[must_use]
     pub(crate) fn with_system(mut self, queries: &Arc<Queries>) -> Self {
         self.catalogs.retain(|catalog| catalog.name != SYSTEM_CATALOG);
+        let system = SystemConnector::new(Arc::clone(queries), self.catalogs.clone());
         self.catalogs.push(Catalog {
             name: SYSTEM_CATALOG.to_owned(),
             connector_name: SYSTEM_CATALOG.to_owned(),
-            connector: Ok(Arc::new(SystemConnector::new(Arc::clone(queries)))),
+            connector: Ok(Arc::new(system)),
             entry: None,
             not_reloaded: None,
         });

@@ -12,6 +12,7 @@ mod conjunction;
 mod estimate;
 mod fold;
 mod follow;
+mod gathered;
 mod guard;
 mod held_conditions;
 mod hidden;

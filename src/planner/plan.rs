@@ -30,6 +30,7 @@ use super::built_once::build_once;
 use super::conjunction::one_by_one;
 use super::fold::{Folding, fold_judged, physical_planner};
 use super::follow;
+use super::gathered;
 use super::hidden::{keep_out_of_wildcards, named_columns, normalized};
 use super::keyset::filter_by_keys;
 use super::naming::{name_columns, tell_from_wildcards};
@@ -48,7 +49,7 @@ use super::stopwatch::Stopwatch;
 use super::table::FederatedTable;
 use super::using::write_joins_with_on;
 use super::version::{self, Wanted};
-use crate::catalog::{Resolved, Resolver};
+use crate::catalog::{Gathered, Resolved, Resolver};
 use crate::error::{Error, Position, Result};
 use crate::query::QueryScope;
 use crate::semantics;
@@ -340,7 +341,7 @@ impl Planner {
         for (reference, table) in tables {
             let resolved = reference.clone().resolve(default_catalog, default_schema);
             let schema = schema_of(&list, &resolved.catalog, &resolved.schema)?;
-            schema.register_table(resolved.table.to_string(), table.provider(named, self.pushdown))?;
+            schema.register_table(resolved.table.to_string(), table.provider(named, self.pushdown)?)?;
         }
         let config = self
             .config
@@ -444,16 +445,16 @@ impl Table {
         }
     }
 
-    fn provider(&self, named: &HashSet<String>, pushdown: bool) -> Arc<dyn TableProvider> {
-        match self {
-            Self::Own(provider) => Arc::clone(provider),
-            Self::Source(table, statistics) => Arc::new(FederatedTable::new(
-                Arc::clone(table),
-                statistics.clone(),
-                |name| named.contains(name),
-                pushdown,
-            )),
+    fn provider(&self, named: &HashSet<String>, pushdown: bool) -> Result<Arc<dyn TableProvider>> {
+        let (table, statistics) = match self {
+            Self::Own(provider) => return Ok(Arc::clone(provider)),
+            Self::Source(table, statistics) => (table, statistics),
+        };
+        if let Some(gathered) = table.downcast_ref::<Gathered>() {
+            return gathered::view(gathered, pushdown);
         }
+        let is_named = |name: &str| named.contains(name);
+        Ok(Arc::new(FederatedTable::new(Arc::clone(table), statistics.clone(), is_named, pushdown)))
     }
 }
 
@@ -469,30 +470,30 @@ pub(crate) fn reference_of(name: &ObjectName) -> TableReference {
     }
 }
 
-/// Whether a statement names tables, and all of them are in this catalog.
-pub(crate) fn reads_only(statement: &Statement, catalog: &str) -> bool {
-    struct Catalogs<'a> {
-        catalog: &'a str,
+/// Whether a statement names tables, and all of them are `among` these.
+pub(crate) fn reads_only(statement: &Statement, among: fn(&TableReference) -> bool) -> bool {
+    struct Tables {
+        among: fn(&TableReference) -> bool,
         inside: usize,
         outside: usize,
     }
-    impl Reader for Catalogs<'_> {
+    impl Reader for Tables {
         fn table_factor(&mut self, factor: &TableFactor) -> Flow {
             // A native query is of the catalog that it is for.
             self.outside += usize::from(matches!(factor, TableFactor::TableFunction { .. }));
             ON
         }
         fn relation(&mut self, name: &ObjectName) -> Flow {
-            match reference_of(name).catalog() == Some(self.catalog) {
+            match (self.among)(&reference_of(name)) {
                 true => self.inside += 1,
                 false => self.outside += 1,
             }
             ON
         }
     }
-    let mut catalogs = Catalogs { catalog, inside: 0, outside: 0 };
-    syntax::read(statement, &mut catalogs);
-    catalogs.inside > 0 && catalogs.outside == 0
+    let mut tables = Tables { among, inside: 0, outside: 0 };
+    syntax::read(statement, &mut tables);
+    tables.inside > 0 && tables.outside == 0
 }
 
 /// Where a statement names a table first.

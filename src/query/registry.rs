@@ -30,7 +30,7 @@ pub(crate) struct Wishes {
     pub(crate) run_time_max: Option<Duration>,
     /// The most memory that the query may have, in bytes.
     pub(crate) memory_max: Option<usize>,
-    /// Whether the query only looks at other queries. Then it does not wait for its turn, and is soon forgotten.
+    /// Whether the query only looks at other queries, and reads no source. Then it does not wait for its turn, and is soon forgotten.
     pub(crate) watches_others: bool,
     /// The client's place in a trace.
     pub(crate) trace: Option<TraceHeaders>,

@@ -37,7 +37,7 @@ pub use statement::{ExplainFormat, ExplainRequest, Statement};
 pub(crate) use types::type_name;
 
 use crate::Engine;
-use crate::catalog::{Resolver, SYSTEM_CATALOG};
+use crate::catalog::{Resolver, is_of_the_engine};
 use crate::error::{Error, Result};
 use crate::explain;
 pub(crate) use crate::planner::Prepared;
@@ -323,14 +323,14 @@ impl Session {
     }
 
     async fn run(&self, query: SqlStatement, request: &Request) -> Result<Answer> {
-        let mut run = self.begin(reads_only(&query, SYSTEM_CATALOG), request);
+        let mut run = self.begin(reads_only(&query, is_of_the_engine), request);
         let (plan, scope) = self.plan(&mut run, query, request, true).await?;
         let rows = run.rows(plan.schema, || Ok(scope.hold(execute_stream(Arc::clone(&plan.physical), plan.task)?)))?;
         Ok(Answer::rows(scope.query_id(), rows))
     }
 
     async fn explain(&self, explained: ExplainRequest, request: &Request) -> Result<Answer> {
-        let mut run = self.begin(reads_only(&explained.query, SYSTEM_CATALOG), request);
+        let mut run = self.begin(reads_only(&explained.query, is_of_the_engine), request);
         let (plan, scope) = self.plan(&mut run, *explained.query.clone(), request, explained.analyze).await?;
         if explained.analyze && never_ends(&plan.physical) {
             let error = Error::user("EXPLAIN ANALYZE runs the query to its end, and rows that are followed have none");

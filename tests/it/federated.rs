@@ -2,7 +2,7 @@
 
 use portolan::cli::demo::FEDERATED_QUERY;
 
-use crate::{shop, table};
+use crate::{kafka, shop, table};
 
 #[test]
 fn the_federated_join_is_the_same_with_pushdown_and_without() {
@@ -136,5 +136,42 @@ fn keys_that_are_times_choose_from_where_a_topic_is_read() {
         assert!(read > 0 && read < all / 2, "{read} of {all}: {report:#}");
         session.execute("SET SESSION pushdown = 'none'").await.unwrap();
         assert_eq!(table::rows(&session, sql).await.unwrap(), rows);
+    });
+}
+
+#[test]
+fn keys_of_a_join_choose_the_partitions_of_a_topic() {
+    shop::block_on(async {
+        kafka::create("keyed", 8).await;
+        let session = kafka::writing_session(
+            "[events.tables.keyed]\npartitioner = \"murmur2\"\npartitions = 8\nkey = { columns = { who = \"varchar\" } }\n\
+             value = { columns = { n = \"bigint\" } }\n",
+        );
+        let fill =
+            "INSERT INTO events.default.keyed SELECT 'user-' || (value % 100), value FROM generate_series(1, 4000)";
+        assert_eq!(table::rows(&session, fill).await.unwrap(), [["4000"]]);
+        let keys =
+            "CREATE TABLE mem.default.wanted AS SELECT * FROM (VALUES ('user-7'), ('user-8'), (NULL)) AS v (who)";
+        table::rows(&session, keys).await.unwrap();
+        let at = "SELECT count(DISTINCT _partition_id) FROM events.default.keyed WHERE _key IN ('user-7', 'user-8')";
+        let partitions = table::rows(&session, at).await.unwrap().concat().concat();
+        for column in ["who", "_key"] {
+            let sql = format!(
+                "SELECT count(*), sum(k.n) FROM mem.default.wanted AS w JOIN events.default.keyed AS k ON k.{column} = w.who"
+            );
+            // Of each: 40 of 4,000; 7, 107, ... 3907 and 8, 108, ... 3908.
+            let expected = [[80.to_string(), (40 * (7 + 8) + 2 * 100 * (39 * 40 / 2)).to_string()]];
+            assert_eq!(table::rows(&session, &sql).await.unwrap(), expected, "{column}");
+            let lines = table::rows(&session, &format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}")).await.unwrap();
+            let report: serde_json::Value = serde_json::from_str(&lines.concat().concat()).unwrap();
+            let mut sources = report["sources"].as_array().unwrap().iter();
+            let read =
+                sources.find(|source| source["connector"] == "kafka").unwrap()["actual"]["rows"].as_u64().unwrap();
+            // 100 keys over 8 partitions: none of these holds a third of them.
+            assert!((80..4_000 * 2 / 3).contains(&read), "{read} rows of {partitions} partitions: {report:#}");
+            session.execute("SET SESSION pushdown = 'none'").await.unwrap();
+            assert_eq!(table::rows(&session, &sql).await.unwrap(), expected, "{column}");
+            session.execute("RESET pushdown").await.unwrap();
+        }
     });
 }

@@ -108,7 +108,7 @@ fn what_is_listed_of_a_cluster() {
 /// A broker of its own, so that nothing of the shop changes.
 static BROKER: LazyLock<TestBroker> = LazyLock::new(|| TestBroker::take().unwrap_or_else(|error| panic!("{error}")));
 
-fn brokers() -> String {
+pub(crate) fn brokers() -> String {
     BROKER.bootstrap()
 }
 

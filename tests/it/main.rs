@@ -10,6 +10,7 @@
 
 mod certificates;
 mod cli;
+mod consumer_groups;
 mod copied;
 mod differential;
 mod docs;

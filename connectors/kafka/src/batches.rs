@@ -13,6 +13,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::RecordBatchStream;
 use futures::Stream;
 use portolan_connector::{ConnectorError, TableName};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::decode::BatchDecoder;
@@ -36,12 +37,19 @@ impl Output {
         self.0.is_closed()
     }
 
-    /// Closes a batch and hands it on; waits while others wait to be taken.
-    pub(crate) fn send(&self, decoder: &mut BatchDecoder) -> std::result::Result<(), ConnectorError> {
+    /// Closes a batch and hands it on; waits while others wait to be taken. Calls `before_waiting` if it has to.
+    pub(crate) fn send(
+        &self,
+        decoder: &mut BatchDecoder,
+        before_waiting: impl FnOnce(),
+    ) -> std::result::Result<(), ConnectorError> {
         let batch =
             decoder.finish().map_err(|error| ConnectorError::internal("a batch cannot be built").said(error))?;
         // Whoever fills batches looks at `is_closed`.
-        let _ = self.0.blocking_send(Part::Batch(batch));
+        if let Err(TrySendError::Full(batch)) = self.0.try_send(Part::Batch(batch)) {
+            before_waiting();
+            let _ = self.0.blocking_send(batch);
+        }
         Ok(())
     }
 }

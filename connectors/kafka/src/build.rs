@@ -218,13 +218,13 @@ pub(crate) struct HeadersBuilder {
 
 impl HeadersBuilder {
     fn push(&mut self, headers: &dyn RecordHeaders) -> Result<usize, String> {
-        let (count, mut bytes) = (headers.count(), 0);
-        for index in 0..count {
-            let (key, value) = headers.get(index).ok_or("a header cannot be read")?;
+        let (mut count, mut bytes) = (0, 0);
+        headers.each(&mut |key, value| {
             self.keys.append_value(key);
             self.values.append_option(value);
+            count += 1;
             bytes += key.len() + value.map_or(0, <[u8]>::len);
-        }
+        })?;
         self.counts.push(count);
         Ok(bytes)
     }

@@ -102,9 +102,9 @@ pub(crate) fn read<'a>(raw: &'a str, value_type: &ValueType, temporal: &Temporal
             temporal::of_text(&text(raw)?, value_type, temporal)
         }
         (_, Kind::Number) => number(raw, value_type, temporal),
-        (ValueType::Array(item), Kind::Array) => nested::array(raw, item),
-        (ValueType::Map(value), Kind::Object) => nested::map(raw, value),
-        (ValueType::Row(fields), Kind::Object) => nested::row(raw, fields),
+        (ValueType::Array(item), Kind::Array) => nested::array(raw, item, temporal.of_elements()),
+        (ValueType::Map(value), Kind::Object) => nested::map(raw, value, temporal.of_elements()),
+        (ValueType::Row(fields), Kind::Object) => nested::row(raw, fields, temporal),
         _ => Err(format!("{} is {}, not {value_type}", shown(raw), kind.name())),
     }
 }

@@ -1,4 +1,4 @@
-//! [`KafkaLog`] over librdkafka.
+//! [`KafkaLog`]: questions are librdkafka's, bounded reads are our own.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,16 +9,20 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use secrecy::ExposeSecret;
 
-use crate::config::KafkaConfig;
+use crate::append_time;
+use crate::config::{Isolation, KafkaConfig, Sasl};
 use crate::context::LogContext;
 use crate::error::LogError;
+use crate::fetch::{Connection, FetchScan};
 use crate::gateway::Gateway;
 use crate::idle::Idle;
+use crate::leaders::{self, Leaders, OfTopic};
 use crate::log::{Committed, Group, KafkaLog, LogScan, LogTail, PartitionOffsets, Replicas, ScanRange, TailRange};
-use crate::scan::BrokerScan;
+use crate::permits::Permits;
 use crate::tail::BrokerTail;
 
 /// A client that reads; its context collects what the library reports.
@@ -27,14 +31,11 @@ pub(crate) type Client = BaseConsumer<LogContext>;
 /// Of the time that a question may take, the part after which brokers that are all down are given up.
 const FIRST_TRY: u32 = 5;
 
-/// A read of no more messages than these asks for little at once: most of a large answer would never be looked at.
-const LITTLE_MESSAGES: u64 = 100;
+/// The most connections that wait for the next read.
+const MAX_IDLE_CONNECTIONS: usize = 32;
 
-/// What such a read asks for at once, in bytes. A larger message is still fetched.
-const LITTLE_BYTES: i64 = 128 << 10;
-
-/// A cluster, asked through one client that stays connected. Each read has a client of its own while it lasts; a few
-/// are kept for the next ones, because starting one costs more than a small read.
+/// A cluster, asked through one client that stays connected. A bounded read has a connection of its own while it lasts, one that
+/// does not end a client; some are kept for the next ones.
 #[derive(Clone)]
 pub(crate) struct BrokerLog {
     shared: Arc<Shared>,
@@ -52,40 +53,50 @@ pub(crate) struct Shared {
     warm: Mutex<Option<Arc<Client>>>,
     /// What the clients connect to instead of the brokers.
     gateway: Option<Arc<Gateway>>,
-    /// Clients for reads of few messages.
-    few: Readers,
-    /// Clients for all other reads.
-    many: Readers,
+    /// What is logged in with, where a login is asked for.
+    pub(crate) login: Option<Sasl>,
+    pub(crate) isolation: Isolation,
+    /// How many bytes a bounded read asks for at once.
+    pub(crate) fetch_bytes: i64,
+    /// Who is asked for messages.
+    pub(crate) leaders: Leaders,
+    /// Connections that wait for the next bounded read.
+    pub(crate) connections: Idle<Connection>,
+    /// How many there may be, and how long a read waits for one.
+    pub(crate) permits: Arc<Permits>,
+    pub(crate) connections_max: usize,
+    pub(crate) connections_wait: Duration,
+    /// Settings of clients for reads without end, beyond the common ones.
+    follower_settings: Vec<(&'static str, String)>,
+    /// Such clients that wait for the next read.
+    followers: Idle<Client>,
 }
 
-/// Clients for reads of one size.
-struct Readers {
-    /// Settings beyond the common ones.
-    settings: Vec<(&'static str, String)>,
-    /// Clients that wait for the next read.
-    idle: Idle<Client>,
+/// Settings of clients that read without end.
+fn follower_settings(config: &KafkaConfig) -> Vec<(&'static str, String)> {
+    vec![
+        // Named because the library wants a name; it is never joined and nothing is committed to it.
+        ("group.id", "portolan".to_owned()),
+        ("enable.partition.eof", "true".to_owned()),
+        ("auto.offset.reset", "error".to_owned()),
+        ("max.poll.interval.ms", "86400000".to_owned()),
+        ("fetch.wait.max.ms", "100".to_owned()),
+        ("fetch.queue.backoff.ms", "10".to_owned()),
+        ("fetch.message.max.bytes", config.fetch_bytes.to_string()),
+        ("queued.max.messages.kbytes", config.queue_kib.to_string()),
+        // What a wire or a disk has changed is an error instead of other values.
+        ("check.crcs", "true".to_owned()),
+        // Some brokers send the whole rest of a partition, whatever size was asked for.
+        ("receive.message.max.bytes", "2147483647".to_owned()),
+    ]
 }
 
-impl Readers {
-    /// Clients that ask for so many bytes at once, and hold so many messages and kibibytes before they stop asking.
-    fn new(fetch_bytes: i64, (messages, queue_kib): (u32, i64)) -> Self {
-        let settings = vec![
-            // Named because the library wants a name; it is never joined and nothing is committed to it.
-            ("group.id", "portolan".to_owned()),
-            ("enable.partition.eof", "true".to_owned()),
-            ("auto.offset.reset", "error".to_owned()),
-            ("max.poll.interval.ms", "86400000".to_owned()),
-            ("fetch.wait.max.ms", "100".to_owned()),
-            ("fetch.queue.backoff.ms", "10".to_owned()),
-            ("fetch.message.max.bytes", fetch_bytes.to_string()),
-            ("queued.min.messages", messages.to_string()),
-            ("queued.max.messages.kbytes", queue_kib.to_string()),
-            // What a wire or a disk has changed is an error instead of other values.
-            ("check.crcs", "true".to_owned()),
-            // Some brokers send the whole rest of a partition, whatever size was asked for.
-            ("receive.message.max.bytes", "2147483647".to_owned()),
-        ];
-        Self { settings, idle: Idle::default() }
+impl Shared {
+    /// Keeps a connection for the next read.
+    pub(crate) fn put(&self, mut connection: Connection) {
+        connection.rest();
+        self.connections.put(connection);
+        self.permits.look_again();
     }
 }
 
@@ -112,9 +123,17 @@ impl BrokerLog {
                 metadata_timeout: config.metadata_timeout,
                 idle_timeout: config.idle_timeout,
                 warm: Mutex::new(None),
+                login: gateway.as_ref().map(|gateway| gateway.login()).or_else(|| config.security.sasl.clone()),
                 gateway,
-                few: Readers::new(config.fetch_bytes.min(LITTLE_BYTES), (1, config.queue_kib)),
-                many: Readers::new(config.fetch_bytes, (100_000, config.queue_kib)),
+                isolation: config.isolation,
+                fetch_bytes: config.fetch_bytes,
+                leaders: Leaders::default(),
+                connections: Idle::of(MAX_IDLE_CONNECTIONS),
+                permits: Permits::of(config.connections_max),
+                connections_max: config.connections_max,
+                connections_wait: config.connections_wait,
+                follower_settings: follower_settings(config),
+                followers: Idle::default(),
             }),
         }
     }
@@ -143,14 +162,19 @@ pub(crate) fn common_settings(config: &KafkaConfig, gateway: Option<&Gateway>) -
         .set("topic.metadata.propagation.max.ms", "1000")
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Info);
-    if let Some(gateway) = gateway {
-        gateway.apply(&mut settings);
-    } else if let Some(sasl) = &config.security.sasl {
+    let login = match gateway {
+        Some(gateway) => {
+            gateway.apply(&mut settings);
+            Some(gateway.login())
+        }
+        None => config.security.sasl.clone(),
+    };
+    if let Some(login) = login {
         settings
             .set("security.protocol", "sasl_plaintext")
-            .set("sasl.mechanism", sasl.mechanism.name())
-            .set("sasl.username", &sasl.username)
-            .set("sasl.password", sasl.password.expose_secret());
+            .set("sasl.mechanism", login.mechanism.name())
+            .set("sasl.username", login.username)
+            .set("sasl.password", login.password.expose_secret());
     }
     settings
 }
@@ -166,21 +190,26 @@ impl Shared {
             .map_err(|error| LogError::Client { what: "start".to_owned(), said: error.to_string() })
     }
 
-    fn readers(&self, max_messages: u64) -> &Readers {
-        if max_messages <= LITTLE_MESSAGES { &self.few } else { &self.many }
+    /// A client for a read without end.
+    fn follower(&self) -> Result<Client, LogError> {
+        self.followers.take().map_or_else(|| self.client(&self.follower_settings), Ok)
     }
 
-    /// A client for a read of so many messages at most.
-    fn reader(&self, max_messages: u64) -> Result<Client, LogError> {
-        let readers = self.readers(max_messages);
-        readers.idle.take().map_or_else(|| self.client(&readers.settings), Ok)
-    }
-
-    /// Keeps a client whose read, of so many messages at most, went well for the next one.
-    pub(crate) fn give_back(&self, client: Client, max_messages: u64) {
+    /// Keeps a client whose read went well for the next one.
+    pub(crate) fn give_back(&self, client: Client) {
         if client.unassign().is_ok() {
-            self.readers(max_messages).idle.put(client);
+            self.followers.put(client);
         }
+    }
+
+    /// Why the gateway did not reach a broker, if there is one and it did not.
+    pub(crate) fn gateway_failure(&self) -> Option<LogError> {
+        self.gateway.as_ref()?.failure()
+    }
+
+    /// A text with the brokers' own addresses.
+    pub(crate) fn with_names(&self, said: &str) -> String {
+        self.gateway.as_ref().map_or_else(|| said.to_owned(), |gateway| gateway.with_names(said))
     }
 
     /// The client for questions.
@@ -200,7 +229,8 @@ impl Shared {
         }
     }
 
-    fn ask<T>(
+    /// Asks the cluster something. Called on a thread that may block.
+    pub(crate) fn ask<T>(
         &self,
         what: &str,
         question: &(impl Fn(&Client, Duration) -> KafkaResult<T> + ?Sized),
@@ -265,12 +295,15 @@ pub(crate) enum Found {
     Forbidden(String),
 }
 
-/// A topic's partitions, by number.
-pub(crate) fn partitions(client: &Client, topic: &str, limit: Duration) -> KafkaResult<Found> {
+/// A topic's partitions, by number, and their leaders.
+pub(crate) fn find(client: &Client, topic: &str, limit: Duration) -> KafkaResult<(Found, OfTopic)> {
     let metadata = client.fetch_metadata(Some(topic), limit)?;
-    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-        return Ok(Found::Missing);
-    };
+    let topic = metadata.topics().iter().find(|found| found.name() == topic);
+    let leaders = topic.map(|topic| leaders::of_topic(&metadata, topic)).unwrap_or_default();
+    Ok((topic.map_or(Ok(Found::Missing), partitions)?, leaders))
+}
+
+fn partitions(found: &MetadataTopic) -> KafkaResult<Found> {
     match found.error().map(RDKafkaErrorCode::from) {
         None => {}
         Some(
@@ -357,13 +390,15 @@ impl KafkaLog for BrokerLog {
     }
 
     async fn offsets(&self, topic: &str) -> Result<Option<Vec<PartitionOffsets>>, LogError> {
-        let name = topic.to_owned();
+        let (name, shared) = (topic.to_owned(), Arc::clone(&self.shared));
         self.ask(format!("the offsets of topic {topic}"), move |client, limit| {
-            let partitions = match partitions(client, &name, limit)? {
+            let (found, leaders) = find(client, &name, limit)?;
+            let partitions = match found {
                 Found::Partitions(partitions) => partitions,
                 Found::Missing => return Ok(Ok(None)),
                 Found::Forbidden(said) => return Ok(Err(LogError::Forbidden { topic: name.clone(), said })),
             };
+            shared.leaders.learn(&name, leaders);
             // The end first: what is appended in between belongs to a later query.
             let ends = list_offsets(client, &name, &partitions, Offset::End, limit)?;
             let starts = list_offsets(client, &name, &partitions, Offset::Beginning, limit)?;
@@ -375,6 +410,22 @@ impl KafkaLog for BrokerLog {
             Ok(Ok(Some(offsets.collect::<KafkaResult<Vec<_>>>()?)))
         })
         .await?
+    }
+
+    async fn topic_id(&self, topic: &str) -> Result<Option<String>, LogError> {
+        let (shared, topic) = (Arc::clone(&self.shared), topic.to_owned());
+        let task = tokio::task::spawn_blocking(move || FetchScan::topic_id(&shared, &topic));
+        task.await.unwrap_or_else(|error| {
+            Err(LogError::Client { what: "answer".to_owned(), said: format!("its thread ended: {error}") })
+        })
+    }
+
+    async fn appends_times(&self, topic: &str) -> Result<bool, String> {
+        let (shared, topic) = (Arc::clone(&self.shared), topic.to_owned());
+        let task = tokio::task::spawn_blocking(move || {
+            append_time::asked(&shared.settings, shared.gateway.clone(), &topic, shared.metadata_timeout)
+        });
+        task.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     async fn offsets_for_time(
@@ -455,13 +506,12 @@ impl KafkaLog for BrokerLog {
         })
     }
 
-    fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError> {
-        let client = self.shared.reader(range.max_messages())?;
-        Ok(Box::new(BrokerScan::new(client, range, Arc::clone(&self.shared))?))
+    fn scan(&self, range: ScanRange<'_>) -> Box<dyn LogScan> {
+        Box::new(FetchScan::new(range, Arc::clone(&self.shared)))
     }
 
     fn follow(&self, range: TailRange<'_>) -> Result<Box<dyn LogTail>, LogError> {
-        let client = self.shared.reader(u64::MAX)?;
+        let client = self.shared.follower()?;
         Ok(Box::new(BrokerTail::new(client, range, Arc::clone(&self.shared))?))
     }
 }

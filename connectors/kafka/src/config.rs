@@ -35,6 +35,10 @@ pub(crate) struct KafkaConfig {
     pub(crate) metadata_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) fetch_bytes: i64,
+    /// Connections of bounded reads at the same time.
+    pub(crate) connections_max: usize,
+    /// How long a read waits for one.
+    pub(crate) connections_wait: Duration,
     pub(crate) queue_kib: i64,
     pub(crate) write: WriteConfig,
 }
@@ -135,6 +139,8 @@ pub(crate) struct Declaration {
     pub(crate) value_schema: Option<SchemaSource>,
     pub(crate) skips_deleted: bool,
     pub(crate) max_out_of_orderness: Option<i64>,
+    /// Whether the brokers have stamped all messages when they appended them, if somebody promises that.
+    pub(crate) log_append: bool,
     /// How producers choose partitions by keys.
     pub(crate) partitioner: Option<Partitioner>,
     /// How many partitions the topic has always had, if somebody promises that all producers choose among them so.
@@ -176,6 +182,8 @@ impl KafkaConfig {
             metadata_timeout: milliseconds(properties, "metadata_timeout_ms")?,
             idle_timeout: milliseconds(properties, "idle_timeout_ms")?,
             fetch_bytes: integer(properties, "fetch_bytes")?,
+            connections_max: connections(properties)?,
+            connections_wait: milliseconds(properties, "connections_wait_ms")?,
             queue_kib: integer(properties, "queue_kib")?,
             write: WriteConfig {
                 is_writable: properties.text("access") == Some("read_write"),
@@ -186,6 +194,19 @@ impl KafkaConfig {
             },
         })
     }
+}
+
+/// How many connections may be open: each has one question at most, for `fetch_bytes`.
+fn connections(properties: &Properties) -> Result<usize> {
+    let (most, bytes) = (integer(properties, "connections_max")?, integer(properties, "in_flight_bytes_max")?);
+    let each = integer(properties, "fetch_bytes")?;
+    if bytes < each {
+        return Err(ConnectorError::user(format!(
+            "`in_flight_bytes_max` is {bytes}, less than the {each} bytes of `fetch_bytes` that one fetch asks for"
+        ))
+        .hint("raise `in_flight_bytes_max` or lower `fetch_bytes`"));
+    }
+    Ok(usize::try_from(most.min(bytes / each)).unwrap_or(1))
 }
 
 fn text<'p>(properties: &'p Properties, name: &str) -> Result<&'p str> {
@@ -221,11 +242,26 @@ fn registry(properties: &Properties) -> Result<Option<RegistryConfig>> {
     if username.is_none() && password.is_some() {
         return Err(ConnectorError::user("`schema_registry.password` needs `schema_registry.username`"));
     }
+    let token = section.secret("token").cloned();
+    if username.is_some() && token.is_some() {
+        return Err(ConnectorError::user("`schema_registry.token` stands in the place of `username` and `password`"));
+    }
+    let file = |name: &str| section.text(name).map(ToOwned::to_owned);
+    let identity = match (file("certificate_file"), file("key_file")) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            let wanted = "`schema_registry.certificate_file` and `schema_registry.key_file` need each other";
+            return Err(ConnectorError::user(wanted));
+        }
+    };
     Ok(Some(RegistryConfig {
         url: text(section, "url")?.to_owned(),
         username,
         password,
-        ca_file: section.text("ca_file").map(ToOwned::to_owned),
+        token,
+        ca_file: file("ca_file"),
+        identity,
         timeout: milliseconds(section, "timeout_ms")?,
         cache: milliseconds(properties, "schema_cache_ms")?,
     }))
@@ -292,6 +328,7 @@ impl Declaration {
             value_schema: None,
             skips_deleted: config.skips_deleted,
             max_out_of_orderness: None,
+            log_append: false,
             partitioner: None,
             partitions: None,
             event_time: None,
@@ -343,6 +380,7 @@ fn declaration(name: &str, section: &Properties, defaults: (OnError, bool), has_
         value_schema,
         skips_deleted: skips_deleted(section).unwrap_or(defaults.1),
         max_out_of_orderness: section.integer("max_out_of_orderness_ms"),
+        log_append: section.text("timestamps") == Some("log-append"),
         event_time,
         partitioner,
         partitions,

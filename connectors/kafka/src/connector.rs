@@ -14,9 +14,10 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{TryStreamExt, stream};
 use portolan_connector::{
     Capabilities, Connector, ConnectorError, ConnectorTable, KeyFilter, Narrowed, QueryContext, ReadContext, Result,
-    Snapshot, Split, TableEntry, TableKind, TableName, UnsupportedColumn, WritableCatalog,
+    SYSTEM_SCHEMA, Snapshot, Split, TableEntry, TableKind, TableName, UnsupportedColumn, WritableCatalog,
 };
 
+use crate::append_time::AppendTimes;
 use crate::columns::table_columns;
 use crate::config::{Declaration, KafkaConfig};
 use crate::cut::Cut;
@@ -24,11 +25,12 @@ use crate::described::Described;
 use crate::error::LogError;
 use crate::factory::KIND;
 use crate::follow::{self, Since};
-use crate::groups::{CONSUMER_GROUPS, GroupsTable, SYSTEM};
+use crate::groups::{CONSUMER_GROUPS, GroupsTable};
 use crate::infer::{Inferred, infer};
 use crate::latest::{LATEST_SUFFIX, LatestTable};
 use crate::layout::MessageColumn;
 use crate::log::KafkaLog;
+use crate::mark::Marks;
 use crate::narrow;
 use crate::partitions::{PARTITIONS_SUFFIX, PartitionsTable};
 use crate::predicate::TimeOrder;
@@ -51,6 +53,9 @@ pub(crate) struct KafkaConnector {
     config: KafkaConfig,
     capabilities: Arc<Capabilities>,
     log: Arc<dyn KafkaLog>,
+    marks: Arc<Marks>,
+    /// Which topics' messages are stamped by the brokers.
+    append_times: AppendTimes,
     registry: Option<Registry>,
     /// What writing takes, where the catalog may be written.
     writes: Option<Writes>,
@@ -74,7 +79,8 @@ impl KafkaConnector {
         writes: Option<Writes>,
     ) -> Self {
         let capabilities = Arc::new(capabilities());
-        Self { catalog, config, capabilities, log, registry, writes, inferred: Mutex::default() }
+        let (marks, append_times) = (Arc::default(), AppendTimes::default());
+        Self { catalog, config, capabilities, log, marks, append_times, registry, writes, inferred: Mutex::default() }
     }
 
     pub(crate) fn catalog(&self) -> &str {
@@ -136,6 +142,7 @@ impl KafkaConnector {
             inferred,
             skips_deleted,
             max_out_of_orderness,
+            log_append,
             partitioner,
             partitions,
             event_time,
@@ -206,6 +213,13 @@ impl KafkaConnector {
             })?;
             column.domain = EVENT_TIME;
         }
+        let order = match log_append {
+            false => TimeOrder::of(max_out_of_orderness),
+            true => match self.append_times.doubt(&*self.log, &topic, self.config.schema_cache).await {
+                None => TimeOrder::of(Some(max_out_of_orderness.unwrap_or(MAX_CLOCK_STEP_MS))),
+                doubt => TimeOrder { slack: None, doubt },
+            },
+        };
         Ok(Some(KafkaTable {
             name,
             topic,
@@ -216,7 +230,9 @@ impl KafkaConnector {
             skips_deleted,
             columns,
             unsupported,
-            order: TimeOrder { slack: max_out_of_orderness },
+            order,
+            max_out_of_orderness,
+            log_append,
             partitioner,
             partitions,
             event_time,
@@ -266,6 +282,9 @@ impl KafkaConnector {
     }
 }
 
+/// By how much brokers' clocks differ or go back at most, where a table says nothing of it.
+const MAX_CLOCK_STEP_MS: i64 = 10_000;
+
 /// What DESCRIBE says of columns of the catalog file.
 const DECLARED: &str = "declared in the catalog file";
 
@@ -293,8 +312,8 @@ impl Connector for KafkaConnector {
     }
 
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
-        if schema == SYSTEM && table == CONSUMER_GROUPS {
-            return Ok(Some(Arc::new(GroupsTable::new(&self.catalog)?)));
+        if schema == SYSTEM_SCHEMA && table == CONSUMER_GROUPS {
+            return Ok(Some(Arc::new(GroupsTable::new(&self.catalog))));
         }
         if schema != self.config.schema {
             return Ok(None);
@@ -328,7 +347,9 @@ impl Connector for KafkaConnector {
         let topic = self.topic_of(table).to_owned();
         let partitions = self.log.offsets(&topic).await.map_err(|error| self.error(error, &name))?;
         let partitions = partitions.ok_or_else(|| self.error(LogError::NoTopic { topic: topic.clone() }, &name))?;
-        Ok(Some(Cut { topic, partitions }.to_string()))
+        let mark = self.marks.of(self.log.as_ref(), &topic, &partitions).await;
+        let mark = Some(mark.map_err(|error| self.error(error, &name))?);
+        Ok(Some(Cut { topic, partitions, mark }.to_string()))
     }
 
     async fn table_following(
@@ -357,7 +378,7 @@ impl Connector for KafkaConnector {
     }
 
     async fn begin(&self, _query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
-        Ok(Arc::new(KafkaSnapshot::new(Arc::clone(&self.log))))
+        Ok(Arc::new(KafkaSnapshot::new(Arc::clone(&self.log), Arc::clone(&self.marks))))
     }
 
     fn narrow(&self, split: &Split, filters: &[KeyFilter]) -> Result<Narrowed> {

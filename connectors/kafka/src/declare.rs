@@ -3,8 +3,10 @@
 use portolan_connector::Properties;
 
 use crate::columns::is_hidden_name;
+use crate::declared_times;
 use crate::format::{is_readable_as_bytes, is_readable_as_text};
 use crate::layout::{Format, MessageColumn, Part, Place, SchemaSource, WriterSchema};
+use crate::registry::Reference;
 use crate::types::ValueType;
 
 /// What the section of a part says.
@@ -35,7 +37,8 @@ pub(crate) fn part(section: &Properties, default: Format) -> Result<DeclaredPart
         // Its schema is put here when it is known.
         Some("avro") => Format::Avro(WriterSchema::Id(0)),
         Some("protobuf") => {
-            Format::Protobuf { schema: WriterSchema::Id(0), message: section.text("message").map(ToOwned::to_owned) }
+            let message = section.text("message").map(ToOwned::to_owned);
+            Format::Protobuf { schema: WriterSchema::Id(0), message, imports: imports(section)? }
         }
         Some("csv") => {
             Format::Csv { delimiter: delimiter(section.text("delimiter").unwrap_or(","))?, fields: columns.len() }
@@ -62,12 +65,13 @@ pub(crate) fn part(section: &Properties, default: Format) -> Result<DeclaredPart
         ("version", &["avro", "json", "protobuf"]),
         ("schema", &["avro", "protobuf"]),
         ("message", &["protobuf"]),
+        ("imports", &["protobuf"]),
     ] {
         if section.contains(key) && !formats.contains(&name) {
             return Err(format!("`{key}` is for the format {}, not {name}", formats.join(" or ")));
         }
     }
-    times(section, &mut columns)?;
+    declared_times::put(section.map("times"), &mut columns)?;
     positions(section, &format, &mut columns)?;
     if matches!(format, Format::Csv { .. }) {
         columns.iter_mut().enumerate().for_each(|(index, column)| column.place = Place::Field(index));
@@ -91,6 +95,15 @@ pub(crate) fn part(section: &Properties, default: Format) -> Result<DeclaredPart
     }
     let inferred = format == Format::Json && !section.contains("columns") && source.is_none();
     Ok(DeclaredPart { part: Part { format, columns, declared: true, envelope, subject: None }, inferred, source })
+}
+
+/// The files that a schema of the catalog file imports, by the names under which it does.
+fn imports(section: &Properties) -> Result<Vec<Reference>, String> {
+    if section.contains("imports") && !section.contains("schema") {
+        return Err("`imports` are those of `schema`; a registry tells them itself".to_owned());
+    }
+    let imports = section.map("imports").iter();
+    Ok(imports.map(|(name, text)| Reference { name: name.clone(), text: text.clone() }).collect())
 }
 
 /// Where the schema of a part is found.
@@ -127,20 +140,6 @@ fn delimiter(text: &str) -> Result<char, String> {
         (Some(c), None) if !matches!(c, '"' | '\r' | '\n') => Ok(c),
         _ => Err("`delimiter` must be one character, and neither a quote nor a line break".to_owned()),
     }
-}
-
-/// How the times of columns are written.
-fn times(section: &Properties, columns: &mut [MessageColumn]) -> Result<(), String> {
-    for (name, text) in section.map("times") {
-        let Some(column) = columns.iter_mut().find(|column| column.name == *name) else {
-            return Err(format!("`times.{name}`: there is no such column among `columns`"));
-        };
-        column.temporal = text.parse().map_err(|error| format!("`times.{name}`: {error}"))?;
-        if !column.temporal.fits(&column.value_type) {
-            return Err(format!("`times.{name}`: {text} is no way to write values of {}", column.value_type));
-        }
-    }
-    Ok(())
 }
 
 /// Where the bytes of columns are.

@@ -84,8 +84,8 @@ enum Origin {
 #[derive(Debug)]
 struct Side {
     reader: PartReader,
-    /// How many values a part comes to.
-    width: usize,
+    /// Room for the values of a part.
+    room: Vec<Cell<'static>>,
     /// Whether the part is decoded at all.
     decodes: bool,
     /// Whether a part that does not decode fails the query, if anything does.
@@ -101,13 +101,23 @@ impl Side {
             // What is missing counts as NULL.
             return Ok(Ok(Vec::new()));
         };
-        let mut cells = Vec::with_capacity(self.width);
+        let mut cells: Vec<Cell<'m>> = std::mem::take(&mut self.room);
         match self.reader.read(bytes, &mut cells) {
             Ok(()) => Ok(Ok(cells)),
             Err(Fault::Message(message)) => Ok(Err(message)),
             Err(Fault::Registry(error)) => Err(Poison::registry(error)),
         }
     }
+}
+
+/// The same room, for values of another message.
+fn emptied<'a>(mut cells: Vec<Cell<'_>>) -> Vec<Cell<'a>> {
+    if cells.capacity() == 0 {
+        return Vec::new();
+    }
+    cells.clear();
+    // Collecting from a vector into one of the same layout keeps its room.
+    cells.into_iter().map(|_| Cell::Null).collect()
 }
 
 /// What a reader of messages is to make of them.
@@ -134,6 +144,8 @@ pub(crate) struct BatchDecoder {
     errors: bool,
     cut: String,
     outputs: Vec<(Origin, ColumnBuilder)>,
+    /// Whether a part is shown undecoded.
+    shows_parts: bool,
     key: Side,
     value: Side,
     rows: usize,
@@ -191,7 +203,7 @@ impl BatchDecoder {
             let decodes = always || wanted || is_asked(corrupt);
             // A schema is not asked for where nothing is decoded by it.
             let reader = if decodes { PartReader::new(part, rest, schemas)? } else { PartReader::Binary };
-            Ok::<_, Fault>(Side { reader, width: part.columns.len() + 3, decodes, wanted, declared: part.declared })
+            Ok::<_, Fault>(Side { reader, room: Vec::new(), decodes, wanted, declared: part.declared })
         };
         let of_key = outputs.iter().any(|(origin, _)| matches!(origin, Origin::OfKey(_)));
         let of_value = outputs.iter().any(|(origin, _)| matches!(origin, Origin::OfValue(_)));
@@ -204,6 +216,7 @@ impl BatchDecoder {
             on_error: layout.on_error,
             errors,
             cut: cut.to_owned(),
+            shows_parts: outputs.iter().any(|(origin, _)| matches!(origin, Origin::Key | Origin::Message)),
             outputs,
             rows: 0,
             max_rows,
@@ -247,6 +260,9 @@ impl BatchDecoder {
 
     /// Checks what is shown undecoded before anything is added, so that a failing message adds to no column.
     fn check_texts(&self, record: &Record<'_>) -> Result<(), Poison> {
+        if !self.shows_parts {
+            return Ok(());
+        }
         for (origin, builder) in &self.outputs {
             let (bytes, what, hint) = match origin {
                 Origin::Key => (record.key, "its key", KEY_HINT),
@@ -298,6 +314,7 @@ impl BatchDecoder {
             self.bytes += added.map_err(Poison::content)?;
         }
         self.rows += 1;
+        (self.key.room, self.value.room) = (emptied(key), emptied(value));
         Ok(Pushed::Row)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::declared_times;
 use crate::layout::{Format, Part, Place, WriterSchema};
 use crate::table::KafkaTable;
 
@@ -31,8 +32,11 @@ pub(crate) fn definition(table: &KafkaTable) -> String {
     if let Some((column, lateness)) = &table.event_time {
         let _ = writeln!(text, "event_time = {}\nmax_lateness_ms = {lateness}", toml_text(column));
     }
-    if let Some(slack) = table.order.slack {
+    if let Some(slack) = table.max_out_of_orderness {
         let _ = writeln!(text, "max_out_of_orderness_ms = {slack}");
+    }
+    if table.log_append {
+        text.push_str("timestamps = \"log-append\"\n");
     }
     text
 }
@@ -52,8 +56,8 @@ fn part(part: &Part) -> String {
     let of_schema = matches!(part.format, Format::Avro(_) | Format::JsonSchema | Format::Protobuf { .. });
     let named = columns.iter().filter(|_| !of_schema);
     map("columns", named.map(|column| (column.name.as_str(), column.value_type.to_string())).collect());
-    let times = columns.iter().filter_map(|column| Some((column.name.as_str(), column.temporal.name()?.to_owned())));
-    map("times", times.collect());
+    let times: Vec<(String, String)> = columns.iter().flat_map(declared_times::told).collect();
+    map("times", times.iter().map(|(path, way)| (path.as_str(), way.clone())).collect());
     let places = columns.iter().filter_map(|column| match column.place {
         Place::Bytes(start, end) => {
             let end = end.map_or_else(String::new, |end| end.to_string());
@@ -72,6 +76,12 @@ fn part(part: &Part) -> String {
     }
     if let Format::Protobuf { message: Some(message), .. } = &part.format {
         let _ = write!(text, ", message = {}", toml_text(message));
+    }
+    if let Format::Protobuf { imports, .. } = &part.format
+        && !imports.is_empty()
+    {
+        let imports = imports.iter().map(|file| format!("{} = {}", toml_key(&file.name), toml_text(&file.text)));
+        let _ = write!(text, ", imports = {{ {} }}", imports.collect::<Vec<_>>().join(", "));
     }
     match &part.format {
         Format::Avro(WriterSchema::Text(schema)) | Format::Protobuf { schema: WriterSchema::Text(schema), .. } => {

@@ -50,14 +50,14 @@ impl Described {
         (Part { format: declared, envelope, .. }, source): (&Part, Option<&SchemaSource>),
         looks: bool,
     ) -> Result<Option<DescribedPart>> {
-        let message = match declared {
-            Format::Protobuf { message, .. } => message.clone(),
-            _ => None,
+        let (message, imports) = match declared {
+            Format::Protobuf { message, imports, .. } => (message.clone(), imports.clone()),
+            _ => (None, Vec::new()),
         };
         let (name, version) = match source {
             Some(SchemaSource::Text(text)) if matches!(declared, Format::Protobuf { .. }) => {
-                let found = proto_columns(text, &[], message.as_deref()).map_err(ConnectorError::user)?;
-                let format = Format::Protobuf { schema: WriterSchema::Text(text.clone()), message };
+                let found = proto_columns(text, &imports, message.as_deref()).map_err(ConnectorError::user)?;
+                let format = Format::Protobuf { schema: WriterSchema::Text(text.clone()), message, imports };
                 return Ok(Some(described(found, format, "the schema in the catalog file".to_owned(), None)));
             }
             Some(SchemaSource::Text(text)) => {
@@ -87,10 +87,10 @@ impl Described {
             other if *envelope => {
                 return Err(ConnectorError::user(format!("{origin} is {other}, and change events are read as Avro")));
             }
-            "JSON" => (json_schema_columns(&found.text), Format::JsonSchema),
+            "JSON" => (json_schema_columns(&found.text, &found.references), Format::JsonSchema),
             "PROTOBUF" => {
                 let columns = proto_columns(&found.text, &found.references, message.as_deref());
-                (columns, Format::Protobuf { schema: WriterSchema::Id(id), message })
+                (columns, Format::Protobuf { schema: WriterSchema::Id(id), message, imports })
             }
             other if source.is_none() => {
                 tracing::debug!(subject = name, kind = other, "schemas of this kind tell no columns");

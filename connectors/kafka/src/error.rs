@@ -34,10 +34,10 @@ pub(crate) enum LogError {
     NoTopic { topic: String },
     /// Offsets that were there when the query started are not there any more.
     #[error(
-        "offsets {position}..{end} of topic {topic}, partition {partition} were deleted while the query ran{}",
-        first.map(|first| format!("; the first one kept is {first}")).unwrap_or_default()
+        "offsets {position}..{end} of topic {topic}, partition {partition} were deleted while the query ran; the first one kept \
+         is {first}"
     )]
-    Truncated { topic: String, partition: i32, position: i64, end: i64, first: Option<i64> },
+    Truncated { topic: String, partition: i32, position: i64, end: i64, first: i64 },
     /// Offsets of a cut that was asked for are not there any more.
     #[error(
         "offsets of topic {topic}, partition {partition} from {start} on were asked for, and the first one kept is {first}"
@@ -49,6 +49,12 @@ pub(crate) enum LogError {
          messages were lost, the topic was made anew, or the cut is not one of it"
     )]
     BeyondEnd { topic: String, partition: i32, now: i64, end: i64 },
+    /// The cut that was asked for is one of another topic of this name.
+    #[error(
+        "topic {topic} is not the one of the cut that was asked for{}: it was deleted and made anew since, or messages were lost",
+        partition.map(|partition| format!(", its partition {partition} has other messages")).unwrap_or_default()
+    )]
+    OtherTopic { topic: String, partition: Option<i32> },
     /// The cut has a partition that the topic has not.
     #[error("topic {topic} has no partition {partition}, and the cut that was asked for has")]
     NoPartition { topic: String, partition: i32 },
@@ -85,6 +91,9 @@ pub(crate) enum LogError {
         limit.as_millis()
     )]
     Idle { topic: String, partition: i32, position: i64, end: i64, limit: Duration, said: Option<String> },
+    /// All connections were in use for too long.
+    #[error("no connection to a Kafka broker was free for {} ms: all {most} were in use", limit.as_millis())]
+    Busy { limit: Duration, most: usize },
     /// Anything else that the client library reports.
     #[error("Kafka's client failed to {what}")]
     Client { what: String, said: String },
@@ -97,6 +106,13 @@ impl From<LogError> for ConnectorError {
             LogError::Unreachable { said, .. } => {
                 (said, Some("check that the broker runs and that `brokers` has the address it listens on"))
             }
+            LogError::Busy { .. } => (
+                None,
+                Some(
+                    "run fewer queries at once, or raise `connections_max` and `in_flight_bytes_max`, which allows a connection for \
+                     each `fetch_bytes`, or `connections_wait_ms`",
+                ),
+            ),
             LogError::Slow { said, .. } => (said, Some("if the cluster is only slow, raise `metadata_timeout_ms`")),
             LogError::Login { said } => {
                 (said, Some("check `security`, `sasl.mechanism`, `sasl.username` and `sasl.password`"))
@@ -128,6 +144,12 @@ impl From<LogError> for ConnectorError {
             LogError::Client { said, .. } => (Some(said), None),
             LogError::BeyondEnd { .. } | LogError::NoPartition { .. } => (None, None),
             LogError::Gone { .. } | LogError::NoTopic { .. } | LogError::Shrunk { .. } => (None, None),
+            LogError::OtherTopic { .. } => (
+                None,
+                Some(
+                    "SHOW CUT FOR table tells the cut of now; without what stands behind the offsets the cut is read of any topic of this name",
+                ),
+            ),
             LogError::Restarted { .. } | LogError::Anew { .. } | LogError::Deleted { .. } => (None, None),
         };
         let mut told = ConnectorError::source(tried);

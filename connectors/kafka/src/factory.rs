@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use portolan_connector::{CatalogEntry, Connector, ConnectorFactory, PropertyKind, PropertySpec, Result};
+use portolan_connector::{
+    CatalogEntry, Connector, ConnectorFactory, PropertyKind, PropertySpec, Result, SystemTableSpec,
+};
 
 use crate::client::BrokerLog;
 use crate::config::KafkaConfig;
 use crate::connector::KafkaConnector;
 use crate::gateway::Gateway;
+use crate::groups::SYSTEM_TABLES;
 use crate::registry::Registry;
 use crate::write::Writes;
 
@@ -27,6 +30,10 @@ impl ConnectorFactory for KafkaFactory {
         PROPERTIES
     }
 
+    fn system_tables(&self) -> &'static [SystemTableSpec] {
+        SYSTEM_TABLES
+    }
+
     fn create(&self, entry: CatalogEntry) -> Result<Arc<dyn Connector>> {
         let config = KafkaConfig::new(&entry).map_err(|error| error.in_catalog(&entry.name))?;
         let gateway = Gateway::start(&config).map_err(|error| error.in_catalog(&entry.name))?;
@@ -42,11 +49,18 @@ const REGISTRY: &[PropertySpec] = &[
     PropertySpec::new("url", PropertyKind::Text, "the address: https://registry.internal:8081").required(),
     PropertySpec::new("username", PropertyKind::Text, "the user, where it asks for one"),
     PropertySpec::new("password", PropertyKind::Secret, "the user's password"),
+    PropertySpec::new("token", PropertyKind::Secret, "a bearer token, in the place of a user and a password"),
     PropertySpec::new(
         "ca_file",
         PropertyKind::Text,
         "a PEM file of authorities that sign its certificate, beside those of the system",
     ),
+    PropertySpec::new(
+        "certificate_file",
+        PropertyKind::Text,
+        "a PEM file of the client's certificate, where it asks for one",
+    ),
+    PropertySpec::new("key_file", PropertyKind::Text, "a PEM file of the client's private key, without a password"),
     PropertySpec::new(
         "timeout_ms",
         PropertyKind::Integer { min: 100, max: 600_000 },
@@ -148,9 +162,29 @@ const PROPERTIES: &[PropertySpec] = &[
     )
     .or("4194304"),
     PropertySpec::new(
+        "connections_max",
+        PropertyKind::Integer { min: 1, max: 1_000 },
+        "connections that bounded reads of all queries have open at the same time, those that wait for the next read among them; \
+         a read beyond it waits. Questions about topics and offsets, writing, and each topic that is followed have connections of \
+         their own",
+    )
+    .or("64"),
+    PropertySpec::new(
+        "connections_wait_ms",
+        PropertyKind::Integer { min: 1, max: 3_600_000 },
+        "milliseconds that a read waits for a connection when all are in use",
+    )
+    .or("60000"),
+    PropertySpec::new(
+        "in_flight_bytes_max",
+        PropertyKind::Integer { min: 1_024, max: 1_000_000_000_000 },
+        "bytes that bounded reads of all queries ask for at the same time: there are no more connections than this has fetch_bytes",
+    )
+    .or("268435456"),
+    PropertySpec::new(
         "queue_kib",
         PropertyKind::Integer { min: 64, max: 2_000_000 },
-        "kibibytes of fetched messages that one task holds before it stops fetching",
+        "kibibytes of fetched messages that a read of a followed topic holds before it stops fetching; bounded reads hold one batch of a producer",
     )
     .or("32768"),
     PropertySpec::new(
@@ -243,6 +277,14 @@ const TABLE: &[PropertySpec] = &[
         "promises that no message is older than an earlier one of its partition by more than so many milliseconds, \
          so that an upper bound on _timestamp limits what is read",
     ),
+    PropertySpec::new(
+        "timestamps",
+        PropertyKind::OneOf(&["log-append"]),
+        "promises that the brokers have stamped all messages of the topic when they appended them (message.timestamp.type = \
+         LogAppendTime since its first message), and that their clocks never differed or went back by more than \
+         `max_out_of_orderness_ms`, 10000 if missing: an upper bound on _timestamp then limits what is read while the topic's \
+         setting is that",
+    ),
 ];
 
 const FORMATS: &[&str] = &["json", "avro", "protobuf", "csv", "raw", "text", "binary"];
@@ -263,6 +305,7 @@ const VALUE: &[PropertySpec] = &[
     SUBJECT,
     VERSION,
     SCHEMA,
+    IMPORTS,
     MESSAGE,
 ];
 
@@ -280,6 +323,7 @@ const KEY: &[PropertySpec] = &[
     SUBJECT,
     VERSION,
     SCHEMA,
+    IMPORTS,
     MESSAGE,
 ];
 
@@ -287,7 +331,8 @@ const TIMES: PropertySpec = PropertySpec::new(
     "times",
     PropertyKind::Map,
     "how columns of json and csv write times: iso8601, epoch-seconds, epoch-milliseconds, epoch-microseconds, \
-     epoch-nanoseconds, rfc2822, or a pattern such as %d/%m/%Y %H:%M:%S",
+     epoch-nanoseconds, rfc2822, or a pattern such as %d/%m/%Y %H:%M:%S; \"page.at\" is a field of a column, whatever arrays and maps \
+     are between",
 );
 
 const POSITIONS: PropertySpec = PropertySpec::new(
@@ -323,6 +368,13 @@ const SCHEMA: PropertySpec = PropertySpec::new(
     PropertyKind::Text,
     "for avro and protobuf without a registry: the schema by which all messages were written, which then have no id before \
      them; the text of a .proto file is \"${file:clicks.proto}\"",
+);
+
+const IMPORTS: PropertySpec = PropertySpec::new(
+    "imports",
+    PropertyKind::Map,
+    "for protobuf: the files that `schema` imports, and those that they import, by the names under which they do; the texts are \
+     \"${file:common/money.proto}\"",
 );
 
 const MESSAGE: PropertySpec = PropertySpec::new(

@@ -91,7 +91,9 @@ impl Since {
             }
             Self::Cut(cut) => {
                 let behind = PartitionsBehind { cut, skips_deleted: table.skips_deleted };
-                behind.starts(now).map_err(told)?
+                let starts = behind.starts(now).map_err(told)?;
+                cut.check_topic(table.log.as_ref()).await.map_err(told)?;
+                starts
             }
         };
         Ok(starts)
@@ -108,7 +110,8 @@ impl PartitionsBehind<'_> {
     /// Partitions that the cut does not have are read from their first message on: they came later.
     fn starts(&self, now: &[PartitionOffsets]) -> std::result::Result<Vec<(i32, i64)>, crate::error::LogError> {
         let empty = |cut: &PartitionOffsets| PartitionOffsets { start: cut.end, ..*cut };
-        let ends = Cut { topic: self.cut.topic.clone(), partitions: self.cut.partitions.iter().map(empty).collect() };
+        let partitions = self.cut.partitions.iter().map(empty).collect();
+        let ends = Cut { topic: self.cut.topic.clone(), partitions, mark: None };
         // Whether the cut is one of this topic.
         ends.within(now, self.skips_deleted)?;
         now.iter()
@@ -120,7 +123,8 @@ impl PartitionsBehind<'_> {
                     let (topic, first) = (self.cut.topic.clone(), kept.start);
                     return Err(crate::error::LogError::CutTruncated { topic, partition, start, first });
                 }
-                Ok((partition, start.max(kept.start)))
+                // What is gone is counted where it is passed over.
+                Ok((partition, start))
             })
             .collect()
     }
@@ -281,7 +285,7 @@ impl Task for Following {
             // What is good before a bad message is handed on.
             let is_due = first.is_some_and(|first| first.elapsed() >= TOGETHER);
             if decoder.is_full() || is_due || (poison.is_some() && decoder.rows() > 0) {
-                output.send(&mut decoder)?;
+                output.send(&mut decoder, || {})?;
                 first = None;
             }
             if let Some((partition, offset, what)) = poison {
@@ -328,7 +332,7 @@ mod tests {
         assert_eq!(starts(false, &[now(0, 2, 9), now(1, 8, 8), now(2, 1, 4)]), Ok(vec![(0, 5), (1, 8), (2, 1)]));
         let lost = starts(false, &[now(0, 6, 9), now(1, 8, 8)]);
         assert!(matches!(lost, Err(crate::error::LogError::CutTruncated { start: 5, first: 6, .. })), "{lost:?}");
-        assert_eq!(starts(true, &[now(0, 6, 9), now(1, 8, 8)]), Ok(vec![(0, 6), (1, 8)]));
+        assert_eq!(starts(true, &[now(0, 6, 9), now(1, 8, 8)]), Ok(vec![(0, 5), (1, 8)]));
         assert!(matches!(starts(true, &[now(0, 0, 4), now(1, 8, 8)]), Err(crate::error::LogError::BeyondEnd { .. })));
         assert!(matches!(starts(true, &[now(0, 0, 9)]), Err(crate::error::LogError::NoPartition { .. })));
     }

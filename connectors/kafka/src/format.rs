@@ -95,10 +95,10 @@ impl PartReader {
                 let reader = AvroReader::of_registry(columns, *id, schemas)?;
                 Self::Avro(Box::new(if part.envelope { reader.of_events(rest)? } else { reader }))
             }
-            Format::Protobuf { schema, message } => {
+            Format::Protobuf { schema, message, imports } => {
                 let message = message.as_deref();
                 Self::Protobuf(Box::new(match schema {
-                    WriterSchema::Text(text) => ProtoReader::of_text(columns, text, message)?,
+                    WriterSchema::Text(text) => ProtoReader::of_text(columns, text, imports, message)?,
                     WriterSchema::Id(id) => {
                         let schemas = schemas.ok_or_else(|| "the catalog has no schema registry".to_owned())?;
                         ProtoReader::of_registry(columns, *id, message, schemas)?

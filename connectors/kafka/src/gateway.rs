@@ -1,7 +1,7 @@
 //! TLS and SCRAM for librdkafka, which has neither unless OpenSSL is linked into it.
 //!
-//! librdkafka connects to a listener of this process on the loopback interface, one for each broker, and the gateway to the
-//! broker: encrypted with rustls, logged in with what the catalog file says. Frames pass as they are. Only what tells clients
+//! librdkafka, and bounded reads by what it tells them, connect to a listener of this process on the loopback interface, one for
+//! each broker, and the gateway to the broker: encrypted with rustls, logged in with what the catalog file says. Frames pass as they are. Only what tells clients
 //! where brokers listen is written anew ([`addresses`]), so that they come back to the gateway.
 //!
 //! Other users of this machine can connect to such a listener, too, so that nobody gets through who does not know a secret
@@ -9,12 +9,9 @@
 
 mod addresses;
 mod local;
-mod login;
 mod route;
-mod scram;
 mod session;
 mod tls;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,8 +25,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::{KafkaConfig, Mechanism, Sasl, Security};
 use crate::error::LogError;
+use crate::protocol::Address;
 use local::Secret;
-use route::{Address, Routes};
+use route::Routes;
 
 /// What clients of a catalog connect to instead of its brokers. It ends when it is dropped.
 pub(crate) struct Gateway {
@@ -103,7 +101,11 @@ impl Gateway {
             .set("bootstrap.servers", &self.bootstrap)
             .set("socket.connection.setup.timeout.ms", &patience)
             .set("api.version.request.timeout.ms", &patience);
-        self.shared.secret.apply(settings);
+    }
+
+    /// What clients log in with at the gateway.
+    pub(crate) fn login(&self) -> Sasl {
+        self.shared.secret.login()
     }
 
     /// Why a broker was not reached lately, if that is so: what a person has to do something about comes first.

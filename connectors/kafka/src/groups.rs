@@ -1,4 +1,5 @@
 //! `system.consumer_groups`: what groups of consumers have read of the catalog's topics, and what they have yet to read.
+//! The engine lists those of all catalogs as `system.kafka.consumer_groups`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,33 +9,40 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::logical_expr::Expr;
 use portolan_connector::{
-    Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, Scan, ScanRequest, SourcePlan,
-    TableKind, TableName, Verdict,
+    Column, ConnectorError, ConnectorTable, Estimate, Fold, PlanContext, Reason, Result, SYSTEM_SCHEMA, Scan,
+    ScanRequest, SourcePlan, SystemColumn, SystemKind, SystemTableSpec, TableKind, TableName, Verdict,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::log::{Group, KafkaLog, PartitionOffsets};
-use crate::partitions::{batch, listed_column, listed_plan};
+use crate::partitions::{batch, listed_plan};
+use crate::rules::LISTED_DOMAIN;
 use crate::split::Work;
 
-/// The schema and the name of the table.
-pub(crate) const SYSTEM: &str = "system";
+/// The tables that tell of a cluster.
+pub(crate) const SYSTEM_TABLES: &[SystemTableSpec] = &[SystemTableSpec {
+    name: CONSUMER_GROUPS,
+    help: "The groups of consumers of a catalog's cluster: a row for each partition of the catalog's topics of which a group has \
+           committed an offset, and one for each group that has committed none.",
+    columns: COLUMNS,
+}];
+
+/// The name of the table.
 pub(crate) const CONSUMER_GROUPS: &str = "consumer_groups";
 
 /// The most groups that are asked about; each takes a client of its own for a moment.
 const MAX_GROUPS: usize = 1_000;
 
-/// The columns: name, type, whether it may be NULL, what it holds.
-const COLUMNS: [(&str, &str, bool, &str); 8] = [
-    ("group_id", "varchar", false, "the group's name"),
-    ("state", "varchar", false, "as the broker calls it: Stable, Empty"),
-    ("members", "bigint", false, "the consumers that belong to it now"),
-    ("topic", "varchar", true, "a topic of which the group has committed an offset"),
-    ("partition_id", "bigint", true, "the partition's number"),
-    ("committed_offset", "bigint", true, "the offset that the group reads next"),
-    ("end_offset", "bigint", true, "the end of the partition, as queries see it"),
-    ("lag", "bigint", true, "how many offsets the group has yet to read"),
+const COLUMNS: &[SystemColumn] = &[
+    SystemColumn::new("group_id", SystemKind::Text, "the group's name"),
+    SystemColumn::new("state", SystemKind::Text, "as the broker calls it: Stable, Empty"),
+    SystemColumn::new("members", SystemKind::Number, "the consumers that belong to it now"),
+    SystemColumn::new("topic", SystemKind::Text, "a topic of which the group has committed an offset").nullable(),
+    SystemColumn::new("partition_id", SystemKind::Number, "the partition's number").nullable(),
+    SystemColumn::new("committed_offset", SystemKind::Number, "the offset that the group reads next").nullable(),
+    SystemColumn::new("end_offset", SystemKind::Number, "the end of the partition, as queries see it").nullable(),
+    SystemColumn::new("lag", SystemKind::Number, "how many offsets the group has yet to read").nullable(),
 ];
 
 /// The groups of a cluster, as a table.
@@ -46,9 +54,9 @@ pub(crate) struct GroupsTable {
 
 impl GroupsTable {
     /// The groups of a catalog's cluster.
-    pub(crate) fn new(catalog: &str) -> Result<Self> {
-        let columns = COLUMNS.iter().map(listed_column).collect::<Result<Vec<_>>>()?;
-        Ok(Self { name: TableName::new(catalog, SYSTEM, CONSUMER_GROUPS), columns })
+    pub(crate) fn new(catalog: &str) -> Self {
+        let columns = COLUMNS.iter().map(|column| column.column(LISTED_DOMAIN)).collect();
+        Self { name: TableName::new(catalog, SYSTEM_SCHEMA, CONSUMER_GROUPS), columns }
     }
 }
 
@@ -134,7 +142,7 @@ impl GroupsSplit {
                 rows.push(row(group, Some((committed.topic, committed.partition, committed.offset, end))));
             }
         }
-        let names: Vec<&str> = COLUMNS.iter().map(|column| column.0).collect();
+        let names: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
         batch(&names, &rows, schema)
     }
 }

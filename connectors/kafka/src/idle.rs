@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// The most clients of one kind that wait.
+/// The most clients of one kind that wait, where each has threads.
 const MAX_IDLE: usize = 4;
 
 /// How long a client waits at most.
@@ -13,6 +13,8 @@ const MAX_IDLE_TIME: Duration = Duration::from_secs(60);
 pub(crate) struct Idle<T> {
     waiting: Arc<Mutex<Waiting<T>>>,
     time: Duration,
+    /// The most that wait.
+    most: usize,
 }
 
 struct Waiting<T> {
@@ -24,18 +26,33 @@ struct Waiting<T> {
 
 impl<T: Send + 'static> Default for Idle<T> {
     fn default() -> Self {
-        Self::for_at_most(MAX_IDLE_TIME)
+        Self::of(MAX_IDLE)
     }
 }
 
 impl<T: Send + 'static> Idle<T> {
+    /// Lets so many wait.
+    pub(crate) fn of(most: usize) -> Self {
+        Self { most, ..Self::for_at_most(MAX_IDLE_TIME) }
+    }
+
     fn for_at_most(time: Duration) -> Self {
-        Self { waiting: Arc::new(Mutex::new(Waiting { clients: Vec::new(), watched: false })), time }
+        let waiting = Arc::new(Mutex::new(Waiting { clients: Vec::new(), watched: false }));
+        Self { waiting, time, most: MAX_IDLE }
     }
 
     /// The client that has waited shortest.
     pub(crate) fn take(&self) -> Option<T> {
-        let (since, client) = lock(&self.waiting).clients.pop()?;
+        self.take_where(|_| true)
+    }
+
+    /// Of those that are wanted, the one that has waited shortest.
+    pub(crate) fn take_where(&self, is_wanted: impl Fn(&T) -> bool) -> Option<T> {
+        let (since, client) = {
+            let mut waiting = lock(&self.waiting);
+            let place = waiting.clients.iter().rposition(|(_, client)| is_wanted(client))?;
+            waiting.clients.remove(place)
+        };
         // Closing takes a while, so it is not done under the lock.
         (since.elapsed() < self.time).then_some(client)
     }
@@ -43,7 +60,7 @@ impl<T: Send + 'static> Idle<T> {
     /// Lets a client wait; closes it where enough do.
     pub(crate) fn put(&self, client: T) {
         let mut waiting = lock(&self.waiting);
-        if waiting.clients.len() >= MAX_IDLE {
+        if waiting.clients.len() >= self.most {
             drop(waiting);
             drop(client);
             return;

@@ -1,9 +1,12 @@
 //! Columns of a topic that nobody declared, from a sample of its newest messages.
 //!
 //! A column gets the narrowest type that holds all of the sample: `bigint`, `decimal(38,0)` where whole numbers are
-//! larger, `double` where some have a point or an exponent, `boolean`, `varchar`, `json` for objects and arrays.
+//! larger, `double` where some have a point or an exponent and none loses digits so, otherwise a `decimal`,
+//! `boolean`, `varchar`, `json` for objects and arrays.
 //! Fields whose values are of different kinds, or always null, become `varchar`, which takes everything. Strings stay
 //! `varchar` whatever they look like. Messages that are no JSON objects are left out.
+
+mod shape;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,12 +17,10 @@ use portolan_connector::{ConnectorError, Result, UnsupportedColumn};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::cell::Kind;
 use crate::columns::is_hidden_name;
 use crate::layout::MessageColumn;
 use crate::log::{KafkaLog, PartitionOffsets, ScanRange, Step};
-use crate::number::exact;
-use crate::types::ValueType;
+use shape::Shape;
 
 /// The most partitions that are sampled, those with the lowest numbers that have messages.
 const MAX_PARTITIONS: usize = 8;
@@ -72,7 +73,7 @@ pub(crate) async fn infer(
 
 /// Reads a part of one partition.
 fn sample(log: &dyn KafkaLog, topic: &str, partition: i32, start: i64, end: i64) -> Result<Sample> {
-    let mut scan = log.scan(ScanRange { topic, partition, start, end, skips_deleted: true, limit: None })?;
+    let mut scan = log.scan(ScanRange { topic, partition, start, end, skips_deleted: true, limit: None });
     let (mut sample, mut bytes) = (Sample::default(), 0);
     loop {
         let step = scan.next(WAIT, &mut |record| {
@@ -82,60 +83,6 @@ fn sample(log: &dyn KafkaLog, topic: &str, partition: i32, start: i64, end: i64)
         })?;
         if step == Step::End || bytes >= MAX_BYTES || sample.shapes.len() > MAX_COLUMNS {
             return Ok(sample);
-        }
-    }
-}
-
-/// What the values of a field have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Null,
-    Boolean,
-    Whole,
-    BigWhole,
-    Fraction,
-    Text,
-    Nested,
-    Mixed,
-}
-
-impl Shape {
-    fn of(raw: &str) -> Self {
-        match Kind::of(raw) {
-            Kind::Null => Self::Null,
-            Kind::Boolean => Self::Boolean,
-            Kind::Text => Self::Text,
-            Kind::Array | Kind::Object => Self::Nested,
-            // `1.0` is how a double that happens to be whole is written.
-            Kind::Number if raw.contains(['.', 'e', 'E']) => Self::Fraction,
-            Kind::Number if raw.parse::<i64>().is_ok() => Self::Whole,
-            Kind::Number => {
-                let fits = exact(raw, 0).is_ok_and(|number| number.unsigned_abs() < 10_u128.pow(38));
-                if fits { Self::BigWhole } else { Self::Fraction }
-            }
-        }
-    }
-
-    fn join(self, other: Self) -> Self {
-        match (self, other) {
-            (one, two) if one == two => one,
-            (Self::Null, shape) | (shape, Self::Null) => shape,
-            (Self::Whole, Self::BigWhole) | (Self::BigWhole, Self::Whole) => Self::BigWhole,
-            (Self::Whole | Self::BigWhole, Self::Fraction) | (Self::Fraction, Self::Whole | Self::BigWhole) => {
-                Self::Fraction
-            }
-            _ => Self::Mixed,
-        }
-    }
-
-    fn value_type(self) -> ValueType {
-        match self {
-            Self::Boolean => ValueType::Boolean,
-            Self::Whole => ValueType::BigInt,
-            Self::BigWhole => ValueType::Decimal { precision: 38, scale: 0 },
-            Self::Fraction => ValueType::Double,
-            Self::Nested => ValueType::Json,
-            Self::Null | Self::Text | Self::Mixed => ValueType::Varchar,
         }
     }
 }
@@ -225,6 +172,7 @@ impl<'m> Visitor<'m> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ValueType;
 
     fn types(messages: &[&str]) -> Vec<(String, String)> {
         let mut sample = Sample::default();

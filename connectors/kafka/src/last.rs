@@ -194,7 +194,7 @@ impl Tail<'_> {
     fn read(&self, start: i64, end: i64, count: usize, ranges: &Ranges) -> Result<Vec<i64>> {
         let skips_deleted = self.skips_deleted;
         let range = ScanRange { topic: self.topic, partition: self.partition, start, end, skips_deleted, limit: None };
-        let (mut scan, mut offsets) = (self.log.scan(range)?, VecDeque::with_capacity(count.min(MAX_LAST)));
+        let (mut scan, mut offsets) = (self.log.scan(range), VecDeque::with_capacity(count.min(MAX_LAST)));
         loop {
             let step = scan.next(WAIT, &mut |record| {
                 if ranges.contains(record.offset.into()) {

@@ -3,6 +3,7 @@
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
+use crate::registry::Reference;
 use crate::temporal::Temporal;
 use crate::types::ValueType;
 
@@ -61,7 +62,12 @@ pub(crate) enum Format {
     /// As one Avro value.
     Avro(WriterSchema),
     /// As one Protobuf message: that of a name, or the first one of its schema.
-    Protobuf { schema: WriterSchema, message: Option<String> },
+    Protobuf {
+        schema: WriterSchema,
+        message: Option<String>,
+        /// The files that a schema of the catalog file imports.
+        imports: Vec<Reference>,
+    },
     /// As one line of values with a delimiter between them.
     Csv {
         delimiter: char,

@@ -8,13 +8,14 @@
 //! `_partition_offset` are exact, lower bounds on `_timestamp` limit what is read, and everything else is up to the
 //! engine ([`rules`]). Keys of a join with these three columns are told as well ([`narrow`], [`times`]).
 //!
-//! What goes where: [`log`] is all that is asked of Kafka, [`client`], [`scan`] and [`tail`] do it with librdkafka, whose errors [`kind`] sorts. [`predicate`]
+//! What goes where: [`log`] is all that is asked of Kafka, [`client`] and [`tail`] do it with librdkafka, whose errors [`kind`] sorts, and [`fetch`] reads bounded ranges in Kafka's own [`protocol`]. [`predicate`]
 //! and [`range`] turn conditions into offsets, [`cut`] and [`snapshot`] say which there are, [`table`] and [`split`] turn
 //! offsets into work, [`read`] work into [`batches`]; [`follow`] reads without end. [`layout`] says how messages are taken apart, [`declare`] how a person says
 //! so, [`format`](mod@format) does it, [`decode`] and [`build`] make rows of it; [`infer`] finds the columns that nobody
 //! declared, [`described`] those that a schema of the [`registry`] tells. [`latest`] keeps
 //! the newest message of each key. TLS and SCRAM are the [`gateway`]'s. [`partitions`] and [`groups`] list what is there. [`mod@write`] goes the other way.
 
+mod append_time;
 mod batches;
 mod build;
 mod build_nested;
@@ -26,11 +27,14 @@ mod connector;
 mod context;
 mod cut;
 mod declare;
+mod declared_times;
 mod decode;
 mod definition;
 mod described;
 mod error;
 mod factory;
+mod fetch;
+mod flat;
 mod follow;
 mod format;
 mod gateway;
@@ -42,19 +46,23 @@ mod kind;
 mod last;
 mod latest;
 mod layout;
+mod leaders;
 mod log;
+mod mark;
 mod narrow;
 mod nested;
 mod number;
 mod object;
 mod partitioner;
 mod partitions;
+mod permits;
+mod places;
 mod predicate;
+mod protocol;
 mod range;
 mod read;
 mod registry;
 mod rules;
-mod scan;
 mod snapshot;
 mod split;
 mod table;

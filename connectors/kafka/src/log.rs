@@ -27,6 +27,12 @@ pub(crate) trait KafkaLog: Debug + Send + Sync {
     /// The partitions of a topic with their first and end offsets, by number; `None` if there is no such topic.
     async fn offsets(&self, topic: &str) -> Result<Option<Vec<PartitionOffsets>>, LogError>;
 
+    /// The id of a topic, which another one of its name does not have; `None` where the cluster gives none.
+    async fn topic_id(&self, topic: &str) -> Result<Option<String>, LogError>;
+
+    /// Whether the brokers stamp the messages of a topic when they append them, from now on; the error is what they said.
+    async fn appends_times(&self, topic: &str) -> Result<bool, String>;
+
     /// For each partition, in order, the first offset whose message is not older than `millis` since 1970; `None`
     /// where there is none. Messages before that offset are all older, whatever the order of times.
     async fn offsets_for_time(
@@ -45,8 +51,8 @@ pub(crate) trait KafkaLog: Debug + Send + Sync {
     /// What a group has committed of the partitions of these topics. Joins nothing and commits nothing.
     async fn committed(&self, group: &str, topics: &[String]) -> Result<Vec<Committed>, LogError>;
 
-    /// Opens a bounded read. Called on a thread that may block.
-    fn scan(&self, range: ScanRange<'_>) -> Result<Box<dyn LogScan>, LogError>;
+    /// A bounded read, on a thread that may block.
+    fn scan(&self, range: ScanRange<'_>) -> Box<dyn LogScan>;
 
     /// Opens a read without end. Called on a thread that may block.
     fn follow(&self, range: TailRange<'_>) -> Result<Box<dyn LogTail>, LogError>;
@@ -128,6 +134,9 @@ pub(crate) trait LogScan {
 
     /// How many offsets were passed over because retention has deleted them.
     fn deleted(&self) -> u64;
+
+    /// Nobody takes messages for a while: gives others what they may need for theirs.
+    fn make_way(&mut self);
 }
 
 /// A read of a topic that does not end. Dropping it frees what it holds.
@@ -184,12 +193,10 @@ impl TimeKind {
     }
 }
 
-/// The headers of a message, in order.
+/// The headers of a message.
 pub(crate) trait RecordHeaders {
-    /// How many there are.
-    fn count(&self) -> usize;
-    /// One of them: its key, and its value if it has one.
-    fn get(&self, index: usize) -> Option<(&str, Option<&[u8]>)>;
+    /// Visits them in order: their keys, and their values where they have one. The error says which cannot be read.
+    fn each(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>)) -> Result<(), String>;
 }
 
 impl Record<'_> {

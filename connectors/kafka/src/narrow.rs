@@ -4,7 +4,7 @@ use datafusion::common::ScalarValue;
 use portolan_connector::{KeyFilter, Narrowed, Result};
 
 use crate::instant::millis_around;
-use crate::predicate::Bounds;
+use crate::predicate::{Bounds, bytes_of};
 use crate::range::Ranges;
 use crate::split::KafkaSplit;
 
@@ -19,14 +19,22 @@ pub(crate) fn narrow(split: KafkaSplit, filters: &[KeyFilter]) -> Result<Narrowe
     let (mut kept, mut times) = (whole.clone(), split.times.clone());
     for filter in filters {
         let Some(column) = filter.column() else { return Ok(Narrowed::Nothing) };
-        if split.partition_column == Some(column) && !numbers(filter).contains(i128::from(split.partition)) {
+        let places = &split.places;
+        if places.partition == Some(column) && !numbers(filter).contains(i128::from(split.partition)) {
             return Ok(Narrowed::Nothing);
         }
-        if split.offset_column == Some(column) {
+        if places.keys.contains(&column) && !may_have_a_key(&split, filter) {
+            return Ok(Narrowed::Nothing);
+        }
+        if places.offset == Some(column) {
             kept = kept.intersect(&numbers(filter));
         }
-        if split.time_column == Some(column) {
-            times.extend(between(filter).filter(|bounds| bounds.narrows(split.order)));
+        if let Some(lateness) = places.lateness(column)
+            && let Some(bounds) = between(filter).map(|bounds| bounds.later_by(lateness))
+            && bounds.narrows(split.order)
+            && !times.contains(&bounds)
+        {
+            times.push(bounds);
         }
     }
     if kept == whole && times == split.times {
@@ -38,6 +46,17 @@ pub(crate) fn narrow(split: KafkaSplit, filters: &[KeyFilter]) -> Result<Narrowe
         return Ok(Narrowed::Nothing);
     }
     KafkaSplit { ranges, times, ..split }.pack().map(Narrowed::To)
+}
+
+/// Whether the split's partition may have a message with one of the keys of a join.
+fn may_have_a_key(split: &KafkaSplit, filter: &KeyFilter) -> bool {
+    let (KeyFilter::In { values, .. }, Some((partitioner, partitions))) = (filter, split.places.partitioner) else {
+        return true;
+    };
+    let partition = |value: &ScalarValue| partitioner.partition(bytes_of(value)?, partitions);
+    let is_here = |partition: u32| i32::try_from(partition) == Ok(split.partition);
+    // A key that is left to chance is anywhere.
+    values.iter().any(|value| partition(value).is_none_or(is_here))
 }
 
 /// The numbers for which a filter on a column of integers holds.
@@ -87,6 +106,8 @@ mod tests {
 
     use super::*;
     use crate::layout::{Format, Layout, OnError, Part};
+    use crate::partitioner::Partitioner;
+    use crate::places::Places;
     use crate::predicate::TimeOrder;
     use crate::split::Work;
 
@@ -105,10 +126,15 @@ mod tests {
             cut: String::new(),
             skips_deleted: false,
             limit,
-            partition_column: Some(0),
-            offset_column: Some(2),
-            time_column: Some(4),
-            order: TimeOrder { slack: None },
+            places: Places {
+                partition: Some(0),
+                offset: Some(2),
+                time: Some(4),
+                event_time: Some((5, 1_000)),
+                keys: vec![6],
+                partitioner: Some((Partitioner::Murmur2, 4)),
+            },
+            order: TimeOrder::of(None),
             times: Vec::new(),
         }
     }
@@ -148,7 +174,7 @@ mod tests {
     fn keys_that_are_times_are_asked_for_when_the_split_is_read() {
         let millis = |value: i64| ScalarValue::TimestampMillisecond(Some(value), Some("UTC".into()));
         let times = |filter: KeyFilter, slack: Option<i64>| {
-            let split = KafkaSplit { order: TimeOrder { slack }, ..split(None) };
+            let split = KafkaSplit { order: TimeOrder::of(slack), ..split(None) };
             match narrow(split, &[filter]).unwrap() {
                 Narrowed::To(split) => unpacked(&split).times,
                 _ => Vec::new(),
@@ -162,6 +188,28 @@ mod tests {
         assert_eq!(times(until(), None), []);
         assert_eq!(times(until(), Some(5)), bounds(None, Some(70)));
         assert_eq!(times(KeyFilter::In { column: 4, values: vec!["soon".into()] }, Some(5)), []);
+        // What a message tells of was before it, by a second at most.
+        let told = || KeyFilter::In { column: 5, values: vec![millis(70), millis(20)] };
+        assert_eq!(times(told(), None), bounds(Some(20), Some(1_070)));
+        let between = KeyFilter::Between { column: 5, low: Some(millis(20)), high: Some(millis(70)) };
+        assert_eq!(times(between, Some(5)), bounds(Some(20), Some(1_070)));
+    }
+
+    #[test]
+    fn keys_of_messages_choose_partitions() {
+        let keys =
+            |values: &[&str]| KeyFilter::In { column: 6, values: values.iter().map(|key| (*key).into()).collect() };
+        let here = |key: &&str| Partitioner::Murmur2.partition(key.as_bytes(), 4) == Some(3);
+        let all = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let (here, elsewhere): (Vec<&str>, Vec<&str>) = all.iter().partition(|key| here(key));
+        assert!(!here.is_empty() && elsewhere.len() > 1);
+        let whole = Some(vec![(0, 100), (200, 300)]);
+        assert_eq!(of(&[keys(&elsewhere)]), None);
+        assert_eq!(of(&[keys(&all)]), whole);
+        assert_eq!(of(&[keys(&here)]), whole);
+        assert_eq!(of(&[keys(&[""])]), whole, "producers put an empty key anywhere");
+        let between = KeyFilter::Between { column: 6, low: Some("a".into()), high: Some("b".into()) };
+        assert_eq!(of(&[between]), whole);
     }
 
     #[test]

@@ -13,20 +13,21 @@ use crate::types::ValueType;
 /// The most elements of one array or map.
 const MAX_ELEMENTS: usize = 1_000_000;
 
-/// The elements of an array.
-pub(crate) fn array<'a>(raw: &'a str, item: &ValueType) -> Result<Cell<'a>, String> {
+/// The elements of an array, whose times are written as `temporal` says.
+pub(crate) fn array<'a>(raw: &'a str, item: &ValueType, temporal: &Temporal) -> Result<Cell<'a>, String> {
     let elements = deserialize(raw, |deserializer| deserializer.deserialize_seq(Elements))?;
-    let cells = elements.into_iter().enumerate().map(|(index, text)| {
-        read(text, item, &Temporal::Iso).map_err(|error| format!("element {}: {error}", index + 1))
-    });
+    let cells = elements
+        .into_iter()
+        .enumerate()
+        .map(|(index, text)| read(text, item, temporal).map_err(|error| format!("element {}: {error}", index + 1)));
     cells.collect::<Result<_, _>>().map(Cell::List)
 }
 
 /// The entries of an object; of equal names the last one counts.
-pub(crate) fn map<'a>(raw: &'a str, value: &ValueType) -> Result<Cell<'a>, String> {
+pub(crate) fn map<'a>(raw: &'a str, value: &ValueType, temporal: &Temporal) -> Result<Cell<'a>, String> {
     let mut entries = Vec::<(Cow<'a, str>, Cell<'a>)>::new();
     for (name, text) in pairs(raw)? {
-        let cell = read(text, value, &Temporal::Iso).map_err(|error| format!("entry {name}: {error}"))?;
+        let cell = read(text, value, temporal).map_err(|error| format!("entry {name}: {error}"))?;
         match entries.iter_mut().find(|(known, _)| *known == name) {
             Some(entry) => entry.1 = cell,
             None => entries.push((name, cell)),
@@ -36,14 +37,15 @@ pub(crate) fn map<'a>(raw: &'a str, value: &ValueType) -> Result<Cell<'a>, Strin
 }
 
 /// The fields of an object; NULL for those that it does not have, and of equal names the last one.
-pub(crate) fn row<'a>(raw: &'a str, fields: &[(String, ValueType)]) -> Result<Cell<'a>, String> {
+pub(crate) fn row<'a>(raw: &'a str, fields: &[(String, ValueType)], temporal: &Temporal) -> Result<Cell<'a>, String> {
     let mut cells = vec![Cell::Null; fields.len()];
     for (name, text) in pairs(raw)? {
         let place = fields.iter().position(|(field, _)| *field == name);
         if let Some((place, (_, value_type))) = place.and_then(|place| Some((place, fields.get(place)?)))
             && let Some(cell) = cells.get_mut(place)
         {
-            *cell = read(text, value_type, &Temporal::Iso).map_err(|error| format!("field {name}: {error}"))?;
+            *cell =
+                read(text, value_type, temporal.of_field(place)).map_err(|error| format!("field {name}: {error}"))?;
         }
     }
     Ok(Cell::Fields(cells))

@@ -13,6 +13,9 @@ pub(crate) enum NumberError {
 ///
 /// `text` is a number as RFC 8259 section 6 writes it; the caller has checked that.
 pub(crate) fn exact(text: &str, scale: i32) -> Result<i128, NumberError> {
+    if let Some(value) = short(text, scale) {
+        return Ok(value);
+    }
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -50,6 +53,30 @@ pub(crate) fn exact(text: &str, scale: i32) -> Result<i128, NumberError> {
     }
     let value = times_power(value, u32::try_from(shift).map_err(|_| NumberError::Overflow)?)?;
     Ok(if negative { -value } else { value })
+}
+
+/// The most bytes of digits and point that are at most 64 bits.
+const SHORT_BYTES: usize = 19;
+
+/// The same for numbers of a few digits that only need zeros behind them, which most are.
+fn short(text: &str, scale: i32) -> Option<i128> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.len() > SHORT_BYTES {
+        return None;
+    }
+    let (mut value, mut scale, mut is_fraction) = (0_u64, scale, false);
+    for byte in digits.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + u64::from(byte - b'0');
+                scale -= i32::from(is_fraction);
+            }
+            b'.' => is_fraction = true,
+            _ => return None,
+        }
+    }
+    let value = times_power(value.into(), u32::try_from(scale).ok()?).ok()?;
+    Some(if digits.len() < text.len() { -value } else { value })
 }
 
 /// Whether a text is a number as RFC 8259 section 6 writes it.

@@ -1,4 +1,4 @@
-//! From a message to the raw JSON texts of its fields, in one pass over its bytes.
+//! From a message to the raw JSON texts of its fields.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -53,13 +53,13 @@ impl ObjectReader {
     /// Reads a message, which must be one JSON object and nothing else, and puts the text of each field into its slot
     /// of `texts`, `None` where there is no such field. The error says what is wrong with the message.
     pub(crate) fn read<'m>(&mut self, message: &'m [u8], texts: &mut Vec<Option<&'m str>>) -> Result<(), String> {
+        let text = std::str::from_utf8(message)
+            .map_err(|error| format!("it is not UTF-8 from byte {} on", error.valid_up_to()))?;
         if let Some(rest) = &mut self.rest {
             rest.text.clear();
         }
         texts.clear();
         texts.resize(self.slots.len(), None);
-        let text = std::str::from_utf8(message)
-            .map_err(|error| format!("it is not UTF-8 from byte {} on", error.valid_up_to()))?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
         deserializer
             .deserialize_map(Fields { reader: self, texts })
@@ -67,7 +67,8 @@ impl ObjectReader {
             .map_err(|error| format!("it is not one JSON object: {error}"))
     }
 
-    fn slot(&mut self, position: usize, name: &str) -> Option<usize> {
+    /// The place of a field among those that are asked for, by its name; `position` is its place in the object.
+    pub(crate) fn slot(&mut self, position: usize, name: &str) -> Option<usize> {
         match self.recent.get(position) {
             Some((recent, slot)) if recent == name => return *slot,
             _ => {}

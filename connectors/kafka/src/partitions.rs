@@ -117,6 +117,7 @@ impl ConnectorTable for PartitionsTable {
         let schema = listed_plan(&self.columns, request, &self.name)?;
         let snapshot = KafkaSnapshot::of(context).map_err(|error| error.in_table(&self.name))?;
         let cut = self.base.cut(snapshot).await.map_err(|error| ConnectorError::from(error).in_table(&self.name))?;
+        let token = self.base.token(&cut, &schema, snapshot).await;
         let asks = |name: &str| schema.index_of(name).is_ok();
         let rows = cut.partitions.len() as u64;
         let split = PartitionsSplit {
@@ -124,7 +125,7 @@ impl ConnectorTable for PartitionsTable {
             topic: self.base.topic.clone(),
             first: asks(FIRST_TIMESTAMP),
             last: asks(LAST_TIMESTAMP) || asks(AGE),
-            cut: if asks(CUT) { cut.to_string() } else { String::new() },
+            cut: token.map_err(|error| ConnectorError::from(error).in_table(&self.name))?,
             partitions: cut.partitions.iter().map(|offsets| (offsets.partition, offsets.start, offsets.end)).collect(),
         };
         let split = Work::Partitions(split).pack(format!("the partitions of topic {}", self.base.topic), Some(rows))?;
@@ -234,8 +235,7 @@ async fn time(
     let (log, topic) = (Arc::clone(log), topic.to_owned());
     let task = tokio::task::spawn_blocking(move || {
         let PartitionOffsets { partition, start, end } = offsets;
-        let mut scan =
-            log.scan(ScanRange { topic: &topic, partition, start, end, skips_deleted: true, limit: None })?;
+        let mut scan = log.scan(ScanRange { topic: &topic, partition, start, end, skips_deleted: true, limit: None });
         let mut found = None;
         loop {
             let step = scan.next(WAIT, &mut |record| found = record.time.map(|(millis, _)| millis))?;

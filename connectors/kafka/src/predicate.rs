@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::instant::millis_around;
 use crate::range::Ranges;
-use crate::rules::{BY_KEY, EVENT_TIME, NO_CONTENT, NO_UPPER_BOUND, OFFSET, PARTITION, TIMESTAMP};
+use crate::rules::{
+    BY_KEY, EVENT_TIME, NO_CONTENT, NO_UPPER_BOUND, NOT_APPENDED, NOT_TOLD, OFFSET, PARTITION, TIMESTAMP,
+};
 
 /// The most constants that one conjunct may compare with.
 const MAX_CONSTANTS: usize = 10_000;
@@ -73,6 +75,33 @@ pub(crate) trait TimeIndex {
 pub(crate) struct TimeOrder {
     /// By how many milliseconds a message may be older than an earlier one; `None` if nothing is promised.
     pub(crate) slack: Option<i64>,
+    /// Why what is promised is not believed.
+    pub(crate) doubt: Option<Doubt>,
+}
+
+/// Why it is not believed that brokers stamp the messages of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Doubt {
+    /// They say that they do not.
+    OtherTimes,
+    /// They do not tell.
+    NotTold,
+}
+
+impl TimeOrder {
+    /// The order of messages whose times have this slack, as far as it is promised.
+    pub(crate) fn of(slack: Option<i64>) -> Self {
+        Self { slack, doubt: None }
+    }
+
+    /// Why an upper bound skips nothing.
+    fn no_upper_bound(self) -> &'static str {
+        match self.doubt {
+            None => NO_UPPER_BOUND,
+            Some(Doubt::OtherTimes) => NOT_APPENDED,
+            Some(Doubt::NotTold) => NOT_TOLD,
+        }
+    }
 }
 
 impl Predicate {
@@ -94,7 +123,7 @@ impl Predicate {
         if self.narrows(order).0 {
             return Verdict::Pruning;
         }
-        Verdict::Refused(self.reason().unwrap_or_else(|| Reason::from(NO_CONTENT)))
+        Verdict::Refused(self.reason(order).unwrap_or_else(|| Reason::from(NO_CONTENT)))
     }
 
     /// Whether it depends on nothing but partition and offset.
@@ -130,12 +159,12 @@ impl Predicate {
     }
 
     /// The first reason why it is not exact.
-    fn reason(&self) -> Option<Reason> {
+    fn reason(&self, order: TimeOrder) -> Option<Reason> {
         match self {
             Self::Unknown(reason) => Some(reason.clone()),
-            Self::Time { .. } => Some(NO_UPPER_BOUND.into()),
-            Self::And(parts) | Self::Or(parts) => parts.iter().find_map(Self::reason),
-            Self::Not(part) => part.reason(),
+            Self::Time { .. } => Some(order.no_upper_bound().into()),
+            Self::And(parts) | Self::Or(parts) => parts.iter().find_map(|part| part.reason(order)),
+            Self::Not(part) => part.reason(order),
             // What is not such a key may be anywhere.
             Self::Keys(_) => Some(NO_CONTENT.into()),
             Self::Constant(_) | Self::Partition(_) | Self::Offset(_) => None,
@@ -236,6 +265,11 @@ impl Bounds {
 
     fn to(upper: i64) -> Self {
         Self { lower: None, upper: Some(upper) }
+    }
+
+    /// The bounds of messages that come so many milliseconds after such a time at most.
+    pub(crate) fn later_by(self, lateness: i64) -> Self {
+        Self { upper: self.upper.map(|upper| upper.saturating_add(lateness)), ..self }
     }
 
     pub(crate) fn narrows(self, order: TimeOrder) -> bool {
@@ -532,16 +566,20 @@ fn compare(operation: Operation, number: i128) -> Outcome {
 fn key_bytes(expr: &Expr) -> Option<Vec<u8>> {
     match expr {
         Expr::Alias(alias) => key_bytes(&alias.expr),
-        Expr::Literal(
-            ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)),
-            _,
-        ) => Some(text.as_bytes().to_vec()),
-        Expr::Literal(
-            ScalarValue::Binary(Some(bytes))
-            | ScalarValue::LargeBinary(Some(bytes))
-            | ScalarValue::BinaryView(Some(bytes)),
-            _,
-        ) => Some(bytes.clone()),
+        Expr::Literal(value, _) => bytes_of(value).map(<[u8]>::to_vec),
+        _ => None,
+    }
+}
+
+/// The bytes of a text or of bytes.
+pub(crate) fn bytes_of(value: &ScalarValue) -> Option<&[u8]> {
+    match value {
+        ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
+            Some(text.as_bytes())
+        }
+        ScalarValue::Binary(Some(bytes))
+        | ScalarValue::LargeBinary(Some(bytes))
+        | ScalarValue::BinaryView(Some(bytes)) => Some(bytes),
         _ => None,
     }
 }

@@ -63,7 +63,7 @@ impl Task for Job {
             skips_deleted: split.skips_deleted,
             limit: split.limit,
         };
-        let scan = scan.insert(self.log.scan(range)?);
+        let scan = scan.insert(self.log.scan(range));
         let mut deleted = 0;
         let mut ranges = split.ranges.iter().copied().peekable();
         while left > 0 && !output.is_closed() {
@@ -97,13 +97,13 @@ impl Task for Job {
             }
             // While nothing comes, what there is can be worked on.
             if decoder.is_full() || (step != Step::Message && decoder.rows() > 0) {
-                output.send(&mut decoder)?;
+                output.send(&mut decoder, || scan.make_way())?;
             }
             if step == Step::End {
                 return Ok(());
             }
         }
-        if decoder.rows() > 0 { output.send(&mut decoder) } else { Ok(()) }
+        if decoder.rows() > 0 { output.send(&mut decoder, || scan.make_way()) } else { Ok(()) }
     }
 }
 
@@ -131,6 +131,9 @@ pub(crate) fn decoder(context: &ReadContext, wanted: Wanted<'_>) -> Result<Batch
 /// Counts the offsets that were passed over: `now` in all, of which `counted` are counted.
 pub(crate) fn count_lost(context: &ReadContext, counted: &mut u64, now: u64) {
     let more = now.saturating_sub(*counted);
+    if more == 0 {
+        return;
+    }
     context.metrics.rows_lost.add(usize::try_from(more).unwrap_or(usize::MAX));
     *counted = now;
 }

@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portolan_connector::ConnectorError;
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The most schemas and subjects that are remembered, of each kind.
 const MAX_REMEMBERED: usize = 10_000;
@@ -30,8 +30,12 @@ pub(crate) struct RegistryConfig {
     pub(crate) url: String,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<SecretString>,
+    /// In the place of a user and a password.
+    pub(crate) token: Option<SecretString>,
     /// A PEM file of authorities, beside those of the system.
     pub(crate) ca_file: Option<String>,
+    /// PEM files of the client's certificate and of its private key.
+    pub(crate) identity: Option<(String, String)>,
     /// How long one answer may take.
     pub(crate) timeout: Duration,
     /// How long the newest schema of a subject is believed to be the newest.
@@ -52,7 +56,7 @@ pub(crate) struct FoundSchema {
 }
 
 /// A schema that another one refers to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reference {
     /// What the other one calls it: of Protobuf the name under which it is imported.
     pub(crate) name: String,
@@ -79,7 +83,7 @@ impl From<RegistryError> for ConnectorError {
     fn from(error: RegistryError) -> Self {
         ConnectorError::source(format!("the schema registry at {} did not tell {}", error.url, error.what))
             .said(error.said)
-            .hint("check `schema_registry.url`, and `username` and `password` beside it")
+            .hint("check `schema_registry.url`, and `username` and `password` or `token` beside it")
     }
 }
 
@@ -143,7 +147,13 @@ impl Registry {
             };
             let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
             let authorities = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| failed(error.to_string()))?;
+            if authorities.is_empty() {
+                return Err(failed("it has no certificate".to_owned()));
+            }
             client = authorities.into_iter().fold(client, reqwest::ClientBuilder::add_root_certificate);
+        }
+        if let Some((certificate, key)) = &config.identity {
+            client = client.identity(identity(certificate, key)?);
         }
         let client = client
             .build()
@@ -262,6 +272,9 @@ impl Registry {
         if let Some(username) = &config.username {
             request = request.basic_auth(username, config.password.as_ref().map(ExposeSecret::expose_secret));
         }
+        if let Some(token) = &config.token {
+            request = request.bearer_auth(token.expose_secret());
+        }
         let mut response = request.send().await.map_err(|error| (causes(&error), !error.is_builder()))?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND {
@@ -292,6 +305,19 @@ impl Registry {
         let runtime = tokio::runtime::Handle::try_current().ok()?;
         Some(Arc::new(Waiting { registry: self.clone(), runtime }))
     }
+}
+
+/// What the client shows of itself.
+fn identity(certificate: &str, key: &str) -> Result<reqwest::Identity, ConnectorError> {
+    let failed = |file: &str, said: String| {
+        ConnectorError::user(format!("cannot read the client's certificate for the schema registry of {file}"))
+            .said(said)
+            .hint("`schema_registry.certificate_file` and `key_file` name PEM files")
+    };
+    let mut pem = std::fs::read(key).map_err(|error| failed(key, error.to_string()))?;
+    pem.push(b'\n');
+    pem.extend(std::fs::read(certificate).map_err(|error| failed(certificate, error.to_string()))?);
+    reqwest::Identity::from_pem(&pem).map_err(|error| failed(&format!("{certificate} and {key}"), causes(&error)))
 }
 
 /// The address without a user and a password that may stand in it.

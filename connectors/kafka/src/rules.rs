@@ -23,6 +23,12 @@ pub(crate) const NO_CONTENT: &str = "Kafka cannot filter by message content";
 /// Why an upper bound on time does not limit what is read.
 pub(crate) const NO_UPPER_BOUND: &str =
     "later messages may be older, so an upper bound skips none unless the table declares max_out_of_orderness_ms";
+/// The same, where the table says that brokers stamp the messages, and they do not.
+pub(crate) const NOT_APPENDED: &str = "the table declares timestamps = \"log-append\", and message.timestamp.type of the topic is not \
+     LogAppendTime now, so that an upper bound may skip messages that match";
+/// The same, where it cannot be known.
+pub(crate) const NOT_TOLD: &str = "the table declares timestamps = \"log-append\", and the brokers do not tell whether \
+     message.timestamp.type of the topic is LogAppendTime; max_out_of_orderness_ms alone is believed";
 /// Why a missing time is not looked for.
 const NO_NULL_TIME: &str = "Kafka's time index does not list messages without a time";
 
@@ -33,7 +39,8 @@ const INSTANT: &str = "the other side is a constant timestamp, in UTC if it has 
 /// The condition of keys.
 const PARTITIONED: &str = "the table declares its partitioner and partitions; the other side is a constant";
 /// The condition of upper bounds.
-const ORDERED: &str = "the table declares max_out_of_orderness_ms; the other side is a constant timestamp";
+const ORDERED: &str =
+    "the table declares max_out_of_orderness_ms or timestamps; the other side is a constant timestamp";
 
 /// The condition of orders.
 const LAST: &str =

@@ -9,25 +9,35 @@ use tokio::sync::OnceCell;
 
 use crate::error::LogError;
 use crate::log::{KafkaLog, PartitionOffsets};
+use crate::mark::{Mark, Marks};
 
 /// How many partitions a description lists.
 pub(crate) const LISTED: usize = 32;
 
-/// Offsets of one topic, taken by the first scan of it.
-type Slot = Arc<OnceCell<Arc<Vec<PartitionOffsets>>>>;
+/// What is known of one topic.
+#[derive(Debug, Default)]
+struct Frozen {
+    /// Taken by the first scan.
+    offsets: OnceCell<Arc<Vec<PartitionOffsets>>>,
+    /// By what the topic is known again, once somebody asks for the cut.
+    mark: OnceCell<Mark>,
+}
+
+type Slot = Arc<Frozen>;
 
 /// The offsets that one query sees. A topic's are asked for once, when its first scan is planned, so that all scans of
 /// the topic in the query cover the same messages, however many are produced meanwhile.
 #[derive(Debug)]
 pub(crate) struct KafkaSnapshot {
     log: Arc<dyn KafkaLog>,
+    marks: Arc<Marks>,
     topics: Mutex<BTreeMap<String, Slot>>,
 }
 
 impl KafkaSnapshot {
     /// A snapshot of nothing yet.
-    pub(crate) fn new(log: Arc<dyn KafkaLog>) -> Self {
-        Self { log, topics: Mutex::default() }
+    pub(crate) fn new(log: Arc<dyn KafkaLog>, marks: Arc<Marks>) -> Self {
+        Self { log, marks, topics: Mutex::default() }
     }
 
     /// The snapshot of a query that is planned.
@@ -38,17 +48,28 @@ impl KafkaSnapshot {
 
     /// The offsets of a topic's partitions.
     pub(crate) async fn offsets(&self, topic: &str) -> Result<Arc<Vec<PartitionOffsets>>, LogError> {
-        let slot = {
-            let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(topics.entry(topic.to_owned()).or_default())
-        };
+        let slot = self.slot(topic);
         let offsets = slot
+            .offsets
             .get_or_try_init(|| async {
                 let offsets = self.log.offsets(topic).await?;
                 offsets.map(Arc::new).ok_or_else(|| LogError::NoTopic { topic: topic.to_owned() })
             })
             .await?;
         Ok(Arc::clone(offsets))
+    }
+
+    /// By what the topic of the offsets is known again.
+    pub(crate) async fn mark(&self, topic: &str) -> Result<Mark, LogError> {
+        let offsets = self.offsets(topic).await?;
+        let slot = self.slot(topic);
+        let mark = slot.mark.get_or_try_init(|| self.marks.of(self.log.as_ref(), topic, &offsets)).await?;
+        Ok(mark.clone())
+    }
+
+    fn slot(&self, topic: &str) -> Slot {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(topics.entry(topic.to_owned()).or_default())
     }
 }
 
@@ -58,7 +79,7 @@ impl Snapshot for KafkaSnapshot {
         let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         let mut described = Vec::new();
         for (topic, slot) in topics.iter() {
-            let Some(offsets) = slot.get() else { continue };
+            let Some(offsets) = slot.offsets.get() else { continue };
             let mut text = topic.clone();
             for offsets in offsets.iter().take(LISTED) {
                 // Writing to a String does not fail.

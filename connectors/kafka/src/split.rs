@@ -7,6 +7,7 @@ use crate::follow::FollowSplit;
 use crate::groups::GroupsSplit;
 use crate::layout::Layout;
 use crate::partitions::PartitionsSplit;
+use crate::places::Places;
 use crate::predicate::{Bounds, TimeOrder};
 use crate::range::Ranges;
 
@@ -34,12 +35,8 @@ pub(crate) struct KafkaSplit {
     pub(crate) skips_deleted: bool,
     /// Rows after which to stop.
     pub(crate) limit: Option<usize>,
-    /// Where the number of the partition stands among the columns of the result.
-    pub(crate) partition_column: Option<usize>,
-    /// Where the offset does.
-    pub(crate) offset_column: Option<usize>,
-    /// Where the time does.
-    pub(crate) time_column: Option<usize>,
+    /// Where the columns stand in the result by which keys of a join leave messages out.
+    pub(crate) places: Places,
     /// How much older than one before it a message may be, where that is known.
     pub(crate) order: TimeOrder,
     /// Times that keys of a join leave. The broker is asked for their offsets when the split is read.

@@ -11,7 +11,7 @@ use portolan_connector::{
     ScanRequest, SourcePlan, TableKind, TableName, TableStatistics, Units, UnsupportedColumn, Verdict,
 };
 
-use crate::columns::{CUT, MESSAGE_TIMESTAMP, PARTITION_ID, PARTITION_OFFSET, error_columns};
+use crate::columns::{CUT, error_columns};
 use crate::cut::Cut;
 use crate::definition::definition;
 use crate::error::LogError;
@@ -20,6 +20,7 @@ use crate::last::{self, Messages};
 use crate::layout::Layout;
 use crate::log::{KafkaLog, PartitionOffsets};
 use crate::partitioner::Partitioner;
+use crate::places::Places;
 use crate::predicate::{Predicate, TimeOrder};
 use crate::range::Ranges;
 use crate::snapshot::{KafkaSnapshot, LISTED};
@@ -51,6 +52,9 @@ pub(crate) struct KafkaTable {
     pub(crate) columns: Vec<Column>,
     pub(crate) unsupported: Vec<UnsupportedColumn>,
     pub(crate) order: TimeOrder,
+    /// What the declaration says of that.
+    pub(crate) max_out_of_orderness: Option<i64>,
+    pub(crate) log_append: bool,
     pub(crate) partitioner: Option<Partitioner>,
     pub(crate) partitions: Option<u32>,
     /// The column with the time of what a message tells of, and how many milliseconds a message comes after that at most.
@@ -160,7 +164,8 @@ impl KafkaTable {
         let times = self.look_up(&filters, offsets).await.map_err(|error| self.error(error))?;
         // A cut may have fewer partitions than the topic.
         let partitions = snapshot.offsets(&self.topic).await.map_err(|error| self.error(error))?.len();
-        let times = times.with_partitioner(self.partitioner_among(partitions));
+        let partitioner = self.partitioner_among(partitions);
+        let times = times.with_partitioner(partitioner);
 
         let mut kept: Vec<(i32, Ranges)> = offsets.iter().map(|offsets| (offsets.partition, whole(offsets))).collect();
         let mut remote_filters = Vec::with_capacity(filters.len());
@@ -181,14 +186,13 @@ impl KafkaTable {
         let kept_offsets = kept.iter().fold(0_u64, |sum, (_, ranges)| sum.saturating_add(ranges.len()));
         let kept_partitions = kept.iter().filter(|(_, ranges)| !ranges.is_empty()).count();
         let schema = self.projected(request)?;
-        let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &schema, &kept, &cut)? };
+        let places = Places::of(&schema, self, partitioner);
+        let token = self.token(&cut, &schema, snapshot).await.map_err(|error| self.error(error))?;
+        let splits = if request.limit == Some(0) { Vec::new() } else { self.splits(request, &places, &kept, &token)? };
         let limit = request.limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(u64::MAX));
         Ok(SourcePlan {
             requests: Vec::new(),
-            filterable: [PARTITION_ID, PARTITION_OFFSET, MESSAGE_TIMESTAMP]
-                .iter()
-                .filter_map(|name| schema.index_of(name).ok())
-                .collect(),
+            filterable: places.all(),
             pauses: false,
             schema,
             scan: Scan::Splits(splits),
@@ -275,11 +279,27 @@ impl KafkaTable {
     /// The offsets that a query reads: those that were asked for, or those that its snapshot froze.
     pub(crate) async fn cut(&self, snapshot: &KafkaSnapshot) -> Result<Cut, LogError> {
         let now = snapshot.offsets(&self.topic).await?;
-        let partitions = match &self.cut {
-            Some(cut) => cut.within(&now, self.skips_deleted)?,
-            None => now.to_vec(),
+        let (partitions, mark) = match &self.cut {
+            Some(cut) => {
+                let within = cut.within(&now, self.skips_deleted)?;
+                cut.check_topic(self.log.as_ref()).await?;
+                (within, cut.mark.clone())
+            }
+            None => (now.to_vec(), None),
         };
-        Ok(Cut { topic: self.topic.clone(), partitions })
+        Ok(Cut { topic: self.topic.clone(), partitions, mark })
+    }
+
+    /// The text of a cut, where it is asked for: those of many partitions are long, and most queries have no use for them.
+    pub(crate) async fn token(&self, cut: &Cut, schema: &Schema, snapshot: &KafkaSnapshot) -> Result<String, LogError> {
+        if schema.index_of(CUT).is_err() {
+            return Ok(String::new());
+        }
+        if self.cut.is_some() {
+            return Ok(cut.to_string());
+        }
+        let mark = Some(snapshot.mark(&self.topic).await?);
+        Ok(Cut { mark, ..cut.clone() }.to_string())
     }
 
     fn predicate(&self, conjunct: &Expr) -> Predicate {
@@ -306,12 +326,10 @@ impl KafkaTable {
     fn splits(
         &self,
         request: &ScanRequest,
-        schema: &Schema,
+        places: &Places,
         kept: &[(i32, Ranges)],
-        frozen: &Cut,
+        token: &str,
     ) -> Result<Vec<portolan_connector::Split>> {
-        // Tokens of many partitions are long, and most queries do not ask for them.
-        let token = if schema.index_of(CUT).is_ok() { frozen.to_string() } else { String::new() };
         cut(kept, self.messages_per_split)
             .into_iter()
             .map(|(partition, ranges)| {
@@ -322,12 +340,10 @@ impl KafkaTable {
                     ranges,
                     layout: self.layout.clone(),
                     errors: self.errors,
-                    cut: token.clone(),
+                    cut: token.to_owned(),
                     skips_deleted: self.skips_deleted,
                     limit: request.limit,
-                    partition_column: schema.index_of(PARTITION_ID).ok(),
-                    offset_column: schema.index_of(PARTITION_OFFSET).ok(),
-                    time_column: schema.index_of(MESSAGE_TIMESTAMP).ok(),
+                    places: places.clone(),
                     order: self.order,
                     times: Vec::new(),
                 }

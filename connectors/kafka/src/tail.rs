@@ -6,6 +6,7 @@
 
 mod gap;
 mod landmarks;
+mod message;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,13 +17,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::client::{Client, Found, Shared, partitions};
+use crate::client::{Client, Found, Shared, find};
 use crate::error::LogError;
 use crate::kind::Kind;
 use crate::log::{LogTail, Record, TailRange};
-use crate::scan::{MessageHeaders, time_of};
 use gap::{Ends, Gap};
 use landmarks::Landmarks;
+use message::{MessageHeaders, time_of};
 
 /// How often the topic is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -109,10 +110,10 @@ impl BrokerTail {
 
     /// Looks whether the topic is there, is still the same, and has more partitions.
     fn look(&mut self) -> Result<(), LogError> {
-        let found = partitions(self.client()?, &self.topic, self.limit());
+        let found = find(self.client()?, &self.topic, self.limit());
         self.looked = Instant::now();
         let found = match found {
-            Ok(found) => found,
+            Ok((found, _)) => found,
             Err(error) => {
                 let since = *self.silent.get_or_insert(self.looked);
                 if since.elapsed() < self.shared.idle_timeout {
@@ -346,7 +347,7 @@ impl Drop for BrokerTail {
         if let Some(client) = self.client.take()
             && !self.failed
         {
-            self.shared.give_back(client, u64::MAX);
+            self.shared.give_back(client);
         }
     }
 }

@@ -22,6 +22,10 @@ pub(crate) enum Temporal {
     Rfc2822,
     /// By a pattern of `strftime`: `%d/%m/%Y %H:%M`.
     Pattern(String),
+    /// Within the elements of an array or the values of a map.
+    Elements(Box<Temporal>),
+    /// Within the fields of a row, in order.
+    Fields(Vec<Temporal>),
 }
 
 /// What a declaration may write, for error messages.
@@ -62,6 +66,23 @@ impl Temporal {
             Self::Epoch(_) => Some("epoch-nanoseconds"),
             Self::Rfc2822 => Some("rfc2822"),
             Self::Pattern(pattern) => Some(pattern),
+            Self::Elements(_) | Self::Fields(_) => None,
+        }
+    }
+
+    /// How the elements of an array or the values of a map are written.
+    pub(crate) fn of_elements(&self) -> &Self {
+        match self {
+            Self::Elements(elements) => elements,
+            _ => &Self::Iso,
+        }
+    }
+
+    /// How the field of a row is written that stands at this place.
+    pub(crate) fn of_field(&self, place: usize) -> &Self {
+        match self {
+            Self::Fields(fields) => fields.get(place).unwrap_or(&Self::Iso),
+            _ => &Self::Iso,
         }
     }
 
@@ -125,7 +146,7 @@ pub(crate) fn of_text<'a>(text: &str, value_type: &ValueType, temporal: &Tempora
 /// A timestamp of a number.
 pub(crate) fn of_number<'a>(raw: &str, precision: u8, temporal: &Temporal) -> Result<Cell<'a>, String> {
     let written = match temporal {
-        Temporal::Iso => 3,
+        Temporal::Iso | Temporal::Elements(_) | Temporal::Fields(_) => 3,
         Temporal::Epoch(digits) => *digits,
         Temporal::Rfc2822 | Temporal::Pattern(_) => {
             return Err(format!("{} is a number, not a text", shown(raw)));

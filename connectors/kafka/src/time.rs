@@ -122,7 +122,9 @@ impl Reader<'_> {
         if digits.is_empty() || significant.len() > 9 {
             return None;
         }
-        format!("{significant:0<9}").parse().ok()
+        let places = u32::try_from(significant.len()).ok()?;
+        let number: u32 = if places == 0 { 0 } else { significant.parse().ok()? };
+        number.checked_mul(10_u32.checked_pow(9_u32.checked_sub(places)?)?)
     }
 
     /// Seconds east of UTC; `Some(None)` if the text ends here.

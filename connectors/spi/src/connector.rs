@@ -14,7 +14,7 @@ use datafusion::logical_expr::Expr;
 use crate::{
     Arguments, Capabilities, CatalogEntry, Charge, Column, ConnectorError, Fold, KeyFilter, Narrowed, ProcedureSpec,
     PropertySpec, Reason, Relation, RequestCount, Result, RowOrder, ScanRequest, Snapshot, SourceMetrics, SourcePlan,
-    Split, TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
+    Split, SystemTableSpec, TableName, TableStatistics, UnsupportedColumn, Verdict, WritableCatalog,
 };
 
 /// How to make a connector from a catalog entry. One per kind of source.
@@ -28,6 +28,11 @@ pub trait ConnectorFactory: Debug + Send + Sync {
 
     /// The properties that a new table of such a catalog may have: `CREATE TABLE ... WITH (name = value)`.
     fn table_properties(&self) -> &'static [PropertySpec] {
+        &[]
+    }
+
+    /// The tables that each such catalog has in its schema [`SYSTEM_SCHEMA`](crate::SYSTEM_SCHEMA).
+    fn system_tables(&self) -> &'static [SystemTableSpec] {
         &[]
     }
 

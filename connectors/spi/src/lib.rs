@@ -54,6 +54,7 @@ mod report;
 mod request;
 mod snapshot;
 mod statistics;
+mod system;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod verdict;
@@ -76,6 +77,7 @@ pub use report::{Charge, Estimate, FilterReport, FoldCost, RequestCount, SourceR
 pub use request::{Fold, PushedFilter, Scan, ScanRequest, SourcePlan, Split};
 pub use snapshot::{Snapshot, Snapshots};
 pub use statistics::{ColumnStatistics, TableStatistics};
+pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemKind, SystemTableSpec};
 pub use verdict::{Reason, Verdict};
 pub use write::{
     Begun, InsertMode, NewTable, OnExisting, RowAction, RowChange, RowOrder, TableValue, TableWriter, WritableCatalog,

@@ -1,11 +1,11 @@
-//! The system tables behind the same traits as every source, so that whatever lists, describes or explains tables knows
+//! The catalog `system` behind the same traits as every source, so that whatever lists, describes or explains tables knows
 //! them too.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
-use datafusion::arrow::datatypes::{Field, FieldRef, Schema};
+use datafusion::arrow::datatypes::{FieldRef, Schema};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -16,8 +16,9 @@ use portolan_connector::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::SYSTEM_CATALOG;
 use super::tables::{SystemTable, system_tables};
+use super::{SYSTEM_CATALOG, gathered};
+use crate::catalog::Catalog;
 use crate::query::Queries;
 
 /// The domain of all columns: no rule names it, so that the engine does everything.
@@ -27,12 +28,14 @@ const SYSTEM: Domain = Domain("system");
 #[derive(Debug)]
 pub(crate) struct SystemConnector {
     queries: Arc<Queries>,
+    catalogs: Vec<Catalog>,
     capabilities: Capabilities,
 }
 
 impl SystemConnector {
-    pub(crate) fn new(queries: Arc<Queries>) -> Self {
-        Self { queries, capabilities: Capabilities::default() }
+    /// The engine with these catalogs beside its own.
+    pub(crate) fn new(queries: Arc<Queries>, catalogs: Vec<Catalog>) -> Self {
+        Self { queries, catalogs, capabilities: Capabilities::default() }
     }
 }
 
@@ -66,19 +69,28 @@ impl Connector for SystemConnector {
     }
 
     async fn list_schemas(&self) -> Result<Vec<String>> {
-        let mut schemas: Vec<String> = system_tables().iter().map(|table| table.schema.to_owned()).collect();
+        let gathered = gathered::connectors(&self.catalogs);
+        let names =
+            gathered.iter().map(|factory| factory.name()).chain(system_tables().iter().map(|table| table.schema));
+        let mut schemas: Vec<String> = names.map(str::to_owned).collect();
         schemas.sort();
         schemas.dedup();
         Ok(schemas)
     }
 
     async fn list_tables(&self, schema: &str) -> Result<Vec<TableEntry>> {
-        let here = system_tables().iter().filter(|table| table.schema == schema);
-        Ok(here.map(|table| TableEntry { name: table.name.to_owned(), kind: TableKind::View }).collect())
+        let own = system_tables().iter().filter(|table| table.schema == schema).map(|table| table.name);
+        let gathered = gathered::connectors(&self.catalogs).into_iter().filter(|factory| factory.name() == schema);
+        let gathered = gathered.flat_map(|factory| factory.system_tables()).map(|spec| spec.name);
+        Ok(own.chain(gathered).map(|name| TableEntry { name: name.to_owned(), kind: TableKind::View }).collect())
     }
 
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn ConnectorTable>>> {
-        Ok(find(schema, table).map(|table| Arc::new(Table::new(table)) as Arc<dyn ConnectorTable>))
+        if let Some(own) = find(schema, table) {
+            return Ok(Some(Arc::new(Table::new(own))));
+        }
+        let gathered = gathered::find(&self.catalogs, schema, table, SYSTEM).await?;
+        Ok(gathered.map(|table| Arc::new(table) as Arc<dyn ConnectorTable>))
     }
 
     async fn begin(&self, query: &QueryContext) -> Result<Arc<dyn Snapshot>> {
@@ -114,12 +126,7 @@ struct Table {
 
 impl Table {
     fn new(table: &'static SystemTable) -> Self {
-        let columns = table.columns.iter().map(|column| {
-            let field = Field::new(column.name, column.kind.data_type(), true);
-            let mut shown = Column::new(Arc::new(field), column.kind.sql(), SYSTEM);
-            shown.comment = Some(column.help.to_owned());
-            shown
-        });
+        let columns = table.columns.iter().map(|column| column.column(SYSTEM));
         Self { name: TableName::new(SYSTEM_CATALOG, table.schema, table.name), columns: columns.collect() }
     }
 }

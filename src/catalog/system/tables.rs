@@ -1,17 +1,17 @@
-//! The system tables: declared once, from which their columns, their rows and their reference come.
+//! The engine's own system tables: declared once, from which their columns, their rows and their reference come.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use portolan_connector::{SystemColumn, SystemKind};
 
 use crate::query::{Query, SourceProgress};
 
 /// The time zone of the instants in system tables.
 const UTC: &str = "UTC";
 
-/// A system table.
+/// A table of what the engine knows of itself.
 #[derive(Debug)]
 pub struct SystemTable {
     /// The schema in which it is.
@@ -25,28 +25,6 @@ pub struct SystemTable {
     rows: fn(&[Arc<Query>]) -> Vec<Vec<Value>>,
 }
 
-/// A column of a system table.
-#[derive(Debug)]
-pub struct SystemColumn {
-    /// Its name.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: Kind,
-    /// What it holds.
-    pub help: &'static str,
-}
-
-/// The types that system tables have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Text.
-    Text,
-    /// A whole number.
-    Number,
-    /// A moment in time.
-    Instant,
-}
-
 /// A value; `None` is NULL.
 #[derive(Clone, Debug)]
 enum Value {
@@ -55,75 +33,57 @@ enum Value {
     Instant(Option<SystemTime>),
 }
 
-impl Kind {
-    pub(super) fn data_type(self) -> DataType {
-        match self {
-            Self::Text => DataType::Utf8,
-            Self::Number => DataType::Int64,
-            Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
-        }
-    }
-
-    /// The type as SQL calls it.
-    pub(super) fn sql(self) -> &'static str {
-        match self {
-            Self::Text => "varchar",
-            Self::Number => "bigint",
-            Self::Instant => "timestamp with time zone",
-        }
-    }
-
-    fn array<'v>(self, values: impl Iterator<Item = Option<&'v Value>>) -> ArrayRef {
-        match self {
-            Self::Text => Arc::new(
-                values
-                    .map(|value| match value {
-                        Some(Value::Text(text)) => text.as_deref(),
-                        _ => None,
-                    })
-                    .collect::<StringArray>(),
-            ),
-            Self::Number => Arc::new(
-                values
-                    .map(|value| match value {
-                        Some(Value::Number(number)) => *number,
-                        _ => None,
-                    })
-                    .collect::<Int64Array>(),
-            ),
-            Self::Instant => Arc::new(
-                values
-                    .map(|value| match value {
-                        Some(Value::Instant(time)) => time.and_then(microseconds),
-                        _ => None,
-                    })
-                    .collect::<TimestampMicrosecondArray>()
-                    .with_timezone(UTC),
-            ),
-        }
-    }
-}
-
 impl SystemTable {
     /// The rows about these queries, as one array for each of these columns.
     pub(super) fn arrays(&self, queries: &[Arc<Query>], projection: &[usize]) -> (Vec<ArrayRef>, usize) {
         let rows = (self.rows)(queries);
         let column = |index: &usize| {
-            let kind = self.columns.get(*index).map_or(Kind::Text, |column| column.kind);
-            kind.array(rows.iter().map(|row| row.get(*index)))
+            let kind = self.columns.get(*index).map_or(SystemKind::Text, |column| column.kind);
+            array(kind, rows.iter().map(|row| row.get(*index)))
         };
         (projection.iter().map(column).collect(), rows.len())
     }
 }
 
-/// All system tables.
+/// Values of one kind.
+fn array<'v>(kind: SystemKind, values: impl Iterator<Item = Option<&'v Value>>) -> ArrayRef {
+    match kind {
+        SystemKind::Text => Arc::new(
+            values
+                .map(|value| match value {
+                    Some(Value::Text(text)) => text.as_deref(),
+                    _ => None,
+                })
+                .collect::<StringArray>(),
+        ),
+        SystemKind::Number => Arc::new(
+            values
+                .map(|value| match value {
+                    Some(Value::Number(number)) => *number,
+                    _ => None,
+                })
+                .collect::<Int64Array>(),
+        ),
+        SystemKind::Instant => Arc::new(
+            values
+                .map(|value| match value {
+                    Some(Value::Instant(time)) => time.and_then(microseconds),
+                    _ => None,
+                })
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone(UTC),
+        ),
+    }
+}
+
+/// All tables of what the engine knows of itself.
 pub fn system_tables() -> &'static [SystemTable] {
     const TABLES: &[SystemTable] = &[
         SystemTable {
             schema: "runtime",
             name: "queries",
             help: "The queries that wait or run, and the last ones that ended, the newest first. Users see their own \
-                   queries; administrators see all. Those that only read this catalog are forgotten when they end, \
+                   queries; administrators see all. Those that only read this schema are forgotten when they end, \
                    unless they failed.",
             columns: &[
                 text("query_id", "the query's id; `CALL system.kill_query('id')` ends it"),
@@ -167,15 +127,15 @@ pub fn system_tables() -> &'static [SystemTable] {
 }
 
 const fn text(name: &'static str, help: &'static str) -> SystemColumn {
-    SystemColumn { name, kind: Kind::Text, help }
+    SystemColumn::new(name, SystemKind::Text, help).nullable()
 }
 
 const fn number(name: &'static str, help: &'static str) -> SystemColumn {
-    SystemColumn { name, kind: Kind::Number, help }
+    SystemColumn::new(name, SystemKind::Number, help).nullable()
 }
 
 const fn instant(name: &'static str, help: &'static str) -> SystemColumn {
-    SystemColumn { name, kind: Kind::Instant, help }
+    SystemColumn::new(name, SystemKind::Instant, help).nullable()
 }
 
 fn queries(queries: &[Arc<Query>]) -> Vec<Vec<Value>> {
@@ -249,9 +209,9 @@ mod tests {
                 assert_eq!(row.len(), table.columns.len(), "{}", table.name);
                 for (value, column) in row.iter().zip(table.columns) {
                     let kind = match value {
-                        Value::Text(_) => Kind::Text,
-                        Value::Number(_) => Kind::Number,
-                        Value::Instant(_) => Kind::Instant,
+                        Value::Text(_) => SystemKind::Text,
+                        Value::Number(_) => SystemKind::Number,
+                        Value::Instant(_) => SystemKind::Instant,
                     };
                     assert_eq!(kind, column.kind, "{}", column.name);
                 }

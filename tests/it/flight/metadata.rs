@@ -192,7 +192,9 @@ fn listed_columns_are_those_of_a_query() {
             let info = client.execute(format!("SELECT * FROM {name} LIMIT 1"), None).await.unwrap();
             let (queried, rows) = fetch(client, info).await;
             assert_eq!(columns(&told), columns(&queried), "{name}");
-            assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 1, "{name}");
+            let count = rows.iter().map(RecordBatch::num_rows).sum::<usize>();
+            // Nobody reads the shop's topics in a group.
+            assert!(count == 1 || (part(1) == "kafka" && count == 0), "{name}: {count} rows");
             let metadata = told.field(0).metadata();
             assert_eq!(metadata.get("ARROW:FLIGHT:SQL:TABLE_NAME").map(String::as_str), Some(part(2)), "{name}");
             assert!(metadata.contains_key("ARROW:FLIGHT:SQL:TYPE_NAME"), "{name}");

@@ -176,8 +176,14 @@ impl Terminal {
         }
     }
 
-    /// Types a line, and waits until the next prompt. Returns what the screen shows then.
+    /// Types a line when the process asks for input, and waits until it asks again. Returns what the screen shows then. What was
+    /// written of an answer may have been seen before the prompt that follows it came: that one is not counted.
     pub(super) fn run(&self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.asks() {
+            assert!(Instant::now() < deadline, "there is no prompt for {text:?}:\n{}", self.shown());
+            std::thread::sleep(Duration::from_millis(10));
+        }
         self.press(&format!("{text}{ENTER}"));
         self.shown()
     }
@@ -207,6 +213,12 @@ impl Terminal {
             self.keys(CTRL_C);
             std::thread::sleep(Duration::from_millis(500));
         }
+    }
+
+    /// Whether the process asks for input now: it turns bracketed paste off when it has a line.
+    fn asks(&self) -> bool {
+        let written = self.written();
+        written.rfind("\u{1b}[?2004h") > written.rfind("\u{1b}[?2004l")
     }
 
     /// How often the process has asked for input: each time it does, it turns bracketed paste on.

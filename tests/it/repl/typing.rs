@@ -106,7 +106,7 @@ fn a_variable_is_asked_for() {
     terminal.line("\\prompt 'Which number? ' n");
     // On a line of its own: what was typed has the words too.
     terminal.wait_for("\nWhich number?");
-    terminal.run("41");
+    terminal.press("41\r");
     let shown = terminal.run("SELECT :n + 1 AS next;");
     assert!(shown.contains("   42\n"), "{shown}");
 }

@@ -3,6 +3,7 @@
 use super::envelope::Event;
 use super::text::utf8;
 use crate::cell::{Cell, read};
+use crate::flat;
 use crate::layout::MessageColumn;
 use crate::object::ObjectReader;
 use crate::temporal::Temporal;
@@ -15,6 +16,8 @@ pub(crate) struct JsonReader {
     objects: ObjectReader,
     rest: bool,
     envelope: bool,
+    /// Room for the texts of the fields.
+    room: Vec<Option<&'static str>>,
 }
 
 impl JsonReader {
@@ -29,7 +32,7 @@ impl JsonReader {
         };
         let columns =
             columns.iter().map(|column| (column.name.clone(), column.value_type.clone(), column.temporal.clone()));
-        Self { columns: columns.collect(), objects, rest: known.is_some(), envelope }
+        Self { columns: columns.collect(), objects, rest: known.is_some(), envelope, room: Vec::new() }
     }
 
     pub(super) fn read<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
@@ -50,17 +53,114 @@ impl JsonReader {
     }
 
     fn row<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
-        let mut texts = Vec::new();
+        if !self.rest
+            && let Ok(text) = std::str::from_utf8(bytes)
+            && self.flat_row(text, cells)
+        {
+            return Ok(());
+        }
+        self.long_row(bytes, cells)
+    }
+
+    /// The values of any object.
+    fn long_row<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
+        let mut texts: Vec<Option<&'m str>> = std::mem::take(&mut self.room);
         self.objects.read(bytes, &mut texts)?;
-        for ((name, value_type, temporal), text) in self.columns.iter().zip(texts) {
+        for ((name, value_type, temporal), text) in self.columns.iter().zip(&texts) {
             cells.push(match text {
                 None => Cell::Null,
                 Some(text) => read(text, value_type, temporal).map_err(|error| format!("field {name}: {error}"))?,
             });
         }
+        self.room = emptied(texts);
         if self.rest {
             cells.push(self.objects.take_rest().map_or(Cell::Null, |text| Cell::Text(text.into())));
         }
         Ok(())
+    }
+
+    /// The values of an object without others in it, taken as they are found. `false` where it is none, or where a value does not
+    /// fit: what is wrong, the longer way tells.
+    fn flat_row<'m>(&mut self, text: &'m str, cells: &mut Vec<Cell<'m>>) -> bool {
+        let Self { columns, objects, .. } = self;
+        let first = cells.len();
+        cells.resize_with(first + columns.len(), || Cell::Null);
+        let found = flat::fields(text, |position, name, value| {
+            let Some(slot) = objects.slot(position, name) else { return Some(()) };
+            *cells.get_mut(first + slot)? = plain(value, columns.get(slot)?)?;
+            Some(())
+        });
+        if found.is_none() {
+            cells.truncate(first);
+        }
+        found.is_some()
+    }
+}
+
+/// The value of a text of which nothing is to be replaced; `None` if it does not fit.
+fn plain<'m>(text: &'m str, (_, value_type, temporal): &(String, ValueType, Temporal)) -> Option<Cell<'m>> {
+    match (value_type, text.strip_prefix('"')) {
+        (ValueType::Varchar, Some(rest)) => rest.strip_suffix('"').map(|text| Cell::Text(text.into())),
+        _ => read(text, value_type, temporal).ok(),
+    }
+}
+
+/// The same room, for texts of another message.
+fn emptied<'a>(mut texts: Vec<Option<&str>>) -> Vec<Option<&'a str>> {
+    texts.clear();
+    // Collecting from a vector into one of the same layout keeps its room.
+    texts.into_iter().map(|_| None).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails should stop")]
+
+    use super::*;
+
+    fn reader(columns: &[(&str, ValueType)]) -> JsonReader {
+        let column =
+            |(name, value_type): &(&str, ValueType)| (name.to_string(), value_type.clone(), Temporal::default());
+        let objects = ObjectReader::new(columns.iter().map(|(name, _)| *name));
+        let columns = columns.iter().map(column).collect();
+        JsonReader { columns, objects, rest: false, envelope: false, room: Vec::new() }
+    }
+
+    /// Both ways to the values of an object find the same, whichever is taken.
+    #[test]
+    fn what_is_found_at_once_is_what_is_found_the_longer_way() {
+        let columns =
+            [("n", ValueType::BigInt), ("t", ValueType::Varchar), ("d", ValueType::Double), ("b", ValueType::Boolean)];
+        for (message, is_flat) in [
+            ("{}", true),
+            (r#"{"n":1,"t":"é x","d":2.5,"b":true}"#, true),
+            (r#"{"b":false,"x":9,"t":"","d":-1e3,"n":-0}"#, true),
+            (r#"{"n":1,"n":2,"t":"a","t":null}"#, true),
+            (r#"{"t":12.50,"n":1.0}"#, true),
+            // The last one counts, whatever was before it.
+            (r#"{"n":"x","n":3}"#, false),
+            (r#"{"t":"a\nb"}"#, false),
+            (r#"{"t":{"x":[1, 2]},"n":4}"#, false),
+            (r#"{"n":"x"}"#, false),
+            (r#"{"n":1.5}"#, false),
+            (r#"{"n":99999999999999999999}"#, false),
+            (r#"{"d":1e999}"#, false),
+            (r#"{"n":1"#, false),
+            ("", false),
+        ] {
+            let (mut at_once, mut longer) = (vec![Cell::Boolean(true)], Vec::new());
+            assert_eq!(reader(&columns).flat_row(message, &mut at_once), is_flat, "{message}");
+            assert_eq!(at_once.first(), Some(&Cell::Boolean(true)), "{message}");
+            let outcome = reader(&columns).long_row(message.as_bytes(), &mut longer);
+            if is_flat {
+                assert_eq!(outcome, Ok(()), "{message}");
+                assert_eq!(at_once.get(1..), Some(&longer[..]), "{message}");
+            } else {
+                assert_eq!(at_once.len(), 1, "{message}: what was found first is left behind");
+            }
+            let mut either = Vec::new();
+            assert_eq!(reader(&columns).row(message.as_bytes(), &mut either), outcome, "{message}");
+            assert_eq!(either, longer, "{message}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::Fault;
 use super::framing::schema_id;
 use crate::cell::Cell;
 use crate::layout::MessageColumn;
-use crate::registry::Schemas;
+use crate::registry::{Reference, Schemas};
 
 /// The most schemas of one scan.
 const MAX_SCHEMAS: usize = 10_000;
@@ -44,8 +44,13 @@ impl std::fmt::Debug for ProtoReader {
 
 impl ProtoReader {
     /// A reader of columns of a message of this schema, which is the whole of each value.
-    pub(super) fn of_text(columns: &[MessageColumn], text: &str, message: Option<&str>) -> Result<Self, Fault> {
-        Ok(Self::new(columns, &Compiled::new(text, &[])?, message, None)?)
+    pub(super) fn of_text(
+        columns: &[MessageColumn],
+        text: &str,
+        imports: &[Reference],
+        message: Option<&str>,
+    ) -> Result<Self, Fault> {
+        Ok(Self::new(columns, &Compiled::new(text, imports)?, message, None)?)
     }
 
     /// A reader of columns of a message of the schema of this id; values say by which schema they were written.

@@ -6,8 +6,7 @@
 
 use std::io;
 
-use super::route::Address;
-use super::wire::{Question, Reader, Writer, api, invalid};
+use crate::protocol::{Address, Question, Reader, Writer, api, invalid};
 
 /// The port of a listener that leads to a broker.
 pub(super) type Listener<'a> = dyn Fn(Address) -> io::Result<u16> + 'a;

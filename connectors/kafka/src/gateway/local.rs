@@ -3,12 +3,12 @@
 use std::io;
 
 use portolan_connector::{ConnectorError, Result};
-use rdkafka::ClientConfig;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::wire::{Question, Reader, Writer};
+use crate::config::{Mechanism, Sasl};
+use crate::protocol::{Question, Reader, Writer};
 
 /// Bytes of a secret.
 const SECRET_BYTES: usize = 32;
@@ -21,8 +21,6 @@ const UNSUPPORTED_MECHANISM: i16 = 33;
 
 /// The most characters of what a client is told of a login that has failed.
 const MAX_REFUSAL_CHARS: usize = 1_000;
-
-const MECHANISM: &str = "PLAIN";
 
 const USER: &str = "portolan";
 
@@ -39,13 +37,9 @@ impl Secret {
         Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()))
     }
 
-    /// Tells a client the secret.
-    pub(super) fn apply(&self, settings: &mut ClientConfig) {
-        settings
-            .set("security.protocol", "sasl_plaintext")
-            .set("sasl.mechanism", MECHANISM)
-            .set("sasl.username", USER)
-            .set("sasl.password", self.0.expose_secret());
+    /// What a client logs in with that knows the secret.
+    pub(super) fn login(&self) -> Sasl {
+        Sasl { mechanism: Mechanism::Plain, username: USER.to_owned(), password: self.0.clone() }
     }
 
     /// Whether a question of a login (`SaslAuthenticate`, versions 0 and 1) has the secret.
@@ -62,12 +56,12 @@ impl Secret {
 
 /// The answer to `SaslHandshake`.
 pub(super) fn handshake(question: Question, reader: &mut Reader<'_>) -> io::Result<Vec<u8>> {
-    let is_known = reader.string(false)? == Some(MECHANISM);
+    let is_known = reader.string(false)? == Some(Mechanism::Plain.name());
     let mut writer = Writer::default();
     writer.int32(question.number);
     writer.int16(if is_known { 0 } else { UNSUPPORTED_MECHANISM });
     writer.count(1, false)?;
-    writer.string(Some(MECHANISM), false)?;
+    writer.string(Some(Mechanism::Plain.name()), false)?;
     Ok(writer.frame())
 }
 

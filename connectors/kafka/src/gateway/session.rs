@@ -12,11 +12,11 @@ use tokio::time::timeout;
 
 use super::addresses::{are_rewritten, rewrite};
 use super::local::{authenticated, handshake};
-use super::login::{LoginError, log_in};
-use super::route::Address;
-use super::wire::{Question, Reader, api, frame_length, invalid, read_frame, write_frame};
 use super::{Shared, tls};
 use crate::error::LogError;
+use crate::protocol::{
+    Address, LoginError, Question, Reader, api, frame_length, invalid, log_in, read_frame, write_frame,
+};
 
 /// The most bytes of a question before the login, and of the answer.
 const MAX_EARLY_BYTES: usize = 1 << 20;

@@ -124,7 +124,7 @@ impl Token {
             skips_deleted: true,
             limit: None,
         };
-        let (mut scan, mut found) = (log.scan(range)?, Ok(None));
+        let (mut scan, mut found) = (log.scan(range), Ok(None));
         loop {
             let step = scan.next(WAIT, &mut |record| {
                 if let Some(rows) = self.rows_of(record).transpose() {
@@ -139,20 +139,20 @@ impl Token {
 
     /// What a message says that the statement wrote, if it is one of it.
     fn rows_of(&self, record: &Record<'_>) -> Result<Option<u64>> {
-        for index in (0..record.headers.count()).rev() {
-            let Some((HEADER, Some(value))) = record.headers.get(index) else { continue };
-            // A header that others have written says nothing.
-            let Ok(note) = serde_json::from_slice::<OwnedNote>(value) else { continue };
-            if note.token != self.token || note.topic != self.topic {
-                continue;
+        let mut note = None;
+        // A header that others have written says nothing, nor does one that cannot be read.
+        let _ = record.headers.each(&mut |key, value| {
+            let Some(value) = value.filter(|_| key == HEADER) else { return };
+            let written = serde_json::from_slice::<OwnedNote>(value).ok();
+            note = written.filter(|note| note.token == self.token && note.topic == self.topic).or_else(|| note.take());
+        });
+        match note {
+            Some(note) if note.statement != self.statement => {
+                Err(ConnectorError::user(format!("write_token {} was used for another statement", self.token))
+                    .hint("choose another token for each write"))
             }
-            if note.statement != self.statement {
-                return Err(ConnectorError::user(format!("write_token {} was used for another statement", self.token))
-                    .hint("choose another token for each write"));
-            }
-            return Ok(Some(note.rows));
+            note => Ok(note.map(|note| note.rows)),
         }
-        Ok(None)
     }
 }
 

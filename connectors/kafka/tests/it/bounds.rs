@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use futures::StreamExt;
 
 use super::engine::{Engine, connector, on_broker};
-use super::topics::{Sent, create, delete_before, numbers, produce};
+use super::topics::{Sent, create, delete_before, grow, numbers, produce};
 
 #[tokio::test]
 async fn all_messages_of_all_partitions() {
@@ -140,4 +142,41 @@ async fn a_dropped_stream_stops_its_thread() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(engine.count("SELECT count(n) FROM \"bounds.drop\"").await, 60_000, "the catalog still works");
+}
+
+#[tokio::test]
+async fn partitions_that_are_added_are_those_of_the_next_query() {
+    create("bounds.grown", 1).await;
+    produce("bounds.grown", &numbers(0, 100));
+    let engine = Engine::new("[tables.t]\ntopic = \"bounds.grown\"\nvalue = { columns = { n = \"bigint\" } }");
+    let sql = "SELECT n, _partition_id, _cut FROM t";
+    let mut stream = engine.stream(sql).await.unwrap();
+    grow("bounds.grown", 3).await;
+    let to = |partition, from, until| numbers(from, until).into_iter().map(move |sent| sent.to(partition));
+    produce("bounds.grown", &to(0, 100, 110).chain(to(1, 110, 120)).chain(to(2, 120, 130)).collect::<Vec<_>>());
+    let (mut values, mut others) = (Vec::<i64>::new(), Vec::<i64>::new());
+    while let Some(batch) = stream.next().await {
+        let batch = batch.unwrap();
+        values.extend(batch.column(0).as_primitive::<Int64Type>().values());
+        others.extend(batch.column(1).as_primitive::<Int64Type>().values().iter().copied().filter(|id| *id > 0));
+        assert!(
+            (0..batch.num_rows()).all(|row| batch
+                .column(2)
+                .as_string::<i32>()
+                .value(row)
+                .starts_with("bounds.grown 0:0..100 before:"))
+        );
+    }
+    values.sort_unstable();
+    assert_eq!(values, (0..100).collect::<Vec<_>>());
+    assert!(others.is_empty(), "{others:?}");
+    // The broker tells clients of the new partitions when they ask, and each query asks.
+    assert_eq!(
+        engine.rows("SELECT count(*), min(n), max(n), count(DISTINCT _partition_id) FROM t").await,
+        ["130|0|129|3"]
+    );
+    assert_eq!(engine.planned().request, "bounds.grown, read_committed, offsets 0:0..110 1:0..10 2:0..10");
+    assert_eq!(engine.rows("SELECT count(*), max(n) FROM \"t at bounds.grown 0:0..100\"").await, ["100|99"]);
+    let listed = "SELECT partition_id, end_offset FROM \"t$partitions\"";
+    assert_eq!(engine.rows(listed).await, ["0|110", "1|10", "2|10"]);
 }

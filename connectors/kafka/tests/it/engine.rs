@@ -109,9 +109,20 @@ impl Engine {
     }
 
     pub(crate) async fn stream(&self, sql: &str) -> Result<SendableRecordBatchStream> {
+        self.stream_after(async {}, sql).await
+    }
+
+    /// The same, with something that is done between planning and reading: reads of several splits begin at once.
+    pub(crate) async fn stream_after(
+        &self,
+        planned: impl Future<Output = ()>,
+        sql: &str,
+    ) -> Result<SendableRecordBatchStream> {
         *self.query.snapshots.lock().unwrap() = Arc::default();
         self.query.planned.lock().unwrap().clear();
-        self.context.sql(sql).await?.execute_stream().await
+        let plan = self.context.sql(sql).await?.create_physical_plan().await?;
+        planned.await;
+        datafusion::physical_plan::execute_stream(plan, self.context.task_ctx())
     }
 
     pub(crate) async fn try_sql(&self, sql: &str) -> Result<Vec<RecordBatch>> {
@@ -136,8 +147,19 @@ impl Engine {
 
     /// Runs a query of one scan, and returns how many rows it came to, and a counter of the scan.
     pub(crate) async fn counted(&self, sql: &str, counter: &str) -> (usize, usize) {
+        self.counted_after(async {}, sql, counter).await
+    }
+
+    /// The same, with something that is done between planning and reading.
+    pub(crate) async fn counted_after(
+        &self,
+        planned: impl Future<Output = ()>,
+        sql: &str,
+        counter: &str,
+    ) -> (usize, usize) {
         *self.query.snapshots.lock().unwrap() = Arc::default();
         let plan = self.context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+        planned.await;
         let rows = datafusion::physical_plan::collect(Arc::clone(&plan), self.context.task_ctx()).await.unwrap();
         let mut found = None;
         plan.apply(|node| {

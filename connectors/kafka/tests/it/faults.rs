@@ -60,12 +60,135 @@ async fn messages_that_a_wire_has_changed_are_an_error() {
     assert_eq!(engine.count("SELECT count(n) FROM t").await, MESSAGES);
 }
 
+/// Who follows sees the messages as they are, up to an error.
+#[tokio::test]
+async fn messages_that_a_wire_has_changed_are_an_error_for_who_follows() {
+    let (proxy, engine) = behind_proxy("fault.follow.changed", "").await;
+    for sql in ["SELECT n, _partition_id, _partition_offset FROM \"t following\"", "SELECT * FROM \"t following\""] {
+        let before = engine.count("SELECT count(*) FROM t").await;
+        let mut stream = engine.stream(sql).await.unwrap();
+        proxy.change(1);
+        fill("fault.follow.changed");
+        let (mut rows, mut error) = (0, None);
+        while error.is_none() && rows < usize::try_from(MESSAGES).unwrap() {
+            let next = tokio::time::timeout(PATIENCE, stream.next()).await.expect("messages or an error").unwrap();
+            let batch = match next {
+                Ok(batch) => batch,
+                Err(failure) => {
+                    error = Some(cause(&failure));
+                    continue;
+                }
+            };
+            rows += batch.num_rows();
+            if batch.num_columns() == 3 {
+                let value = |column: usize, row| batch.column(column).as_primitive::<Int64Type>().value(row);
+                for row in 0..batch.num_rows() {
+                    let (n, partition, offset) = (value(0, row), value(1, row), value(2, row) - before / 2);
+                    assert_eq!(n, offset * 2 + partition, "partition {partition}, offset {offset}");
+                }
+            } else {
+                let values = batch.column(0).as_primitive::<Int64Type>();
+                assert!(values.values().iter().all(|n| (0..MESSAGES).contains(n)));
+            }
+        }
+        assert_eq!(proxy.are_to_be_changed(), 0, "bytes were changed");
+        let error = error.expect("what was changed does not come again by itself");
+        assert!(error.contains("Kafka's client failed to follow topic fault.follow.changed"), "{error}");
+        assert!(stream.next().await.is_none(), "nothing comes after an error");
+        // What is on the broker's disk is whole, and who follows from where the other one began reads it.
+        assert_eq!(engine.count("SELECT count(n) FROM t").await, before + MESSAGES);
+        let cut = format!("fault.follow.changed 0:0..{0} 1:0..{0}", before / 2);
+        let again = format!("SELECT n FROM \"t following {cut}\" LIMIT {MESSAGES}");
+        let (rows, _) = tokio::time::timeout(PATIENCE, engine.counted(&again, "rows_lost")).await.unwrap();
+        assert_eq!(rows, usize::try_from(MESSAGES).unwrap());
+    }
+}
+
 #[tokio::test]
 async fn a_slow_broker_is_waited_for() {
     let (proxy, engine) = behind_proxy("fault.slow", "").await;
     fill("fault.slow");
     proxy.late(Duration::from_millis(400));
     assert_eq!(engine.count("SELECT count(n) FROM t").await, MESSAGES);
+}
+
+#[tokio::test]
+async fn who_has_used_up_a_quota_waits_and_loses_no_rows() {
+    let (proxy, engine) = behind_proxy("fault.quota", "idle_timeout_ms = 1000").await;
+    fill("fault.quota");
+    // Together longer than nothing may come otherwise.
+    proxy.slow_down(8, Duration::from_millis(400));
+    let sql = "SELECT count(*), sum(n), count(DISTINCT n) FROM t";
+    assert_eq!(engine.rows(sql).await, [format!("{MESSAGES}|{}|{MESSAGES}", MESSAGES * (MESSAGES - 1) / 2)]);
+    assert_eq!(proxy.are_to_be_slowed(), 0);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_gone_without_a_word_is_not_waited_for() {
+    let (proxy, engine) = behind_proxy("fault.power", "idle_timeout_ms = 6000").await;
+    fill("fault.power");
+    let sql = "SELECT count(*), sum(n), count(DISTINCT n) FROM t";
+    let all = [format!("{MESSAGES}|{}|{MESSAGES}", MESSAGES * (MESSAGES - 1) / 2)];
+    assert_eq!(engine.rows(sql).await, all);
+    // The connections of the first read are kept for others.
+    proxy.lose_power();
+    assert_eq!(engine.rows(sql).await, all);
+    let mut stream = engine.stream("SELECT n FROM t").await.unwrap();
+    proxy.lose_power();
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        rows += batch.unwrap().num_rows();
+    }
+    assert_eq!(i64::try_from(rows).unwrap(), MESSAGES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_has_no_more_connections_than_it_may() {
+    let all = [format!("{MESSAGES}|{}", MESSAGES * (MESSAGES - 1) / 2)];
+    // Small reads, so that there is much to begin and to end.
+    for (topic, more, most) in [
+        ("fault.one", "messages_per_split = 1000\nconnections_max = 1", 1),
+        ("fault.two", "messages_per_split = 1000\nfetch_bytes = 100000\nin_flight_bytes_max = 299999", 2),
+    ] {
+        let (proxy, engine) = behind_proxy(topic, more).await;
+        fill(topic);
+        let engine = std::sync::Arc::new(engine);
+        let queries = (0..4).map(|_| {
+            let engine = std::sync::Arc::clone(&engine);
+            tokio::spawn(async move { engine.rows("SELECT count(*), sum(n) FROM t").await })
+        });
+        for query in queries.collect::<Vec<_>>() {
+            assert_eq!(query.await.unwrap(), all, "{more}");
+        }
+        // Neither side of a join waits for the other one's connections.
+        let sql = "SELECT count(*), sum(b.n) FROM t AS a JOIN t AS b ON a.n = b.n";
+        assert_eq!(engine.rows(sql).await, all, "{more}");
+        // Somebody takes only a part and stops, or takes nothing for a while.
+        drop(engine.stream("SELECT n FROM t").await.unwrap().next().await);
+        let mut slow = engine.stream("SELECT n FROM t").await.unwrap();
+        let mut rows = slow.next().await.unwrap().unwrap().num_rows();
+        assert_eq!(engine.rows("SELECT count(*), sum(n) FROM t").await, all, "{more}");
+        while let Some(batch) = slow.next().await {
+            rows += batch.unwrap().num_rows();
+        }
+        assert_eq!(i64::try_from(rows).unwrap(), MESSAGES, "{more}");
+        assert!(proxy.most_fetching() <= 2 * most, "{more}: {} at once", proxy.most_fetching());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gets_no_connection_is_told_what_to_do() {
+    let (proxy, engine) = behind_proxy("fault.busy", "connections_max = 1\nconnections_wait_ms = 500").await;
+    fill("fault.busy");
+    // Each of the two partitions needs one, and the first does not give its up for two seconds.
+    let late = async { proxy.late(Duration::from_secs(2)) };
+    let outcome: Vec<_> = engine.stream_after(late, "SELECT n FROM t").await.unwrap().collect().await;
+    let error = cause(outcome.iter().find_map(|batch| batch.as_ref().err()).unwrap());
+    let busy = "no connection to a Kafka broker was free for 500 ms: all 1 were in use";
+    assert!(error.contains(busy) && error.contains("connections_max"), "{error}");
+    let refused = connector("events", "brokers = \"none:1\"\nfetch_bytes = 2000000\nin_flight_bytes_max = 1000000");
+    let error = refused.unwrap_err();
+    assert!(error.contains("`in_flight_bytes_max` is 1000000, less than the 2000000 bytes"), "{error}");
 }
 
 #[tokio::test]
@@ -204,6 +327,48 @@ async fn a_small_limit_asks_for_little() {
     assert!((1..=128 << 10).contains(&little), "{little} bytes were asked for");
     assert_eq!(engine.count("SELECT count(n) FROM t").await, MESSAGES);
     assert_eq!(proxy.asked(), 4 << 20, "`fetch_bytes`, if nothing else is said");
+}
+
+/// What a `LIMIT` leaves of an answer is not taken for the next one.
+#[tokio::test]
+async fn a_limit_leaves_nothing_to_the_next_read() {
+    let (proxy, engine) = behind_proxy("fault.left", "").await;
+    fill("fault.left");
+    for round in 0..10 {
+        assert_eq!(engine.rows("SELECT n FROM t LIMIT 3").await.len(), 3, "{round}");
+        assert_eq!(engine.count("SELECT count(n) FROM t").await, MESSAGES, "{round}");
+        let row = engine.rows("SELECT n FROM t WHERE _partition_id = 0 AND _partition_offset = 9000").await;
+        assert_eq!(row, ["18000"], "{round}");
+    }
+    // A connection that the broker has closed meanwhile is replaced.
+    proxy.away(true);
+    proxy.away(false);
+    assert_eq!(engine.count("SELECT count(n) FROM t").await, MESSAGES);
+}
+
+/// Of brokers that keep to the size that is asked for, a few rows take less than a megabyte.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_limit_reads_little() {
+    const EACH: i64 = 4_000;
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("little", 2, 1).unwrap();
+    let pad = "x".repeat(1_000);
+    for partition in 0..2 {
+        let message = |n| Sent::value(format!("{{\"n\":{n},\"pad\":\"{pad}\"}}")).to(partition);
+        // The mock hands out whole batches of producers.
+        let producer = producer_at(&cluster.bootstrap_servers(), &[("batch.size", "100000")]);
+        send(&producer, "little", &(0..EACH).map(message).collect::<Vec<_>>());
+    }
+    let proxy = Proxy::before(&cluster.bootstrap_servers());
+    let settings = format!(
+        "brokers = \"{}\"\n[tables.t]\ntopic = \"little\"\nvalue = {{ columns = {{ n = \"bigint\" }} }}",
+        proxy.bootstrap()
+    );
+    let engine = Engine::on(connector("events", &settings).unwrap(), "events", true);
+    assert_eq!(engine.rows("SELECT n FROM t LIMIT 10").await.len(), 10);
+    assert!(proxy.carried() < 1_000_000, "{} bytes were read", proxy.carried());
+    assert_eq!(engine.count("SELECT count(n) FROM t").await, 2 * EACH);
+    assert!(proxy.carried() > 8_000_000, "all of it went through the proxy");
 }
 
 #[tokio::test]

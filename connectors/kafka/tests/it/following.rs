@@ -103,6 +103,12 @@ async fn a_topic_is_followed_from_a_place_in_it() {
     delete_before("follow.since", 0, 2).await;
     let error = cause(&engine.try_sql("SELECT n FROM \"t following follow.since 0:0..1\"").await.unwrap_err());
     assert!(error.contains("from 1 on were asked for, and the first one kept is 2"), "{error}");
+    let lenient = declared("follow.since", "on_truncated = \"skip\"");
+    let mut stream = lenient.stream("SELECT n FROM \"t following follow.since 0:0..1\"").await.unwrap();
+    produce("follow.since", &[Sent::value("{\"n\":4}")]);
+    assert_eq!(take(&mut stream, 2).await, [3, 4]);
+    let first = "SELECT n FROM \"t following follow.since 0:0..1\" WHERE _partition_id = 0 LIMIT 1";
+    assert_eq!(lenient.counted(first, "rows_lost").await, (1, 1), "offset 1 was behind the cut");
 }
 
 #[tokio::test]

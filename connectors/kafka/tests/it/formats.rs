@@ -62,6 +62,28 @@ async fn times_as_the_table_says_they_are_written() {
 }
 
 #[tokio::test]
+async fn times_within_values_as_the_table_says_they_are_written() {
+    create("format.nested_times", 1).await;
+    produce(
+        "format.nested_times",
+        &[Sent::value(
+            r#"{"page":{"at":1700000000,"day":"2023-11-14"},"seen":[{"x":1700000000500}],"at":[1700000000,null]}"#,
+        )],
+    );
+    let engine = Engine::new(
+        "[tables.t]\ntopic = \"format.nested_times\"\n[tables.t.value]\ncolumns = { page = \"row(at timestamp(0), day date)\", \
+         seen = \"array(map(varchar, timestamp(3)))\", at = \"array(timestamp(0))\" }\n\
+         times = { \"page.at\" = \"epoch-seconds\", at = \"epoch-seconds\" }",
+    );
+    assert_eq!(
+        engine.rows("SELECT page, seen, at FROM t").await,
+        ["{at: 2023-11-14T22:13:20, day: 2023-11-14}|[{x: 2023-11-14T22:13:20.500}]|[2023-11-14T22:13:20, NULL]"]
+    );
+    let definition = engine.table("t").await.definition().unwrap();
+    assert!(definition.contains("times = { \"page.at\" = \"epoch-seconds\", at = \"epoch-seconds\" }"), "{definition}");
+}
+
+#[tokio::test]
 async fn lines_of_values() {
     create("format.csv", 1).await;
     produce(
@@ -233,6 +255,10 @@ fn declarations_that_cannot_work_are_refused() {
             "epoch-seconds is no way to write values of integer",
         ),
         ("value = { columns = { a = \"date\" }, times = { b = \"%Y\" } }", "`times.b`: there is no such column"),
+        (
+            "value = { columns = { a = \"row(b date)\" }, times = { \"a.c\" = \"%Y\" } }",
+            "`times.a.c`: there is no such field in column `a`, row(b date)",
+        ),
         ("value = { format = \"csv\", delimiter = \"::\", columns = { a = \"int\" } }", "must be one character"),
         ("value = { columns = { a = \"int\" }, delimiter = \";\" }", "`delimiter` is for the format csv, not json"),
         (

@@ -47,6 +47,26 @@ async fn columns_come_from_the_newest_messages() {
 }
 
 #[tokio::test]
+async fn numbers_lose_no_digit_beside_fractions() {
+    create("infer.digits", 1).await;
+    produce(
+        "infer.digits",
+        &[
+            Sent::value(r#"{"id":9007199254740993,"price":1.5,"huge":1e-30}"#),
+            Sent::value(r#"{"id":1.5,"price":9007199254740992,"huge":9007199254740993}"#),
+        ],
+    );
+    let engine = Engine::new("");
+    let expected = [("id", "decimal(38,1)"), ("price", "double"), ("huge", "varchar")];
+    let expected = expected.map(|(name, source_type)| (name.to_owned(), source_type.to_owned()));
+    assert_eq!(columns(&engine, "infer.digits").await, expected);
+    assert_eq!(
+        engine.rows("SELECT id, price, huge FROM \"infer.digits\"").await,
+        ["1.5|9007199254740992.0|9007199254740993", "9007199254740993.0|1.5|1e-30"]
+    );
+}
+
+#[tokio::test]
 async fn only_so_many_messages_are_looked_at() {
     create("infer.newest", 1).await;
     produce("infer.newest", &[Sent::value(r#"{"old":1}"#)]);

@@ -61,10 +61,12 @@ async fn leaders_that_move_cost_no_rows() {
     }
     assert_eq!(engine.rows(ALL).await, [all()]);
     // Between planning and reading.
-    let mut stream = engine.stream("SELECT n FROM t").await.unwrap();
-    for partition in 0..PARTITIONS {
-        cluster.partition_leader(TOPIC, partition, Some(1)).unwrap();
-    }
+    let all_to_one = async {
+        for partition in 0..PARTITIONS {
+            cluster.partition_leader(TOPIC, partition, Some(1)).unwrap();
+        }
+    };
+    let mut stream = engine.stream_after(all_to_one, "SELECT n FROM t").await.unwrap();
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
         rows += batch.unwrap().num_rows();
@@ -76,9 +78,9 @@ async fn leaders_that_move_cost_no_rows() {
 async fn a_partition_that_nobody_serves_is_an_error_in_time() {
     let (cluster, engine) = cluster("connect_timeout_ms = 2000\nmetadata_timeout_ms = 3000\nidle_timeout_ms = 3000");
     assert_eq!(engine.rows(ALL).await, [all()]);
-    let stream = engine.stream("SELECT n FROM t").await.unwrap();
     // It led partition 1, and no other broker has taken over.
-    cluster.broker_down(2).unwrap();
+    let down = async { cluster.broker_down(2).unwrap() };
+    let stream = engine.stream_after(down, "SELECT n FROM t").await.unwrap();
     let started = Instant::now();
     let outcome: Vec<_> = stream.collect().await;
     let error = cause(outcome.last().unwrap().as_ref().unwrap_err());
@@ -148,6 +150,24 @@ async fn take(stream: &mut SendableRecordBatchStream, count: usize) -> Vec<i64> 
     }
     seen.sort_unstable();
     seen
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_of_partitions_are_listed() {
+    let (cluster, engine) = cluster("");
+    let sql = "SELECT partition_id, leader, array_sort(replicas), array_sort(in_sync_replicas), end_offset FROM \"t$partitions\"";
+    let each = MESSAGES / i64::from(PARTITIONS);
+    let row = |partition: i32, leader: i32| format!("{partition}|{leader}|[1, 2, 3]|[1, 2, 3]|{each}");
+    assert_eq!(engine.rows(sql).await, [row(0, 1), row(1, 2), row(2, 3)]);
+    cluster.partition_leader(TOPIC, 0, Some(3)).unwrap();
+    cluster.partition_leader(TOPIC, 2, Some(2)).unwrap();
+    assert_eq!(engine.rows(sql).await, [row(0, 3), row(1, 2), row(2, 2)]);
+    // Copies of one partition on two of the three brokers.
+    cluster.create_topic("copied", 1, 2).unwrap();
+    produce_at(&cluster.bootstrap_servers(), "copied", &numbers(0, 5));
+    let copied = "SELECT array_length(replicas), array_length(in_sync_replicas), array_has(replicas, leader), end_offset \
+                  FROM \"copied$partitions\"";
+    assert_eq!(engine.rows(copied).await, ["2|2|true|5"]);
 }
 
 const OUT_OF_RANGE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;

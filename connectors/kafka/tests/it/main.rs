@@ -4,6 +4,7 @@
 
 mod bad_messages;
 mod bounds;
+mod compacted;
 mod contract;
 mod cuts;
 mod decoding;
@@ -19,13 +20,20 @@ mod latest;
 mod leaders;
 mod listings;
 mod metadata;
+mod midway;
 mod proxy;
 mod pruning;
+mod readme;
 mod refusing;
 mod registry;
+mod registry_faults;
+mod registry_keys;
+mod second_broker;
+mod second_faults;
 mod secured;
 mod security;
 mod topics;
+mod traces;
 mod transactions;
 mod writing;
 mod writing_once;

@@ -26,6 +26,15 @@ struct Faults {
     changes: AtomicUsize,
     /// Milliseconds that each answer is late.
     late: AtomicU64,
+    /// Fetches that are still to be answered with nothing, and for how many milliseconds each.
+    slowed: AtomicUsize,
+    slowed_for: AtomicU64,
+    /// The number of the next connection, and of the first one that still carries answers to fetches.
+    next: AtomicU64,
+    alive: AtomicU64,
+    /// Connections on which messages were asked for, now, and the most at once.
+    fetching: AtomicUsize,
+    most_fetching: AtomicUsize,
     /// Whether nobody gets through.
     away: AtomicBool,
     /// Bytes of answers that clients got.
@@ -56,10 +65,15 @@ impl Proxy {
                 let Ok(broker) = TcpStream::connect(("127.0.0.1", to)) else { continue };
                 shared.open.lock().unwrap().extend([client.try_clone().unwrap(), broker.try_clone().unwrap()]);
                 let (questions, asked) = (client.try_clone().unwrap(), broker.try_clone().unwrap());
+                let number = shared.next.fetch_add(1, Ordering::SeqCst);
+                let fetches = Arc::new(AtomicBool::new(false));
+                let (faults, fetching) = (Arc::clone(&shared), Arc::clone(&fetches));
+                std::thread::spawn(move || ask(questions, asked, &faults, &fetching));
                 let faults = Arc::clone(&shared);
-                std::thread::spawn(move || ask(questions, asked, &faults));
-                let faults = Arc::clone(&shared);
-                std::thread::spawn(move || answer(broker, client, (to, port), &faults));
+                let is_silent = move |faults: &Faults| {
+                    fetches.load(Ordering::SeqCst) && number < faults.alive.load(Ordering::SeqCst)
+                };
+                std::thread::spawn(move || answer(broker, client, (to, port), &faults, is_silent));
             }
         });
         Self { port, faults }
@@ -84,6 +98,11 @@ impl Proxy {
         self.faults.done.load(Ordering::SeqCst)
     }
 
+    /// How many answers are still to be changed.
+    pub(crate) fn are_to_be_changed(&self) -> usize {
+        self.faults.changes.load(Ordering::SeqCst)
+    }
+
     /// How many bytes of answers clients got.
     pub(crate) fn carried(&self) -> u64 {
         self.faults.carried.load(Ordering::SeqCst)
@@ -92,6 +111,28 @@ impl Proxy {
     /// The most bytes of a partition that a client has asked for at once.
     pub(crate) fn asked(&self) -> u64 {
         self.faults.asked.load(Ordering::SeqCst)
+    }
+
+    /// Answers so many fetches with nothing, as brokers do to who has used up a quota, and does not listen for so long then.
+    pub(crate) fn slow_down(&self, fetches: usize, each: Duration) {
+        self.faults.slowed_for.store(u64::try_from(each.as_millis()).unwrap(), Ordering::SeqCst);
+        self.faults.slowed.store(fetches, Ordering::SeqCst);
+    }
+
+    /// How many fetches are still to be answered so.
+    pub(crate) fn are_to_be_slowed(&self) -> usize {
+        self.faults.slowed.load(Ordering::SeqCst)
+    }
+
+    /// Hands on no answer to a fetch any more on connections that are open, and hangs up none of them: as brokers whose
+    /// machine has lost its power.
+    pub(crate) fn lose_power(&self) {
+        self.faults.alive.store(self.faults.next.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// The most connections at once on which messages were asked for. One that was closed counts for a moment more.
+    pub(crate) fn most_fetching(&self) -> usize {
+        self.faults.most_fetching.load(Ordering::SeqCst)
     }
 
     /// Makes each answer late.
@@ -111,7 +152,7 @@ impl Proxy {
 }
 
 /// Hands on questions, each behind its length, until a connection ends.
-fn ask(mut client: TcpStream, mut broker: TcpStream, faults: &Faults) {
+fn ask(mut client: TcpStream, mut broker: TcpStream, faults: &Faults, fetches: &AtomicBool) {
     let mut length = [0; 4];
     while client.read_exact(&mut length).is_ok() {
         let mut question = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
@@ -121,9 +162,30 @@ fn ask(mut client: TcpStream, mut broker: TcpStream, faults: &Faults) {
         if let Some(bytes) = fetched(&question) {
             faults.asked.fetch_max(bytes, Ordering::SeqCst);
         }
+        if question.starts_with(&[0, 1]) {
+            if !fetches.swap(true, Ordering::SeqCst) {
+                let now = faults.fetching.fetch_add(1, Ordering::SeqCst) + 1;
+                faults.most_fetching.fetch_max(now, Ordering::SeqCst);
+            }
+            if faults.slowed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+                let millis = faults.slowed_for.load(Ordering::SeqCst);
+                // Its number, for how long, no error, no session, no topic: version 7 and later.
+                assert!(question[3] >= 7, "version {}", question[3]);
+                let for_millis = u32::try_from(millis).unwrap().to_be_bytes();
+                let nothing = [&[0, 0, 0, 18], &question[4..8], &for_millis, &[0; 10]].concat();
+                if client.write_all(&nothing).is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(millis));
+                continue;
+            }
+        }
         if broker.write_all(&length).and_then(|()| broker.write_all(&question)).is_err() {
             break;
         }
+    }
+    if fetches.load(Ordering::SeqCst) {
+        faults.fetching.fetch_sub(1, Ordering::SeqCst);
     }
     let _ = broker.shutdown(Shutdown::Both);
 }
@@ -158,12 +220,21 @@ fn fetched(question: &[u8]) -> Option<u64> {
 }
 
 /// Hands on answers, each behind its length, until a connection ends or is cut.
-fn answer(mut broker: TcpStream, mut client: TcpStream, ports: (u16, u16), faults: &Faults) {
+fn answer(
+    mut broker: TcpStream,
+    mut client: TcpStream,
+    ports: (u16, u16),
+    faults: &Faults,
+    is_silent: impl Fn(&Faults) -> bool,
+) {
     let mut length = [0; 4];
     while broker.read_exact(&mut length).is_ok() {
         let mut body = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
         if broker.read_exact(&mut body).is_err() {
             break;
+        }
+        if is_silent(faults) {
+            continue;
         }
         readdress(&mut body, ports);
         std::thread::sleep(Duration::from_millis(faults.late.load(Ordering::SeqCst)));
@@ -173,8 +244,9 @@ fn answer(mut broker: TcpStream, mut client: TcpStream, ports: (u16, u16), fault
         };
         let (is_cut, is_changed) = (is_wanted(&faults.cuts), is_wanted(&faults.changes));
         if is_changed {
-            let middle = body.len() / 2;
-            body[middle] ^= 0x20;
+            // Among messages: in the middle of those of two partitions is what parts them, of which there is no checksum.
+            let place = body.len() / 3;
+            body[place] ^= 0x20;
         }
         let part = if is_cut { &body[..body.len() / 2] } else { &body[..] };
         if client.write_all(&length).and_then(|()| client.write_all(part)).is_err() {

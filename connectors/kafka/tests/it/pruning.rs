@@ -1,9 +1,13 @@
 //! Which offsets a condition leaves, and that the answer stays the same.
 
+use std::time::Duration;
+
+use datafusion::common::ScalarValue;
+use datafusion::prelude::{col, lit};
 use portolan_connector::Verdict;
 
 use super::engine::Engine;
-use super::topics::{Sent, an_hour_ago, create, grow, produce, producer, send};
+use super::topics::{Sent, an_hour_ago, create, create_with, grow, numbers, produce, producer, send};
 
 /// SQL for an instant given in milliseconds since 1970.
 fn at(millis: i64) -> String {
@@ -307,4 +311,41 @@ async fn the_time_of_an_event_limits_what_is_read_as_the_table_promises() {
     );
     let error = error.connector().table("default", "t").await.unwrap_err().to_string();
     assert!(error.contains("no column of the table is a timestamp of this name"), "{error}");
+}
+
+#[tokio::test]
+async fn times_that_brokers_give_bound_what_is_read() {
+    create_with("prune.appended", 1, &[("message.timestamp.type", "LogAppendTime")]).await;
+    create("prune.created", 1).await;
+    produce("prune.appended", &numbers(0, 50));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    produce("prune.appended", &numbers(50, 100));
+    let table = |topic: &str, more: &str| {
+        format!(
+            "[tables.t]\ntopic = \"{topic}\"\ntimestamps = \"log-append\"\n{more}\nvalue = {{ columns = {{ n = \"bigint\" }} }}"
+        )
+    };
+    let exact = table("prune.appended", "max_out_of_orderness_ms = 0");
+    let (with, without) = (Engine::new(&exact), Engine::without_pushdown(&exact));
+    let last = "SELECT CAST(CAST(_timestamp AS bigint) AS varchar) FROM t WHERE _partition_offset = 49";
+    let last: i64 = with.rows(last).await.first().unwrap().parse().unwrap();
+    let sql = format!("SELECT n FROM t WHERE _timestamp <= {}", at(last));
+    let rows = with.rows(&sql).await;
+    assert_eq!((rows.len(), rows), (50, without.rows(&sql).await), "the equal one, too");
+    assert_eq!(with.planned().offsets(), 50, "{}", with.planned().request);
+    // Where nothing is said of the brokers' clocks, ten seconds.
+    let usual = Engine::new(&table("prune.appended", ""));
+    assert_eq!(usual.rows(&sql).await.len(), 50);
+    assert_eq!(usual.planned().offsets(), 100);
+    // Where the topic's times are others, the promise is not believed.
+    let wrong = Engine::new(&table("prune.created", "max_out_of_orderness_ms = 0"));
+    let bound = col("_timestamp").lt_eq(lit(ScalarValue::TimestampMillisecond(Some(last), None)));
+    let verdict = wrong.table("t").await.judge(&bound);
+    assert!(
+        matches!(&verdict, Verdict::Refused(reason) if reason.to_string().contains("is not LogAppendTime now")),
+        "{verdict:?}"
+    );
+    assert_eq!(with.table("t").await.judge(&bound), Verdict::Pruning);
+    let definition = with.table("t").await.definition().unwrap();
+    assert!(definition.contains("max_out_of_orderness_ms = 0\ntimestamps = \"log-append\""), "{definition}");
 }

@@ -308,6 +308,35 @@ async fn json_schemas() {
 }
 
 #[tokio::test]
+async fn json_schemas_that_refer_to_others() {
+    let registry = SchemaRegistry::start().unwrap();
+    create("registry.json_refs", 1).await;
+    let body = |schema: &str, more: &str| format!("{},\"schemaType\":\"JSON\"{more}", avro(schema));
+    registry.register("who", &body(r#"{"type":"object","properties":{"name":{"type":"string"}}}"#, ""));
+    let schema = r#"{"type":"object","allOf":[{"properties":{"id":{"type":"integer"}}}],"properties":{"who":{"$ref":"who.json"}}}"#;
+    let references = ",\"references\":[{\"name\":\"who.json\",\"subject\":\"who\",\"version\":1}]";
+    let id = registry.register("registry.json_refs-value", &body(schema, references));
+    produce("registry.json_refs", &[Sent::value(framed(id, &[br#"{"id":7,"who":{"name":"x"}}"#.to_vec()]))]);
+    let engine = engine(&registry, "");
+    assert_eq!(engine.rows("SELECT who, id FROM \"registry.json_refs\"").await, ["{name: x}|7"]);
+}
+
+#[tokio::test]
+async fn a_registry_with_a_token() {
+    let registry = SchemaRegistry::start_with(Some("Bearer s3cret")).unwrap();
+    create("registry.token", 1).await;
+    let id = registry.register("registry.token-value", &avro(ONE));
+    produce("registry.token", &[Sent::value(framed(id, &[long(4), text("/")]))]);
+    let with = |token: &str| {
+        Engine::new(&format!("schema_registry = {{ url = \"{}\", token = \"{token}\" }}", registry.url()))
+    };
+    assert_eq!(with("s3cret").rows("SELECT id FROM \"registry.token\"").await, ["4"]);
+    let wrong = with("wr0ng");
+    let error = wrong.connector().table("default", "registry.token").await.unwrap_err().to_string();
+    assert!(error.contains("it said 401 Unauthorized") && !error.contains("wr0ng"), "{error}");
+}
+
+#[tokio::test]
 async fn avro_without_a_registry() {
     create("registry.none", 1).await;
     produce("registry.none", &[Sent::value([long(5), text("/5")].concat())]);
@@ -330,6 +359,19 @@ fn declarations_that_cannot_work_are_refused() {
         ),
         ("schema_registry = { username = \"x\" }", "url"),
         ("schema_registry = { url = \"http://x\", password = \"y\" }", "needs `schema_registry.username`"),
+        (
+            "schema_registry = { url = \"http://x\", username = \"x\", token = \"y\" }",
+            "`schema_registry.token` stands in the place of `username` and `password`",
+        ),
+        ("schema_registry = { url = \"http://x\", key_file = \"k.pem\" }", "need each other"),
+        (
+            "schema_registry = { url = \"https://x\", certificate_file = \"/none/c.pem\", key_file = \"/none/k.pem\" }",
+            "cannot read the client's certificate for the schema registry of /none/k.pem",
+        ),
+        (
+            "[tables.t]\nvalue = { format = \"protobuf\", imports = { \"a.proto\" = \"\" } }",
+            "`imports` are those of `schema`",
+        ),
     ] {
         let error = connector("events", &on_broker(section)).unwrap_err();
         assert!(error.contains(part), "{section}: {error}");
@@ -422,6 +464,15 @@ async fn protobuf_by_a_file_of_the_catalog() {
     assert_eq!(table.unsupported_columns()[0].name, "next");
     let definition = table.definition().unwrap().replace("[events.tables.t]", "[tables.t]");
     assert_eq!(Engine::new(&definition).rows("SELECT id FROM t WHERE url = '/a'").await, ["5"]);
+    // A file may import others, which may import others.
+    let table = "[tables.t]\ntopic = \"registry.file\"\nvalue = { format = \"protobuf\", \
+        schema = 'syntax = \"proto3\"; import \"a/b.proto\"; message Click { int64 id = 1; a.Url url = 2; }', imports = { \
+        \"a/b.proto\" = 'syntax = \"proto3\"; package a; import \"c.proto\"; message Url { Nothing none = 2; }', \
+        \"c.proto\" = 'syntax = \"proto3\"; message Nothing {}' } }";
+    let engine = Engine::new(table);
+    assert_eq!(engine.rows("SELECT id FROM t WHERE _partition_offset < 2").await, ["0", "5"]);
+    let definition = engine.table("t").await.definition().unwrap().replace("[events.tables.t]", "[tables.t]");
+    assert_eq!(Engine::new(&definition).table("t").await.definition(), engine.table("t").await.definition());
     for (section, part) in [
         ("value = { format = \"protobuf\", schema = \"message {\" }", "the Protobuf schema is not valid"),
         (

@@ -93,7 +93,7 @@ impl Door {
 }
 
 /// Makes certificates, and the server's configuration of them.
-fn certificates(directory: &TempDir, knows_clients: bool) -> rustls::ServerConfig {
+pub(crate) fn certificates(directory: &TempDir, knows_clients: bool) -> rustls::ServerConfig {
     let authority = |name: &str| {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

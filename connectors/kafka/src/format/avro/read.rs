@@ -17,14 +17,14 @@ const MAX_DEPTH: usize = 300;
 /// The cells of a record, which must be all of the bytes.
 pub(super) fn record<'m>(bytes: &'m [u8], plan: &Plan, cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
     let mut input = Input { bytes, at: 0, room: MAX_VALUES, depth: 0, again: &plan.again };
-    let Cell::Fields(fields) = value(&mut input, &plan.action)? else {
+    let Action::Record(fields, defaults, width) = &plan.action else {
         return Err("it is no record".to_owned());
     };
+    input.fields(fields, defaults, *width, cells)?;
     let left = bytes.len() - input.at;
     if left > 0 {
         return Err(format!("{left} bytes follow the record"));
     }
-    cells.extend(fields);
     Ok(())
 }
 
@@ -64,7 +64,19 @@ impl<'m> Input<'m, '_> {
     }
 
     /// A whole number of variable length, zigzag encoded.
+    #[inline]
     fn long(&mut self) -> Result<i64, String> {
+        // Most take one byte: lengths of texts, branches of unions.
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1))
+            }
+            _ => self.longer(),
+        }
+    }
+
+    fn longer(&mut self) -> Result<i64, String> {
         let (mut number, mut shift) = (0_u64, 0_u32);
         loop {
             let [byte] = self.array()?;
@@ -98,6 +110,14 @@ impl<'m> Input<'m, '_> {
         std::str::from_utf8(bytes).map_err(|_| format!("the text before byte {} is not UTF-8", self.at))
     }
 
+    fn boolean(&mut self) -> Result<bool, String> {
+        match self.array()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            [other] => Err(format!("the boolean before byte {} is {other}", self.at)),
+        }
+    }
+
     /// How many elements the next block of an array or a map has.
     fn block(&mut self) -> Result<usize, String> {
         let count = self.long()?;
@@ -121,9 +141,46 @@ impl<'m> Input<'m, '_> {
             }
         }
     }
+
+    /// Adds the fields of a record to `cells`, as many as the width says.
+    fn fields(
+        &mut self,
+        fields: &[(Action, Option<usize>)],
+        defaults: &[(usize, Cell<'static>)],
+        width: usize,
+        cells: &mut Vec<Cell<'m>>,
+    ) -> Result<(), String> {
+        self.values(width)?;
+        let first = cells.len();
+        cells.resize_with(first + width, || Cell::Null);
+        for (place, cell) in defaults {
+            if let Some(slot) = cells.get_mut(first + place) {
+                *slot = cell.clone();
+            }
+        }
+        for (action, place) in fields {
+            let cell = value(self, action)?;
+            if let Some(slot) = place.and_then(|place| cells.get_mut(first + place)) {
+                *slot = cell;
+            }
+        }
+        Ok(())
+    }
 }
 
+#[inline]
 fn value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, String> {
+    // What most fields are is read here: the rest takes a large frame of the stack.
+    Ok(match action {
+        Action::Integer => Cell::Integer(input.long()?),
+        Action::Double => Cell::Double(f64::from_le_bytes(input.array()?)),
+        Action::Text => Cell::Text(Cow::Borrowed(input.text()?)),
+        Action::Boolean => Cell::Boolean(input.boolean()?),
+        _ => return rarer(input, action),
+    })
+}
+
+fn rarer<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, String> {
     input.depth += 1;
     if input.depth > MAX_DEPTH {
         return Err(format!("its values are more than {MAX_DEPTH} levels deep"));
@@ -136,11 +193,7 @@ fn value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, Str
 fn read_value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, String> {
     Ok(match action {
         Action::Null => Cell::Null,
-        Action::Boolean => match input.array()? {
-            [0] => Cell::Boolean(false),
-            [1] => Cell::Boolean(true),
-            [other] => return Err(format!("the boolean before byte {} is {other}", input.at)),
-        },
+        Action::Boolean => Cell::Boolean(input.boolean()?),
         Action::Integer => Cell::Integer(input.long()?),
         #[allow(clippy::cast_precision_loss, reason = "the specification promotes so")]
         Action::IntegerToReal => Cell::Real(input.long()? as f32),
@@ -188,19 +241,8 @@ fn read_value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>
             }
         }
         Action::Record(fields, defaults, width) => {
-            input.values(*width)?;
-            let mut cells = vec![Cell::Null; *width];
-            for (place, cell) in defaults {
-                if let Some(slot) = cells.get_mut(*place) {
-                    *slot = cell.clone();
-                }
-            }
-            for (action, place) in fields {
-                let cell = value(input, action)?;
-                if let Some(slot) = place.and_then(|place| cells.get_mut(place)) {
-                    *slot = cell;
-                }
-            }
+            let mut cells = Vec::new();
+            input.fields(fields, defaults, *width, &mut cells)?;
             Cell::Fields(cells)
         }
         Action::Again(name) => {

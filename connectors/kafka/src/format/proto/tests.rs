@@ -47,7 +47,7 @@ fn written(text: &str, name: &str, set: impl FnOnce(&mut DynamicMessage)) -> Vec
 
 fn read(columns: &[MessageColumn], bytes: &[u8]) -> Result<Vec<(String, Cell<'static>)>, String> {
     let mut cells = Vec::new();
-    let mut reader = ProtoReader::of_text(columns, SHOP, Some("Click")).unwrap();
+    let mut reader = ProtoReader::of_text(columns, SHOP, &[], Some("Click")).unwrap();
     match reader.read(bytes, &mut cells) {
         Ok(()) => {}
         Err(Fault::Message(message)) => return Err(message),
@@ -223,7 +223,7 @@ fn what_is_not_written_has_its_default_or_is_null_where_that_can_be_told() {
     let two = "syntax = \"proto2\"; message M { optional int32 a = 1; optional int32 b = 2 [default = 7]; }";
     let columns = columns_of(two, None);
     let mut cells = Vec::new();
-    ProtoReader::of_text(&columns, two, None).unwrap().read(&[], &mut cells).unwrap();
+    ProtoReader::of_text(&columns, two, &[], None).unwrap().read(&[], &mut cells).unwrap();
     assert_eq!(cells, [Cell::Null, Cell::Integer(7)]);
 }
 

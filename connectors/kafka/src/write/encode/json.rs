@@ -75,7 +75,8 @@ fn value(cell: &Cell<'_>, value_type: &ValueType, temporal: &Temporal, out: &mut
                 if index > 0 {
                     out.push(b',');
                 }
-                value(cell, item, &Temporal::Iso, out).map_err(|error| format!("element {}: {error}", index + 1))?;
+                value(cell, item, temporal.of_elements(), out)
+                    .map_err(|error| format!("element {}: {error}", index + 1))?;
             }
             out.push(b']');
         }
@@ -84,11 +85,16 @@ fn value(cell: &Cell<'_>, value_type: &ValueType, temporal: &Temporal, out: &mut
             if let Some((twice, _)) = entries.iter().find(|(name, _)| !names.insert(name)) {
                 return Err(format!("entry {twice} is there twice, and a JSON object has it once"));
             }
-            let fields = entries.iter().map(|(name, cell)| (name.as_ref(), cell, of.as_ref()));
+            let temporal = temporal.of_elements();
+            let fields = entries.iter().map(|(name, cell)| (name.as_ref(), cell, of.as_ref(), temporal));
             object(fields, "entry", out)?;
         }
         (Cell::Fields(cells), ValueType::Row(fields)) => {
-            let fields = fields.iter().zip(cells).map(|((name, field), cell)| (name.as_str(), cell, field));
+            let fields = fields
+                .iter()
+                .zip(cells)
+                .enumerate()
+                .map(|(place, ((name, field), cell))| (name.as_str(), cell, field, temporal.of_field(place)));
             object(fields, "field", out)?;
         }
         _ => return Err(format!("it cannot be written as {value_type}")),
@@ -97,18 +103,18 @@ fn value(cell: &Cell<'_>, value_type: &ValueType, temporal: &Temporal, out: &mut
 }
 
 fn object<'a>(
-    fields: impl Iterator<Item = (&'a str, &'a Cell<'a>, &'a ValueType)>,
+    fields: impl Iterator<Item = (&'a str, &'a Cell<'a>, &'a ValueType, &'a Temporal)>,
     what: &str,
     out: &mut Vec<u8>,
 ) -> Result<(), String> {
     out.push(b'{');
-    for (index, (name, cell, value_type)) in fields.enumerate() {
+    for (index, (name, cell, value_type, temporal)) in fields.enumerate() {
         if index > 0 {
             out.push(b',');
         }
         text(name, out)?;
         out.push(b':');
-        value(cell, value_type, &Temporal::Iso, out).map_err(|error| format!("{what} {name}: {error}"))?;
+        value(cell, value_type, temporal, out).map_err(|error| format!("{what} {name}: {error}"))?;
     }
     out.push(b'}');
     Ok(())

@@ -127,6 +127,26 @@ fn times_however_they_are_declared() {
 }
 
 #[test]
+fn times_within_values() {
+    let mut columns = vec![
+        column("page", "row(url varchar, at timestamp(3))", "iso8601"),
+        column("seen", "array(map(varchar, row(at timestamp)))", "iso8601"),
+    ];
+    let times = [("page.at", "epoch-seconds"), ("seen.at", "epoch-milliseconds")];
+    crate::declared_times::put(&times.map(|(path, way)| (path.to_owned(), way.to_owned())), &mut columns).unwrap();
+    let at = Cell::Fields(vec![Cell::Integer(SECONDS * 1_000_000)]);
+    let cells = [
+        Cell::Fields(vec![Cell::Text("/".into()), Cell::Integer(SECONDS * 1_000)]),
+        Cell::List(vec![Cell::Entries(vec![("x".into(), at)])]),
+    ];
+    let written = round_trip(&part(Format::Json, columns), &cells);
+    assert_eq!(
+        String::from_utf8(written).unwrap(),
+        "{\"page\":{\"url\":\"/\",\"at\":1700000000},\"seen\":[{\"x\":{\"at\":1700000000000}}]}"
+    );
+}
+
+#[test]
 fn what_json_does_not_hold() {
     let of = |value_type: &str, cell: Cell<'_>| {
         error(&part(Format::Json, vec![column("a", value_type, "iso8601")]), &[cell])
@@ -269,7 +289,10 @@ fn what_is_not_written() {
     for (part, why) in [
         (Part { envelope: true, ..part(Format::Json, Vec::new()) }, "change events"),
         (part(Format::JsonSchema, Vec::new()), "JSON Schema"),
-        (part(Format::Protobuf { schema: WriterSchema::Id(1), message: None }, Vec::new()), "Protobuf is not written"),
+        (
+            part(Format::Protobuf { schema: WriterSchema::Id(1), message: None, imports: Vec::new() }, Vec::new()),
+            "Protobuf is not written",
+        ),
         (part(Format::Binary, Vec::new()), "no columns"),
         (part(Format::Text, vec![column("a", "varchar", "iso8601"), column("b", "varchar", "iso8601")]), "one text"),
     ] {

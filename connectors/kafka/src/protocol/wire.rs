@@ -1,4 +1,4 @@
-//! Frames of Kafka's protocol, and the few types in them that the gateway reads and writes.
+//! Frames of Kafka's protocol, and the few types in them that are read and written here.
 //!
 //! <https://kafka.apache.org/protocol.html>: a frame is its length in 4 bytes and so many bytes. A question begins with the
 //! key of what is asked, its version and a number, an answer with the number. Numbers are big-endian.
@@ -7,41 +7,41 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// What the gateway calls itself towards brokers.
-pub(super) const CLIENT_ID: &str = "portolan";
+/// What the process calls itself towards brokers.
+pub(crate) const CLIENT_ID: &str = "portolan";
 
 /// Keys of questions.
-pub(super) mod api {
-    pub(in super::super) const PRODUCE: i16 = 0;
-    pub(in super::super) const FETCH: i16 = 1;
-    pub(in super::super) const METADATA: i16 = 3;
-    pub(in super::super) const FIND_COORDINATOR: i16 = 10;
-    pub(in super::super) const SASL_HANDSHAKE: i16 = 17;
-    pub(in super::super) const API_VERSIONS: i16 = 18;
-    pub(in super::super) const SASL_AUTHENTICATE: i16 = 36;
-    pub(in super::super) const DESCRIBE_CLUSTER: i16 = 60;
-    pub(in super::super) const SHARE_FETCH: i16 = 78;
-    pub(in super::super) const SHARE_ACKNOWLEDGE: i16 = 79;
+pub(crate) mod api {
+    pub(crate) const PRODUCE: i16 = 0;
+    pub(crate) const FETCH: i16 = 1;
+    pub(crate) const METADATA: i16 = 3;
+    pub(crate) const FIND_COORDINATOR: i16 = 10;
+    pub(crate) const SASL_HANDSHAKE: i16 = 17;
+    pub(crate) const API_VERSIONS: i16 = 18;
+    pub(crate) const SASL_AUTHENTICATE: i16 = 36;
+    pub(crate) const DESCRIBE_CLUSTER: i16 = 60;
+    pub(crate) const SHARE_FETCH: i16 = 78;
+    pub(crate) const SHARE_ACKNOWLEDGE: i16 = 79;
 }
 
 /// What a question begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Question {
-    pub(super) api: i16,
-    pub(super) version: i16,
+pub(crate) struct Question {
+    pub(crate) api: i16,
+    pub(crate) version: i16,
     /// The number that the answer has as well.
-    pub(super) number: i32,
+    pub(crate) number: i32,
 }
 
 impl Question {
     /// How many bytes a question begins with.
-    pub(super) const BYTES: usize = 8;
+    pub(crate) const BYTES: usize = 8;
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> io::Result<Self> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> io::Result<Self> {
         Ok(Self { api: reader.int16()?, version: reader.int16()?, number: reader.int32()? })
     }
 
-    pub(super) fn write(self, writer: &mut Writer) {
+    pub(crate) fn write(self, writer: &mut Writer) {
         writer.int16(self.api);
         writer.int16(self.version);
         writer.int32(self.number);
@@ -49,7 +49,7 @@ impl Question {
 }
 
 /// Reads one frame of at most so many bytes, without its length.
-pub(super) async fn read_frame(from: &mut (impl AsyncRead + Unpin), max_bytes: usize) -> io::Result<Vec<u8>> {
+pub(crate) async fn read_frame(from: &mut (impl AsyncRead + Unpin), max_bytes: usize) -> io::Result<Vec<u8>> {
     let length = frame_length(from.read_i32().await?)?;
     if length > max_bytes {
         return Err(invalid("a frame is too long"));
@@ -60,7 +60,7 @@ pub(super) async fn read_frame(from: &mut (impl AsyncRead + Unpin), max_bytes: u
 }
 
 /// Writes one frame behind its length.
-pub(super) async fn write_frame(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {
+pub(crate) async fn write_frame(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {
     let length = i32::try_from(frame.len()).map_err(|_| invalid("a frame is too long"))?;
     to.write_i32(length).await?;
     to.write_all(frame).await?;
@@ -68,31 +68,31 @@ pub(super) async fn write_frame(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]
 }
 
 /// The length of a frame that has at least a number.
-pub(super) fn frame_length(length: i32) -> io::Result<usize> {
+pub(crate) fn frame_length(length: i32) -> io::Result<usize> {
     usize::try_from(length).ok().filter(|length| *length >= 4).ok_or_else(|| invalid("a frame is too short"))
 }
 
-pub(super) fn invalid(what: &str) -> io::Error {
+pub(crate) fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// Takes a frame apart.
 #[derive(Debug)]
-pub(super) struct Reader<'f> {
+pub(crate) struct Reader<'f> {
     rest: &'f [u8],
 }
 
 impl<'f> Reader<'f> {
-    pub(super) fn new(frame: &'f [u8]) -> Self {
+    pub(crate) fn new(frame: &'f [u8]) -> Self {
         Self { rest: frame }
     }
 
     /// All that was not read.
-    pub(super) fn rest(&self) -> &'f [u8] {
+    pub(crate) fn rest(&self) -> &'f [u8] {
         self.rest
     }
 
-    pub(super) fn bytes(&mut self, length: usize) -> io::Result<&'f [u8]> {
+    pub(crate) fn bytes(&mut self, length: usize) -> io::Result<&'f [u8]> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(|| invalid("an answer ends too early"))?;
         self.rest = rest;
         Ok(bytes)
@@ -104,16 +104,28 @@ impl<'f> Reader<'f> {
         Ok(*array)
     }
 
-    pub(super) fn int16(&mut self) -> io::Result<i16> {
+    pub(crate) fn int16(&mut self) -> io::Result<i16> {
         self.array().map(i16::from_be_bytes)
     }
 
-    pub(super) fn int32(&mut self) -> io::Result<i32> {
+    pub(crate) fn int32(&mut self) -> io::Result<i32> {
         self.array().map(i32::from_be_bytes)
     }
 
+    pub(crate) fn int64(&mut self) -> io::Result<i64> {
+        self.array().map(i64::from_be_bytes)
+    }
+
+    pub(crate) fn uint8(&mut self) -> io::Result<u8> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    pub(crate) fn uint32(&mut self) -> io::Result<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
     /// `UNSIGNED_VARINT`: seven bits a byte, the lowest first.
-    pub(super) fn varint(&mut self) -> io::Result<u32> {
+    pub(crate) fn varint(&mut self) -> io::Result<u32> {
         let mut value = 0;
         for shift in [0, 7, 14, 21, 28] {
             let [byte] = self.array()?;
@@ -126,20 +138,20 @@ impl<'f> Reader<'f> {
     }
 
     /// `STRING` and `NULLABLE_STRING`, or their `COMPACT` forms; NULL is none.
-    pub(super) fn string(&mut self, compact: bool) -> io::Result<Option<&'f str>> {
+    pub(crate) fn string(&mut self, compact: bool) -> io::Result<Option<&'f str>> {
         let length = if compact { i64::from(self.varint()?) - 1 } else { i64::from(self.int16()?) };
         let Ok(length) = usize::try_from(length) else { return Ok(None) };
         str::from_utf8(self.bytes(length)?).map(Some).map_err(|_| invalid("a text is not in UTF-8"))
     }
 
     /// How many elements an array has; NULL has none.
-    pub(super) fn count(&mut self, compact: bool) -> io::Result<usize> {
+    pub(crate) fn count(&mut self, compact: bool) -> io::Result<usize> {
         let count = if compact { i64::from(self.varint()?) - 1 } else { i64::from(self.int32()?) };
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
     /// Tagged fields, which end everything in versions that are `flexible`.
-    pub(super) fn tags(&mut self) -> io::Result<&'f [u8]> {
+    pub(crate) fn tags(&mut self) -> io::Result<&'f [u8]> {
         let all = self.rest;
         for _ in 0..self.varint()? {
             self.varint()?;
@@ -152,29 +164,33 @@ impl<'f> Reader<'f> {
 
 /// Puts a frame together.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     frame: Vec<u8>,
 }
 
 impl Writer {
     /// What was written so far.
-    pub(super) fn frame(self) -> Vec<u8> {
+    pub(crate) fn frame(self) -> Vec<u8> {
         self.frame
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.frame.extend_from_slice(bytes);
     }
 
-    pub(super) fn int16(&mut self, value: i16) {
+    pub(crate) fn int16(&mut self, value: i16) {
         self.bytes(&value.to_be_bytes());
     }
 
-    pub(super) fn int32(&mut self, value: i32) {
+    pub(crate) fn int32(&mut self, value: i32) {
         self.bytes(&value.to_be_bytes());
     }
 
-    pub(super) fn varint(&mut self, mut value: u32) {
+    pub(crate) fn int64(&mut self, value: i64) {
+        self.bytes(&value.to_be_bytes());
+    }
+
+    pub(crate) fn varint(&mut self, mut value: u32) {
         loop {
             let [low, ..] = value.to_le_bytes();
             if value < 0x80 {
@@ -185,7 +201,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn string(&mut self, text: Option<&str>, compact: bool) -> io::Result<()> {
+    pub(crate) fn string(&mut self, text: Option<&str>, compact: bool) -> io::Result<()> {
         let length =
             text.map(|text| i16::try_from(text.len()).map_err(|_| invalid("a text is too long"))).transpose()?;
         if compact {
@@ -197,7 +213,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn count(&mut self, count: usize, compact: bool) -> io::Result<()> {
+    pub(crate) fn count(&mut self, count: usize, compact: bool) -> io::Result<()> {
         let count = i32::try_from(count).map_err(|_| invalid("an array is too long"))?;
         if compact {
             self.varint(count.unsigned_abs() + 1);

@@ -1,4 +1,4 @@
-//! The gateway's login at a broker: `SaslHandshake` and `SaslAuthenticate` (KIP-43, KIP-152).
+//! The login at a broker: `SaslHandshake` and `SaslAuthenticate` (KIP-43, KIP-152).
 
 use std::io;
 
@@ -18,7 +18,7 @@ const UNSUPPORTED_MECHANISM: i16 = 33;
 
 /// Why nobody is logged in.
 #[derive(Debug)]
-pub(super) enum LoginError {
+pub(crate) enum LoginError {
     /// The broker, or what it proves of itself, says no.
     Refused(String),
     Io(io::Error),
@@ -31,7 +31,7 @@ impl From<io::Error> for LoginError {
 }
 
 /// Logs in. Nothing else may have been asked of the broker, except what it supports.
-pub(super) async fn log_in(broker: &mut (impl AsyncRead + AsyncWrite + Unpin), sasl: &Sasl) -> Result<(), LoginError> {
+pub(crate) async fn log_in(broker: &mut (impl AsyncRead + AsyncWrite + Unpin), sasl: &Sasl) -> Result<(), LoginError> {
     choose(broker, sasl.mechanism).await?;
     let functions = match sasl.mechanism {
         Mechanism::Plain => {
