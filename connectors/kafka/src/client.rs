@@ -262,6 +262,10 @@ impl Shared {
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 LogError::Login { said }
             }
+            // Nobody is told why a connection that was taken and never answered on is no use.
+            _ if is_slow(error, said.is_some()) => {
+                LogError::Slow { what: what.to_owned(), limit: self.metadata_timeout, said }
+            }
             _ if context.is_down() => LogError::Unreachable { brokers: self.brokers.clone(), said },
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
                 LogError::Unreachable { brokers: self.brokers.clone(), said }
@@ -272,6 +276,13 @@ impl Shared {
             _ => LogError::Client { what: format!("find {what}"), said: error.to_string() },
         }
     }
+}
+
+/// Whether nothing was answered, for no reason that is told.
+fn is_slow(error: &KafkaError, is_told_why: bool) -> bool {
+    use RDKafkaErrorCode::{BrokerTransportFailure, OperationTimedOut, TimedOutQueue};
+    !is_told_why
+        && matches!(error.rdkafka_error_code(), Some(BrokerTransportFailure | OperationTimedOut | TimedOutQueue))
 }
 
 fn is_transient(error: &KafkaError) -> bool {

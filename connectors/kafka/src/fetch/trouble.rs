@@ -131,12 +131,13 @@ impl Trouble {
         *self = Self { slowed: self.slowed, ..Self::default() };
     }
 
-    /// Whether a broker has known less than others for longer than it may. If not, it is asked again a little later.
-    pub(super) fn lasts(&mut self, of: Behind) -> bool {
+    /// Whether a broker has known less than others for longer than it may. If not, it is asked again a little later. The reason is
+    /// told before the read is given up for having waited so long as `idle_timeout`.
+    pub(super) fn lasts(&mut self, of: Behind, idle_timeout: Duration) -> bool {
         self.pause();
         let before = self.behind.filter(|(before, _)| *before == of);
         let (_, since) = *self.behind.insert(before.unwrap_or((of, Instant::now())));
-        since.elapsed() >= of.limit()
+        since.elapsed() >= of.limit().min(idle_timeout / 2)
     }
 
     /// The broker looks at nothing more of this client for so long.
@@ -167,6 +168,11 @@ impl Trouble {
 }
 
 impl FetchScan {
+    /// Whether that has lasted for longer than it may.
+    fn lasts(&mut self, of: Behind) -> bool {
+        self.trouble.lasts(of, self.shared.idle_timeout)
+    }
+
     /// Nothing came for so long.
     pub(super) fn waited(&mut self, time: Duration) -> Result<(), LogError> {
         // The broker has said that it will take a while, or is not to blame.
@@ -309,7 +315,7 @@ impl FetchScan {
                 Ok(leader)
             }
             Found::Forbidden(said) => Err(LogError::Forbidden { topic: self.topic.clone(), said }),
-            Found::Partitions(_) | Found::Missing if self.trouble.lasts(Behind::Topic) => Err(self.gone()),
+            Found::Partitions(_) | Found::Missing if self.lasts(Behind::Topic) => Err(self.gone()),
             Found::Partitions(_) | Found::Missing => Ok(None),
         }
     }
@@ -350,7 +356,7 @@ impl FetchScan {
 
     /// The log of a broker ends there, before the end that was frozen.
     pub(super) fn behind(&mut self, now: i64) -> Result<(), LogError> {
-        if self.trouble.lasts(Behind::End) {
+        if self.lasts(Behind::End) {
             let (topic, partition, end) = (self.topic.clone(), self.partition, self.ahead.end);
             return Err(LogError::Shrunk { topic, partition, now, end });
         }
@@ -380,7 +386,7 @@ impl FetchScan {
                 Ok(())
             }
             // It is there: a broker that has just become the leader may not know yet.
-            Ok((first, _)) if first <= position && !self.trouble.lasts(Behind::Offset) => Ok(()),
+            Ok((first, _)) if first <= position && !self.lasts(Behind::Offset) => Ok(()),
             Ok((first, _)) => Err(LogError::Truncated { topic, partition, position, end: self.ahead.end, first }),
             Err(error @ (LogError::Login { .. } | LogError::Forbidden { .. } | LogError::Gone { .. })) => Err(error),
             // Where the log begins is asked again.

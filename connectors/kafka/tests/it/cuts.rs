@@ -195,16 +195,15 @@ async fn with_on_truncated_skip_a_query_goes_on_and_says_how_much_was_lost() {
     produce("cut.skip", &numbers(0, 100));
     let table = "[tables.t]\ntopic = \"cut.skip\"\non_truncated = \"skip\"\nvalue = { columns = { n = \"bigint\" } }";
     let engine = Engine::new(table);
-    let mut stream = engine.stream("SELECT n FROM t").await.unwrap();
-    delete_before("cut.skip", 0, 55).await;
+    let mut stream = engine.stream_after(delete_before("cut.skip", 0, 55), "SELECT n FROM t").await.unwrap();
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
         rows += batch.unwrap().num_rows();
     }
     assert_eq!(rows, 45);
     // All that a query is to read may be gone.
-    let mut stream = engine.stream("SELECT n FROM t WHERE _partition_offset < 80").await.unwrap();
-    delete_before("cut.skip", 0, 100).await;
+    let all = delete_before("cut.skip", 0, 100);
+    let mut stream = engine.stream_after(all, "SELECT n FROM t WHERE _partition_offset < 80").await.unwrap();
     assert!(stream.next().await.is_none());
     assert_eq!(engine.counted("SELECT n FROM t", "rows_lost").await, (0, 0));
 }

@@ -46,8 +46,7 @@ async fn a_topic_that_is_deleted_between_planning_and_reading() {
     create("fail.deleted", 1).await;
     produce("fail.deleted", &numbers(0, 10));
     let engine = Engine::new("idle_timeout_ms = 5000");
-    let mut stream = engine.stream("SELECT n FROM \"fail.deleted\"").await.unwrap();
-    delete("fail.deleted").await;
+    let mut stream = engine.stream_after(delete("fail.deleted"), "SELECT n FROM \"fail.deleted\"").await.unwrap();
     let started = Instant::now();
     let error = cause(&stream.next().await.unwrap().unwrap_err());
     assert!(error.contains("fail.deleted"), "{error}");
@@ -65,8 +64,8 @@ async fn offsets_deleted_between_planning_and_reading_are_named() {
     create("fail.truncated", 1).await;
     produce("fail.truncated", &numbers(0, 100));
     let engine = Engine::new("");
-    let mut stream = engine.stream("SELECT n FROM \"fail.truncated\"").await.unwrap();
-    delete_before("fail.truncated", 0, 55).await;
+    let deleted = delete_before("fail.truncated", 0, 55);
+    let mut stream = engine.stream_after(deleted, "SELECT n FROM \"fail.truncated\"").await.unwrap();
     let error = cause(&stream.next().await.unwrap().unwrap_err());
     let expected = "offsets 0..100 of topic fail.truncated, partition 0 were deleted while the query ran; the first one kept is 55";
     assert!(error.contains(expected), "{error}");
@@ -77,10 +76,13 @@ async fn a_topic_made_anew_while_the_query_runs() {
     create("fail.anew", 1).await;
     produce("fail.anew", &numbers(0, 100));
     let engine = Engine::new("idle_timeout_ms = 5000");
-    let mut stream = engine.stream("SELECT n FROM \"fail.anew\" WHERE _partition_offset >= 50").await.unwrap();
-    delete("fail.anew").await;
-    create("fail.anew", 1).await;
-    produce("fail.anew", &numbers(0, 60));
+    let anew = async {
+        delete("fail.anew").await;
+        create("fail.anew", 1).await;
+        produce("fail.anew", &numbers(0, 60));
+    };
+    let sql = "SELECT n FROM \"fail.anew\" WHERE _partition_offset >= 50";
+    let mut stream = engine.stream_after(anew, sql).await.unwrap();
     let mut rows = 0;
     let error = loop {
         match stream.next().await.unwrap() {
@@ -106,8 +108,8 @@ async fn a_broker_that_dies_in_the_middle() {
     );
     let engine = Engine::on(connector("events", &settings).unwrap(), "events", true);
     assert_eq!(engine.count("SELECT count(n) FROM t").await, 40_000);
-    let stream = engine.stream("SELECT n FROM t").await.unwrap();
-    broker.stop().unwrap();
+    let stopped = async { broker.stop().unwrap() };
+    let stream = engine.stream_after(stopped, "SELECT n FROM t").await.unwrap();
     let started = Instant::now();
     let outcome: Vec<_> = stream.collect().await;
     let error = cause(outcome.last().unwrap().as_ref().unwrap_err());

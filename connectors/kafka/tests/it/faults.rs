@@ -133,8 +133,8 @@ async fn a_broker_that_is_gone_without_a_word_is_not_waited_for() {
     // The connections of the first read are kept for others.
     proxy.lose_power();
     assert_eq!(engine.rows(sql).await, all);
-    let mut stream = engine.stream("SELECT n FROM t").await.unwrap();
-    proxy.lose_power();
+    let lost = async { proxy.lose_power() };
+    let mut stream = engine.stream_after(lost, "SELECT n FROM t").await.unwrap();
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
         rows += batch.unwrap().num_rows();
@@ -196,8 +196,8 @@ async fn a_broker_that_is_too_slow_is_an_error_in_time() {
     let (proxy, engine) = behind_proxy("fault.stuck", "metadata_timeout_ms = 2000\nidle_timeout_ms = 2000").await;
     fill("fault.stuck");
     assert_eq!(engine.count("SELECT count(n) FROM t").await, MESSAGES);
-    let stream = engine.stream("SELECT n FROM t").await.unwrap();
-    proxy.late(Duration::from_secs(600));
+    let late = async { proxy.late(Duration::from_secs(600)) };
+    let stream = engine.stream_after(late, "SELECT n FROM t").await.unwrap();
     let started = Instant::now();
     let outcome: Vec<_> = stream.collect().await;
     let error = cause(outcome.last().unwrap().as_ref().unwrap_err());

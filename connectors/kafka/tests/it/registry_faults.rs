@@ -143,8 +143,8 @@ async fn a_registry_that_hangs_in_the_middle_of_a_read() {
         let other = registry.register(&format!("{topic}-other"), "\"schema\":\"{\\\"type\\\":\\\"string\\\"}\"");
         produce(&topic, &[framed(id, "a"), framed(id, "b").to(1), framed(other, "c"), framed(other, "d").to(1)]);
         let engine = Engine::new(&format!("{}on_error = \"{on_error}\"\n", door.settings("http", "")));
-        let mut stream = engine.stream(&format!("SELECT value FROM \"{topic}\"")).await.unwrap();
-        door.hangs.store(true, Ordering::SeqCst);
+        let hangs = async { door.hangs.store(true, Ordering::SeqCst) };
+        let mut stream = engine.stream_after(hangs, &format!("SELECT value FROM \"{topic}\"")).await.unwrap();
         let started = Instant::now();
         let mut rows = 0;
         let error = loop {
