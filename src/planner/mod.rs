@@ -36,6 +36,7 @@ mod row_change;
 mod rules;
 mod same_names;
 mod session_values;
+mod shared_sums;
 mod sides;
 mod single_distinct;
 mod spelling;

@@ -43,6 +43,7 @@ use super::refusals::note_refusals;
 use super::remembered::{Remembered, Unchanged};
 use super::reorder::reorder;
 use super::session_values::{self, SessionValues};
+use super::shared_sums::share_sums;
 use super::sides::choose_sides;
 use super::spelling::find_columns;
 use super::stopwatch::Stopwatch;
@@ -153,7 +154,7 @@ impl Planner {
             }
             false => logical,
         };
-        let logical = once(logical)?;
+        let logical = share_sums(once(logical)?)?;
         watch.lap("build sides");
         let physical = physical_planner().create_physical_plan(&logical, &state).await?;
         watch.lap("physical plan");

@@ -27,6 +27,11 @@ pub(super) fn function() -> Arc<AggregateUDF> {
     Arc::clone(&FUNCTION)
 }
 
+/// Whether this is `avg`, of whatever.
+pub(super) fn is_average(function: &AggregateUDF) -> bool {
+    adds_doubles(function) || function.inner().is::<IntegerAverage>()
+}
+
 /// Whether this is DataFusion's own `avg`, which adds doubles.
 pub(super) fn adds_doubles(function: &AggregateUDF) -> bool {
     function.inner().is::<Avg>()

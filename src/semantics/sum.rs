@@ -35,6 +35,11 @@ pub(super) fn function() -> Arc<AggregateUDF> {
     Arc::new(AggregateUDF::from(CheckedSum { unchecked: Sum::new() }))
 }
 
+/// Whether this is the function above.
+pub(super) fn is_checked(function: &AggregateUDF) -> bool {
+    function.inner().is::<CheckedSum>()
+}
+
 /// Whether this is DataFusion's own `sum`, which wraps.
 pub(super) fn wraps(function: &AggregateUDF) -> bool {
     function.inner().is::<Sum>()

@@ -262,11 +262,11 @@ impl Shared {
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 LogError::Login { said }
             }
+            _ if context.is_down() => LogError::Unreachable { brokers: self.brokers.clone(), said },
             // Nobody is told why a connection that was taken and never answered on is no use.
             _ if is_slow(error, said.is_some()) => {
                 LogError::Slow { what: what.to_owned(), limit: self.metadata_timeout, said }
             }
-            _ if context.is_down() => LogError::Unreachable { brokers: self.brokers.clone(), said },
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
                 LogError::Unreachable { brokers: self.brokers.clone(), said }
             }
