@@ -21,7 +21,7 @@ use self::messages::{AVRO_SCHEMA, COLUMNS, Encoding, Topic};
 use crate::measure::{self, median, timed};
 
 const PARTITIONS: i32 = 4;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// The small topic.
 const SMALL: i64 = 20_000;

@@ -107,6 +107,7 @@ impl ColumnBuilder {
     }
 
     /// Adds a value; returns the bytes of variable length that it added.
+    #[inline]
     pub(crate) fn push_cell(&mut self, cell: &Cell<'_>) -> Result<usize, String> {
         match self {
             Self::Boolean(builder) => append!(builder, cell, Boolean, value => *value),

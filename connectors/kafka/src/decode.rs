@@ -324,6 +324,7 @@ impl BatchDecoder {
     }
 
     /// Whether the batch should be closed.
+    #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.rows >= self.max_rows || self.bytes >= MAX_BATCH_BYTES
     }

@@ -3,33 +3,67 @@
 //!
 //! What is taken here is JSON as RFC 8259 writes it. Everything else, errors among it, is left to a whole reader.
 
-/// Hands the fields of an object to `field`: the place, the name, and the text of the value. `None` where the object is none of
-/// these, or `field` says so, after some fields perhaps.
-pub(crate) fn fields<'m>(text: &'m str, mut field: impl FnMut(usize, &'m str, &'m str) -> Option<()>) -> Option<()> {
-    let mut scanner = Scanner { text, at: 0 };
-    scanner.skip_space();
-    scanner.take(b'{')?;
-    scanner.skip_space();
-    if scanner.take(b'}').is_none() {
-        let mut place = 0;
-        loop {
-            let name = scanner.string()?;
+/// The fields of an object, one after the other. `None` of any of its functions says that the text is no such object.
+pub(crate) struct Fields<'m> {
+    scanner: Scanner<'m>,
+    is_first: bool,
+}
+
+/// The name of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name<'m> {
+    /// That which was expected.
+    Expected,
+    /// Another one.
+    Other(&'m str),
+}
+
+impl<'m> Fields<'m> {
+    /// The fields of a text.
+    pub(crate) fn open(text: &'m str) -> Option<Self> {
+        let mut scanner = Scanner { text, at: 0 };
+        scanner.skip_space();
+        scanner.take(b'{')?;
+        Some(Self { scanner, is_first: true })
+    }
+
+    /// The name of the next field, behind the value of the one before; `Some(None)` where the object and the text end. What is
+    /// expected has nothing in it that JSON would write in another way.
+    #[inline]
+    pub(crate) fn name(&mut self, expected: Option<&str>) -> Option<Option<Name<'m>>> {
+        let scanner = &mut self.scanner;
+        scanner.skip_space();
+        if scanner.take(b'}').is_some() {
             scanner.skip_space();
-            scanner.take(b':')?;
-            scanner.skip_space();
-            let value = scanner.value()?;
-            field(place, name.get(1..name.len() - 1)?, value)?;
-            place += 1;
-            scanner.skip_space();
-            if scanner.take(b'}').is_some() {
-                break;
-            }
+            return (scanner.at == scanner.text.len()).then_some(None);
+        }
+        if !std::mem::take(&mut self.is_first) {
             scanner.take(b',')?;
             scanner.skip_space();
         }
+        let name = match expected {
+            Some(expected) if scanner.take_name(expected) => Name::Expected,
+            _ => {
+                let name = scanner.string()?;
+                Name::Other(name.get(1..name.len() - 1)?)
+            }
+        };
+        scanner.skip_space();
+        scanner.take(b':')?;
+        scanner.skip_space();
+        Some(Some(name))
     }
-    scanner.skip_space();
-    (scanner.at == text.len()).then_some(())
+
+    /// The text of the value behind a name.
+    #[inline]
+    pub(crate) fn value(&mut self) -> Option<&'m str> {
+        self.scanner.value()
+    }
+}
+
+/// Whether a text is written in JSON as it is.
+pub(crate) fn is_plain(text: &str) -> bool {
+    !text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
 }
 
 struct Scanner<'m> {
@@ -50,6 +84,17 @@ impl<'m> Scanner<'m> {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
+    }
+
+    /// Takes a text with its quotes, if it is this one.
+    fn take_name(&mut self, name: &str) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let rest = rest.strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        let is_next = rest.is_some_and(|rest| rest.first() == Some(&b'"'));
+        if is_next {
+            self.at += name.len() + 2;
+        }
+        is_next
     }
 
     /// A text with its quotes, that has nothing to be replaced.
@@ -133,18 +178,40 @@ fn end_of_plain(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails should stop")]
+
     use serde_json::value::RawValue;
 
     use super::*;
 
     fn found(text: &str) -> Option<Vec<(&str, &str)>> {
-        let mut all = Vec::new();
-        fields(text, |place, name, value| {
-            assert_eq!(place, all.len());
-            all.push((name, value));
-            Some(())
-        })
-        .map(|()| all)
+        let all = found_among(text, &[]);
+        // What is expected changes nothing, whether it is right or not.
+        let names: Vec<&str> = all.iter().flatten().map(|(name, _)| *name).collect();
+        assert_eq!(found_among(text, &names), all, "{text}");
+        assert_eq!(found_among(text, &["a", "", "é", "a", "a", "a"]), all, "{text}");
+        all
+    }
+
+    fn found_among<'m>(text: &'m str, expected: &[&'m str]) -> Option<Vec<(&'m str, &'m str)>> {
+        let (mut fields, mut all) = (Fields::open(text)?, Vec::new());
+        loop {
+            let expected = expected.get(all.len()).copied();
+            let name = match fields.name(expected)? {
+                None => return Some(all),
+                Some(Name::Expected) => expected.unwrap(),
+                Some(Name::Other(name)) => name,
+            };
+            all.push((name, fields.value()?));
+        }
+    }
+
+    #[test]
+    fn plain_texts_are_what_json_writes_as_it_is() {
+        for text in ["", "a", "é x", "\u{7f}", "\"", "a\\", "\n", "\0"] {
+            let written = serde_json::to_string(text).unwrap();
+            assert_eq!(is_plain(text), written == format!("\"{text}\""), "{text:?}");
+        }
     }
 
     #[test]

@@ -201,6 +201,7 @@ pub(crate) trait RecordHeaders {
 
 impl Record<'_> {
     /// Bytes of key and value.
+    #[inline]
     pub(crate) fn bytes(&self) -> usize {
         self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len)
     }

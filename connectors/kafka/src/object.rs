@@ -7,6 +7,8 @@ use std::fmt::{self, Write};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::flat::is_plain;
+
 /// Finds the fields that are asked for in JSON objects. Names match exactly; a field that appears twice counts as
 /// its last appearance.
 #[derive(Debug)]
@@ -14,8 +16,17 @@ pub(crate) struct ObjectReader {
     slots: HashMap<String, usize>,
     /// The names of the last object in order, with their slots: messages of a topic mostly have theirs in the same
     /// order, so that comparing with these is all that a name costs.
-    recent: Vec<(String, Option<usize>)>,
+    recent: Vec<Recent>,
     rest: Option<Rest>,
+}
+
+/// The name of a field of the last object.
+#[derive(Debug)]
+struct Recent {
+    name: String,
+    slot: Option<usize>,
+    /// Whether JSON writes it as it is.
+    is_plain: bool,
 }
 
 /// The fields that nobody asks for.
@@ -68,18 +79,28 @@ impl ObjectReader {
     }
 
     /// The place of a field among those that are asked for, by its name; `position` is its place in the object.
+    #[inline]
     pub(crate) fn slot(&mut self, position: usize, name: &str) -> Option<usize> {
         match self.recent.get(position) {
-            Some((recent, slot)) if recent == name => return *slot,
+            Some(recent) if recent.name == name => return recent.slot,
             _ => {}
         }
         let slot = self.slots.get(name).copied();
+        let now = || Recent { name: name.to_owned(), slot, is_plain: is_plain(name) };
         match self.recent.get_mut(position) {
-            Some(recent) => *recent = (name.to_owned(), slot),
-            None if position < MAX_RECENT => self.recent.push((name.to_owned(), slot)),
+            Some(recent) => *recent = now(),
+            None if position < MAX_RECENT => self.recent.push(now()),
             None => {}
         }
         slot
+    }
+
+    /// The name that the field at this place had in the last object, and its place among those that are asked for; `None` where
+    /// JSON would write it in another way.
+    #[inline]
+    pub(crate) fn expected(&self, position: usize) -> Option<(&str, Option<usize>)> {
+        let recent = self.recent.get(position).filter(|recent| recent.is_plain)?;
+        Some((&recent.name, recent.slot))
     }
 }
 

@@ -65,11 +65,12 @@ impl Task for Job {
         };
         let scan = scan.insert(self.log.scan(range));
         let mut deleted = 0;
+        let mut received = Received { bytes: 0, context };
         let mut ranges = split.ranges.iter().copied().peekable();
         while left > 0 && !output.is_closed() {
             let mut poison = None;
             let mut take = |record: &Record<'_>| {
-                context.metrics.bytes_received.add(record.bytes());
+                received.bytes += record.bytes();
                 while ranges.next_if(|(_, end)| *end <= record.offset).is_some() {}
                 if ranges.peek().is_some_and(|(start, _)| *start <= record.offset) {
                     match decoder.push(record) {
@@ -87,6 +88,9 @@ impl Task for Job {
                 context.metrics.time_waiting.add_duration(started.elapsed());
                 step = waited?;
             }
+            if step != Step::Message {
+                received.count();
+            }
             count_lost(context, &mut deleted, scan.deleted());
             if let Some((offset, what)) = poison {
                 let (topic, partition) = (&split.topic, split.partition);
@@ -97,6 +101,7 @@ impl Task for Job {
             }
             // While nothing comes, what there is can be worked on.
             if decoder.is_full() || (step != Step::Message && decoder.rows() > 0) {
+                received.count();
                 output.send(&mut decoder, || scan.make_way())?;
             }
             if step == Step::End {
@@ -104,6 +109,25 @@ impl Task for Job {
             }
         }
         if decoder.rows() > 0 { output.send(&mut decoder, || scan.make_way()) } else { Ok(()) }
+    }
+}
+
+/// The bytes of messages that are not counted yet: many readers share the count, and one after the other would wait for it with
+/// each message.
+struct Received<'a> {
+    bytes: usize,
+    context: &'a ReadContext,
+}
+
+impl Received<'_> {
+    fn count(&mut self) {
+        self.context.metrics.bytes_received.add(std::mem::take(&mut self.bytes));
+    }
+}
+
+impl Drop for Received<'_> {
+    fn drop(&mut self) {
+        self.count();
     }
 }
 

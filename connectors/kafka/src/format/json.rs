@@ -3,7 +3,7 @@
 use super::envelope::Event;
 use super::text::utf8;
 use crate::cell::{Cell, read};
-use crate::flat;
+use crate::flat::{Fields, Name};
 use crate::layout::MessageColumn;
 use crate::object::ObjectReader;
 use crate::temporal::Temporal;
@@ -82,18 +82,33 @@ impl JsonReader {
     /// The values of an object without others in it, taken as they are found. `false` where it is none, or where a value does not
     /// fit: what is wrong, the longer way tells.
     fn flat_row<'m>(&mut self, text: &'m str, cells: &mut Vec<Cell<'m>>) -> bool {
-        let Self { columns, objects, .. } = self;
         let first = cells.len();
-        cells.resize_with(first + columns.len(), || Cell::Null);
-        let found = flat::fields(text, |position, name, value| {
-            let Some(slot) = objects.slot(position, name) else { return Some(()) };
-            *cells.get_mut(first + slot)? = plain(value, columns.get(slot)?)?;
-            Some(())
-        });
-        if found.is_none() {
+        cells.resize_with(first + self.columns.len(), || Cell::Null);
+        let is_flat = cells.get_mut(first..).is_some_and(|cells| self.flat_values(text, cells).is_some());
+        if !is_flat {
             cells.truncate(first);
         }
-        found.is_some()
+        is_flat
+    }
+
+    fn flat_values<'m>(&mut self, text: &'m str, cells: &mut [Cell<'m>]) -> Option<()> {
+        let Self { columns, objects, .. } = self;
+        let mut fields = Fields::open(text)?;
+        for position in 0.. {
+            let expected = objects.expected(position);
+            let slot = match fields.name(expected.map(|(name, _)| name))? {
+                None => break,
+                Some(Name::Expected) => expected.and_then(|(_, slot)| slot),
+                Some(Name::Other(name)) => objects.slot(position, name),
+            };
+            let value = fields.value()?;
+            if let Some(slot) = slot {
+                let before = std::mem::replace(cells.get_mut(slot)?, plain(value, columns.get(slot)?)?);
+                // It is NULL, or of the same field before: values of flat objects have no memory of their own to give back.
+                std::mem::forget(before);
+            }
+        }
+        Some(())
     }
 }
 
