@@ -21,10 +21,12 @@ pub(super) fn share_sums(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(shared.data)
 }
 
-/// Where an average comes from: the places of its sum and of its number among the aggregates that are left.
-struct Parts {
-    sum: usize,
-    count: usize,
+/// Where an aggregate comes from, by places among those that are left.
+enum Origin {
+    /// It is one of them.
+    Kept(usize),
+    /// It is made of a sum and a number.
+    Quotient { sum: usize, count: usize },
 }
 
 fn shared(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
@@ -34,13 +36,14 @@ fn shared(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
         return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
     }
     let mut kept: Vec<Expr> = aggregate.aggr_expr.iter().filter(|expr| !is_shared(expr)).cloned().collect();
-    let mut parts = Vec::with_capacity(aggregate.aggr_expr.len());
+    let mut origins = Vec::with_capacity(aggregate.aggr_expr.len());
     for expr in &aggregate.aggr_expr {
+        let place = |expr: &Expr| kept.iter().position(|kept| kept == expr);
         let (Some(average), Some(sum)) = (function(expr), sum_of(expr, &aggregate.aggr_expr)) else {
-            parts.push(None);
+            origins.extend(place(expr).map(Origin::Kept));
             continue;
         };
-        let sum = kept.iter().position(|kept| kept == sum);
+        let sum = place(sum);
         let count = match kept.iter().position(|kept| counts(kept, average, input)) {
             Some(count) => count,
             None => {
@@ -48,29 +51,28 @@ fn shared(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
                 kept.len() - 1
             }
         };
-        parts.push(sum.map(|sum| Parts { sum, count }));
+        origins.extend(sum.map(|sum| Origin::Quotient { sum, count }));
     }
     let fewer = Aggregate::try_new(Arc::clone(&aggregate.input), aggregate.group_expr.clone(), kept)?;
-    projected(&aggregate, fewer, &parts)
+    projected(&aggregate, fewer, &origins)
 }
 
-/// The columns of an aggregate, made of one that computes less. `None` are those that it has.
-fn projected(aggregate: &Aggregate, fewer: Aggregate, parts: &[Option<Parts>]) -> Result<Transformed<LogicalPlan>> {
+/// The columns of an aggregate, made of one that computes less.
+fn projected(aggregate: &Aggregate, fewer: Aggregate, origins: &[Origin]) -> Result<Transformed<LogicalPlan>> {
     let groups = aggregate.schema.fields().len().saturating_sub(aggregate.aggr_expr.len());
     let mut columns: Vec<Expr> = fewer.schema.columns().into_iter().take(groups).map(Expr::Column).collect();
     let column = |place: usize| Column::from(fewer.schema.qualified_field(groups + place));
-    let mut kept = 0;
-    for (place, part) in parts.iter().enumerate() {
+    for (place, origin) in origins.iter().enumerate() {
         let (qualifier, field) = aggregate.schema.qualified_field(groups + place);
-        let Some(Parts { sum, count }) = part else {
-            columns.push(Expr::Column(column(kept)));
-            kept += 1;
-            continue;
+        let (sum, count) = match origin {
+            Origin::Kept(place) => {
+                columns.push(Expr::Column(column(*place)));
+                continue;
+            }
+            Origin::Quotient { sum, count } => (Expr::Column(column(*sum)), Expr::Column(column(*count))),
         };
-        let (sum, count) = (column(*sum), column(*count));
-        let sum = Expr::Column(sum);
         let sum_type = sum.get_type(&fewer.schema)?;
-        let average = quotient(sum, &sum_type, Expr::Column(count), field.data_type());
+        let average = quotient(sum, &sum_type, count, field.data_type());
         let Some(average) = average else {
             return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate.clone())));
         };

@@ -3,9 +3,11 @@
 //! The thread starts when the stream is first polled. It waits when two batches are unread, and ends when the stream
 //! is dropped.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -20,6 +22,9 @@ use crate::decode::BatchDecoder;
 
 /// Batches that may wait to be taken.
 const WAITING_BATCHES: usize = 2;
+
+/// How long a thread that waits for its batches to be taken keeps what others may wait for, before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What the thread sends. Only [`Part::End`] ends a result: a channel that closes without it is an error.
 enum Part {
@@ -37,20 +42,45 @@ impl Output {
         self.0.is_closed()
     }
 
-    /// Closes a batch and hands it on; waits while others wait to be taken. Calls `before_waiting` if it has to.
+    /// Closes a batch and hands it on; waits while others wait to be taken. Calls `make_way` from time to time if it has to.
     pub(crate) fn send(
         &self,
         decoder: &mut BatchDecoder,
-        before_waiting: impl FnOnce(),
+        mut make_way: impl FnMut(),
     ) -> std::result::Result<(), ConnectorError> {
         let batch =
             decoder.finish().map_err(|error| ConnectorError::internal("a batch cannot be built").said(error))?;
         // Whoever fills batches looks at `is_closed`.
         if let Err(TrySendError::Full(batch)) = self.0.try_send(Part::Batch(batch)) {
-            before_waiting();
-            let _ = self.0.blocking_send(batch);
+            self.send_waiting(batch, &mut make_way);
         }
         Ok(())
+    }
+
+    fn send_waiting(&self, part: Part, make_way: &mut dyn FnMut()) {
+        let mut room = pin!(self.0.reserve());
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let room = loop {
+            match room.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(room) => break room,
+                Poll::Pending => {
+                    make_way();
+                    std::thread::park_timeout(LOOK_AGAIN);
+                }
+            }
+        };
+        if let Ok(room) = room {
+            room.send(part);
+        }
+    }
+}
+
+/// Lets a thread that waits go on.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -97,7 +127,11 @@ fn run<T: Task>(task: &T, sender: Sender<Part>) {
         Err(error) => Part::Failed(error.in_table(task.table())),
     };
     // Nobody to tell is no error: the query has ended.
-    let _ = output.0.blocking_send(last);
+    if let Err(TrySendError::Full(last)) = output.0.try_send(last) {
+        // It may be a while until it is taken, and others may wait for what is held.
+        drop(held.take());
+        let _ = output.0.blocking_send(last);
+    }
     drop(held);
 }
 

@@ -23,6 +23,7 @@ use crate::idle::Idle;
 use crate::leaders::{self, Leaders, OfTopic};
 use crate::log::{Committed, Group, KafkaLog, LogScan, LogTail, PartitionOffsets, Replicas, ScanRange, TailRange};
 use crate::permits::Permits;
+use crate::protocol::Address;
 use crate::tail::BrokerTail;
 
 /// A client that reads; its context collects what the library reports.
@@ -202,9 +203,9 @@ impl Shared {
         }
     }
 
-    /// Why the gateway did not reach a broker, if there is one and it did not.
-    pub(crate) fn gateway_failure(&self) -> Option<LogError> {
-        self.gateway.as_ref()?.failure()
+    /// Why the gateway did not reach the broker that is behind this address, if there is one and it did not.
+    pub(crate) fn gateway_failure(&self, to: &Address) -> Option<LogError> {
+        self.gateway.as_ref()?.failure_of(to.port)
     }
 
     /// A text with the brokers' own addresses.

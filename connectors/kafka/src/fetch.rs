@@ -124,13 +124,18 @@ impl FetchScan {
     pub(crate) fn topic_id(shared: &Arc<Shared>, topic: &str) -> Result<Option<String>, LogError> {
         // Every broker knows it; the leader of some partition is one that is there.
         let range = ScanRange { topic, partition: 0, start: 0, end: 1, skips_deleted: true, limit: None };
-        let (mut asking, until) = (Self::new(range, Arc::clone(shared)), Instant::now() + shared.metadata_timeout);
+        let (mut asking, mut until) = (Self::new(range, Arc::clone(shared)), Instant::now() + shared.metadata_timeout);
         loop {
             let failure = match asking.connect(until) {
                 Ok(true) => match identity::topic_id(asking.open_connection().map_err(unexpected)?, topic, until) {
                     Ok(id) => return Ok(id.map(|id| BASE64_URL_SAFE_NO_PAD.encode(id))),
                     Err(error) => error,
                 },
+                // Others have the connections: that says nothing about the brokers.
+                Ok(false) if asking.trouble.queued.is_some() => {
+                    until = Instant::now() + shared.metadata_timeout;
+                    continue;
+                }
                 Ok(false) => io::ErrorKind::NotConnected.into(),
                 Err(LogError::Gone { .. }) => return Ok(None),
                 Err(error) => return Err(error),

@@ -123,6 +123,13 @@ impl Gateway {
         worst.map(|(_, error)| error.clone())
     }
 
+    /// Why the broker that this port leads to was not reached lately, if that is so.
+    pub(crate) fn failure_of(&self, port: u16) -> Option<LogError> {
+        let broker = self.shared.routes.broker(port)?;
+        let failures = self.shared.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.get(&broker).filter(|(at, _)| at.elapsed() < TOLD_FOR).map(|(_, error)| error.clone())
+    }
+
     /// What the client library says, with the brokers' own addresses.
     pub(crate) fn with_names(&self, said: &str) -> String {
         self.shared.routes.with_names(said)

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::compute::SortOptions;
@@ -144,10 +145,12 @@ pub(crate) async fn last(
     count: usize,
     skips_deleted: bool,
 ) -> Result<Vec<(i32, Ranges)>> {
+    let waiting = Waiting::default();
     let searches = kept.clone().into_iter().map(|(partition, ranges)| {
-        let (log, topic) = (Arc::clone(log), topic.to_owned());
+        let (log, topic, is_left) = (Arc::clone(log), topic.to_owned(), Arc::clone(&waiting.is_left));
         let search = tokio::task::spawn_blocking(move || {
-            Tail { log: log.as_ref(), topic: &topic, partition, skips_deleted }.offsets(&ranges, count)
+            let (log, is_left) = (log.as_ref(), is_left.as_ref());
+            Tail { log, topic: &topic, partition, skips_deleted, is_left }.offsets(&ranges, count)
         });
         async move { search.await.map_err(|error| ConnectorError::internal("a search stopped").said(error))? }
     });
@@ -163,12 +166,26 @@ pub(crate) async fn last(
     Ok(kept.into_iter().map(|(partition, ranges)| (partition, ranges.intersect(&end))).collect())
 }
 
+/// Who waits for the searches. They end when it is dropped.
+#[derive(Default)]
+struct Waiting {
+    is_left: Arc<AtomicBool>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.is_left.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The end of one partition.
 struct Tail<'a> {
     log: &'a dyn KafkaLog,
     topic: &'a str,
     partition: i32,
     skips_deleted: bool,
+    /// Set when nobody waits for the search any more.
+    is_left: &'a AtomicBool,
 }
 
 impl Tail<'_> {
@@ -178,14 +195,14 @@ impl Tail<'_> {
             .iter()
             .filter_map(|(start, end)| Some((i64::try_from(start).ok()?, i64::try_from(end).ok()?)))
             .collect();
-        let (Some((first, _)), Some((_, end))) = (bounds.first(), bounds.last()) else { return Ok(Vec::new()) };
-        let (mut end, mut step) = (*end, FIRST_STEP.max(i64::try_from(count).unwrap_or(FIRST_STEP)));
-        let mut found = Vec::new();
-        while end > *first && found.len() < count {
-            let start = end.saturating_sub(step).max(*first);
-            let mut here = self.read(start, end, count - found.len(), ranges)?;
-            found.append(&mut here);
-            (end, step) = (start, step.saturating_mul(GROWTH));
+        let (mut step, mut found) = (FIRST_STEP.max(i64::try_from(count).unwrap_or(FIRST_STEP)), Vec::new());
+        for (first, mut end) in spans(&bounds).into_iter().rev() {
+            while end > first && found.len() < count && !self.is_left.load(Ordering::Relaxed) {
+                let start = end.saturating_sub(step).max(first);
+                let mut here = self.read(start, end, count - found.len(), ranges)?;
+                found.append(&mut here);
+                (end, step) = (start, step.saturating_mul(GROWTH));
+            }
         }
         Ok(found)
     }
@@ -204,9 +221,33 @@ impl Tail<'_> {
                     offsets.push_back(record.offset);
                 }
             })?;
-            if step == Step::End {
+            if step == Step::End || self.is_left.load(Ordering::Relaxed) {
                 return Ok(offsets.into());
             }
         }
+    }
+}
+
+/// The ranges, those of them as one that are so close to each other that reading on is no more than asking again.
+fn spans(ranges: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let mut spans: Vec<(i64, i64)> = Vec::with_capacity(ranges.len());
+    for (start, end) in ranges {
+        match spans.last_mut() {
+            Some((_, last)) if start.saturating_sub(*last) <= FIRST_STEP => *last = *end,
+            _ => spans.push((*start, *end)),
+        }
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_are_far_apart_are_read_apart() {
+        assert_eq!(spans(&[]), []);
+        assert_eq!(spans(&[(10, 11), (1_000_000_000, 1_000_000_001)]), [(10, 11), (1_000_000_000, 1_000_000_001)]);
+        assert_eq!(spans(&[(0, 5), (7, 9), (1_009, 1_010), (2_011, 2_012)]), [(0, 1_010), (2_011, 2_012)]);
     }
 }

@@ -206,6 +206,11 @@ impl FetchScan {
         }
         self.trouble.was_silent = true;
         self.shared.leaders.forget(&self.topic);
+        // Those that wait for their next read are of the same time; the next one is to be new.
+        let to = connection.to().clone();
+        while let Some(idle) = self.shared.connections.take_where(|idle| *idle.to() == to) {
+            drop(idle);
+        }
         let silent = format!("nothing came for {} ms", limit.as_millis());
         self.hung_up(&io::Error::new(io::ErrorKind::TimedOut, silent))
     }
@@ -222,7 +227,7 @@ impl FetchScan {
 
     /// A broker was not reached: it may be another one's turn.
     fn unreached(&mut self, to: &Address, error: &io::Error) -> Result<(), LogError> {
-        let said = match self.shared.gateway_failure() {
+        let said = match self.shared.gateway_failure(to) {
             Some(failure @ LogError::Login { .. }) => return Err(failure),
             // The offsets were asked for over the same: it may be a broker that is just going or coming.
             Some(failure @ LogError::Tls { .. }) => failure.to_string(),
@@ -258,7 +263,7 @@ impl FetchScan {
         match Connection::open(&to, self.shared.login.as_ref(), self.shared.connect_timeout.min(left), permit) {
             Ok(connection) => self.connection = Some(connection),
             Err(LoginError::Refused(said)) => {
-                return Err(self.shared.gateway_failure().unwrap_or(LogError::Login { said: Some(said) }));
+                return Err(self.shared.gateway_failure(&to).unwrap_or(LogError::Login { said: Some(said) }));
             }
             Err(LoginError::Io(error)) => self.unreached(&to, &error)?,
         }

@@ -36,6 +36,12 @@ impl Routes {
         Ok(port)
     }
 
+    /// The broker that a port leads to.
+    pub(super) fn broker(&self, port: u16) -> Option<Address> {
+        let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        ports.iter().find(|(_, at)| **at == port).map(|(broker, _)| broker.clone())
+    }
+
     /// A text with the brokers' addresses in the place of the listeners'.
     pub(super) fn with_names(&self, said: &str) -> String {
         let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);

@@ -140,6 +140,29 @@ async fn a_broker_that_is_gone_without_a_word_is_not_waited_for() {
         rows += batch.unwrap().num_rows();
     }
     assert_eq!(i64::try_from(rows).unwrap(), MESSAGES);
+    // There are more of the old connections than this needs.
+    proxy.lose_power();
+    assert_eq!(engine.count("SELECT count(n) FROM t WHERE _partition_id = 0").await, MESSAGES / 2);
+}
+
+/// Who does not take the last of its rows, or their end, keeps no connection from others.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_slowly_keeps_no_connection_from_others() {
+    let (_proxy, engine) = behind_proxy("fault.paused", "connections_max = 1\nconnections_wait_ms = 5000").await;
+    for batches in 1..=4 {
+        // Full batches, of which two may wait to be taken.
+        let more: Vec<Sent> = numbers(0, 8192).into_iter().map(|sent| sent.to(0)).collect();
+        produce_at(&stand_in(), "fault.paused", &more);
+        let mut paused = engine.stream("SELECT n FROM t WHERE _partition_id = 0").await.unwrap();
+        let mut rows = paused.next().await.unwrap().unwrap().num_rows();
+        // It reads as far as it can.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(engine.count("SELECT count(n) FROM t WHERE _partition_id = 0").await, batches * 8192);
+        while let Some(batch) = paused.next().await {
+            rows += batch.unwrap().num_rows();
+        }
+        assert_eq!(i64::try_from(rows).unwrap(), batches * 8192);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
