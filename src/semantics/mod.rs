@@ -8,7 +8,8 @@
 //! * a cast that loses digits rounds (`casts`), and makes another expression of what it is applied to (`alike`), and a date takes intervals of whole days only (`dates`);
 //! * `numeric` without digits keeps those that are there (`exact`), and texts become dates and times as in PostgreSQL (`written`);
 //! * conditions that differ from time to time choose among the rows of their join (`chance`);
-//! * `avg`, variances and standard deviations of integers are computed from exact sums (`average`, `spread`);
+//! * `avg`, variances and standard deviations of integers are computed from exact sums (`average`, `spread`), and `avg` beside `sum`
+//!   of the same values from that sum (`quotient`);
 //! * `x = ANY (array)` is unknown where a NULL may be it (`arrays`), and regular expressions replace and match as in PostgreSQL (`patterns`);
 //! * WITH RECURSIVE is refused where its columns would lose digits (`recursion`);
 //! * `lag` and its like have the type of their default too (`offsets`), and `corr` is that of each group (`correlation`);
