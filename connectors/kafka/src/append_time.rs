@@ -11,7 +11,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use crate::context::LogContext;
 use crate::gateway::Gateway;
 use crate::log::KafkaLog;
-use crate::predicate::Doubt;
+use crate::time_bounds::Doubt;
 
 /// The setting of topics, and its value where brokers stamp.
 const SETTING: &str = "message.timestamp.type";

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
-    Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, StringBuilder, StructArray,
-    Time32MillisecondBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, TimestampMillisecondBuilder,
-    TimestampNanosecondBuilder, TimestampSecondBuilder,
-};
+use arrow::array::{ArrayRef, BinaryBuilder, ListArray, StringBuilder, StructArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{
+    BinaryType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, Utf8Type,
+};
 
+use crate::build_flat::{Booleans, FlatBuilder, Numbers, Sequences};
 use crate::build_nested::{ListBuilder, MapBuilder, RowBuilder};
 use crate::cell::Cell;
 use crate::columns::{header_fields, header_item};
@@ -19,23 +19,23 @@ use crate::log::RecordHeaders;
 /// Builds one column.
 #[derive(Debug)]
 pub(crate) enum ColumnBuilder {
-    Boolean(BooleanBuilder),
-    Int8(Int8Builder),
-    Int16(Int16Builder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Float32(Float32Builder),
-    Float64(Float64Builder),
-    Decimal(Decimal128Builder),
-    Date(Date32Builder),
-    TimeMillis(Time32MillisecondBuilder),
-    TimeMicros(Time64MicrosecondBuilder),
-    Seconds(TimestampSecondBuilder),
-    Millis(TimestampMillisecondBuilder),
-    Micros(TimestampMicrosecondBuilder),
-    Nanos(TimestampNanosecondBuilder),
-    Text(StringBuilder),
-    Binary(BinaryBuilder),
+    Boolean(Booleans),
+    Int8(Numbers<Int8Type>),
+    Int16(Numbers<Int16Type>),
+    Int32(Numbers<Int32Type>),
+    Int64(Numbers<Int64Type>),
+    Float32(Numbers<Float32Type>),
+    Float64(Numbers<Float64Type>),
+    Decimal(Numbers<Decimal128Type>),
+    Date(Numbers<Date32Type>),
+    TimeMillis(Numbers<Time32MillisecondType>),
+    TimeMicros(Numbers<Time64MicrosecondType>),
+    Seconds(Numbers<TimestampSecondType>),
+    Millis(Numbers<TimestampMillisecondType>),
+    Micros(Numbers<TimestampMicrosecondType>),
+    Nanos(Numbers<TimestampNanosecondType>),
+    Text(Sequences<Utf8Type>),
+    Binary(Sequences<BinaryType>),
     Headers(HeadersBuilder),
     List(Box<ListBuilder>),
     Map(Box<MapBuilder>),
@@ -47,11 +47,11 @@ macro_rules! append {
     ($builder:expr, $cell:expr, $variant:ident, $value:ident => $convert:expr) => {
         match $cell {
             Cell::Null => {
-                $builder.append_null();
+                $builder.push_null();
                 Ok(0)
             }
             Cell::$variant($value) => {
-                $builder.append_value($convert);
+                $builder.push($convert);
                 Ok(0)
             }
             other => Err(mismatch(other)),
@@ -67,33 +67,24 @@ impl ColumnBuilder {
 
     /// A builder for a type that a column of a topic may have.
     pub(crate) fn new(data_type: &DataType) -> Result<Self, String> {
-        let same = data_type.clone();
         Ok(match data_type {
-            DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
-            DataType::Int8 => Self::Int8(Int8Builder::new()),
-            DataType::Int16 => Self::Int16(Int16Builder::new()),
-            DataType::Int32 => Self::Int32(Int32Builder::new()),
-            DataType::Int64 => Self::Int64(Int64Builder::new()),
-            DataType::Float32 => Self::Float32(Float32Builder::new()),
-            DataType::Float64 => Self::Float64(Float64Builder::new()),
-            DataType::Decimal128(..) => Self::Decimal(Decimal128Builder::new().with_data_type(same)),
-            DataType::Date32 => Self::Date(Date32Builder::new()),
-            DataType::Time32(TimeUnit::Millisecond) => Self::TimeMillis(Time32MillisecondBuilder::new()),
-            DataType::Time64(TimeUnit::Microsecond) => Self::TimeMicros(Time64MicrosecondBuilder::new()),
-            DataType::Timestamp(TimeUnit::Second, _) => {
-                Self::Seconds(TimestampSecondBuilder::new().with_data_type(same))
-            }
-            DataType::Timestamp(TimeUnit::Millisecond, _) => {
-                Self::Millis(TimestampMillisecondBuilder::new().with_data_type(same))
-            }
-            DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                Self::Micros(TimestampMicrosecondBuilder::new().with_data_type(same))
-            }
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                Self::Nanos(TimestampNanosecondBuilder::new().with_data_type(same))
-            }
-            DataType::Utf8 => Self::Text(StringBuilder::new()),
-            DataType::Binary => Self::Binary(BinaryBuilder::new()),
+            DataType::Boolean => Self::Boolean(Booleans::new()),
+            DataType::Int8 => Self::Int8(Numbers::new(data_type)),
+            DataType::Int16 => Self::Int16(Numbers::new(data_type)),
+            DataType::Int32 => Self::Int32(Numbers::new(data_type)),
+            DataType::Int64 => Self::Int64(Numbers::new(data_type)),
+            DataType::Float32 => Self::Float32(Numbers::new(data_type)),
+            DataType::Float64 => Self::Float64(Numbers::new(data_type)),
+            DataType::Decimal128(..) => Self::Decimal(Numbers::new(data_type)),
+            DataType::Date32 => Self::Date(Numbers::new(data_type)),
+            DataType::Time32(TimeUnit::Millisecond) => Self::TimeMillis(Numbers::new(data_type)),
+            DataType::Time64(TimeUnit::Microsecond) => Self::TimeMicros(Numbers::new(data_type)),
+            DataType::Timestamp(TimeUnit::Second, _) => Self::Seconds(Numbers::new(data_type)),
+            DataType::Timestamp(TimeUnit::Millisecond, _) => Self::Millis(Numbers::new(data_type)),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => Self::Micros(Numbers::new(data_type)),
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => Self::Nanos(Numbers::new(data_type)),
+            DataType::Utf8 => Self::Text(Sequences::new()),
+            DataType::Binary => Self::Binary(Sequences::new()),
             DataType::List(item) => Self::List(Box::new(ListBuilder::new(item)?)),
             DataType::Map(entries, _) => Self::Map(Box::new(MapBuilder::new(entries)?)),
             DataType::Struct(fields) => Self::Row(Box::new(RowBuilder::new(fields)?)),
@@ -127,22 +118,22 @@ impl ColumnBuilder {
             Self::Nanos(builder) => append!(builder, cell, Integer, value => *value),
             Self::Text(builder) => match cell {
                 Cell::Null => {
-                    builder.append_null();
+                    builder.push_null();
                     Ok(0)
                 }
                 Cell::Text(text) => {
-                    builder.append_value(text);
+                    builder.push(text)?;
                     Ok(text.len())
                 }
                 other => Err(mismatch(other)),
             },
             Self::Binary(builder) => match cell {
                 Cell::Null => {
-                    builder.append_null();
+                    builder.push_null();
                     Ok(0)
                 }
                 Cell::Bytes(bytes) => {
-                    builder.append_value(bytes);
+                    builder.push(bytes)?;
                     Ok(bytes.len())
                 }
                 other => Err(mismatch(other)),
@@ -156,9 +147,13 @@ impl ColumnBuilder {
 
     /// Adds bytes; NULL where there are none, or where they are no text and must be.
     pub(crate) fn push_bytes(&mut self, bytes: Option<&[u8]>) -> Result<usize, String> {
-        match self {
-            Self::Binary(builder) => builder.append_option(bytes),
-            Self::Text(builder) => builder.append_option(bytes.and_then(|bytes| std::str::from_utf8(bytes).ok())),
+        match (self, bytes) {
+            (Self::Binary(builder), Some(bytes)) => builder.push(bytes)?,
+            (Self::Binary(builder), None) => builder.push_null(),
+            (Self::Text(builder), bytes) => match bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+                Some(text) => builder.push(text)?,
+                None => builder.push_null(),
+            },
             _ => return Err("bytes cannot go into this column".to_owned()),
         }
         Ok(bytes.map_or(0, <[u8]>::len))
@@ -172,9 +167,9 @@ impl ColumnBuilder {
         }
     }
 
-    /// The column, leaving the builder empty.
-    pub(crate) fn finish(&mut self) -> Result<ArrayRef, String> {
-        let builder: &mut dyn ArrayBuilder = match self {
+    /// The builder of values that have no others in them; `None` if these are of another kind.
+    pub(crate) fn flat(&mut self) -> Option<&mut dyn FlatBuilder> {
+        Some(match self {
             Self::Boolean(builder) => builder,
             Self::Int8(builder) => builder,
             Self::Int16(builder) => builder,
@@ -192,12 +187,22 @@ impl ColumnBuilder {
             Self::Nanos(builder) => builder,
             Self::Text(builder) => builder,
             Self::Binary(builder) => builder,
-            Self::Headers(builder) => return builder.finish(),
-            Self::List(builder) => return builder.finish(),
-            Self::Map(builder) => return builder.finish(),
-            Self::Row(builder) => return builder.finish(),
-        };
-        Ok(builder.finish())
+            Self::Headers(_) | Self::List(_) | Self::Map(_) | Self::Row(_) => return None,
+        })
+    }
+
+    /// The column, leaving the builder empty.
+    pub(crate) fn finish(&mut self) -> Result<ArrayRef, String> {
+        match self {
+            Self::Headers(builder) => builder.finish(),
+            Self::List(builder) => builder.finish(),
+            Self::Map(builder) => builder.finish(),
+            Self::Row(builder) => builder.finish(),
+            flat => match flat.flat() {
+                Some(builder) => builder.finish(),
+                None => Err("a column has no builder".to_owned()),
+            },
+        }
     }
 }
 

@@ -7,14 +7,13 @@ use arrow::datatypes::SchemaRef;
 
 use crate::build::ColumnBuilder;
 use crate::cell::Cell;
-use crate::columns::{
-    BEFORE, CUT, EXTRA, HEADERS, KEY, KEY_BYTES, KEY_CORRUPT, KEY_LENGTH, MESSAGE, MESSAGE_CORRUPT, MESSAGE_LENGTH,
-    MESSAGE_TIMESTAMP, OP, PARTITION_ID, PARTITION_OFFSET, REASON, TIMESTAMP_TYPE,
-};
+use crate::columns::{BEFORE, EXTRA, KEY_CORRUPT, MESSAGE_CORRUPT};
 use crate::format::{Fault, PartReader};
 use crate::layout::{Layout, OnError, Part};
 use crate::log::Record;
+use crate::origin::{Origin, Row};
 use crate::registry::{RegistryError, Schemas};
+use crate::straight::Straight;
 
 /// Bytes of text and bytes after which a batch is closed, however few rows it has.
 const MAX_BATCH_BYTES: usize = 8 << 20;
@@ -56,28 +55,6 @@ pub(crate) enum Pushed {
     Skipped,
     /// It is not what the query is after.
     Other,
-}
-
-/// Where a column of the output comes from.
-#[derive(Clone, Copy, Debug)]
-enum Origin {
-    Partition,
-    Offset,
-    Timestamp,
-    TimestampType,
-    Key,
-    KeyLength,
-    KeyCorrupt,
-    Message,
-    MessageLength,
-    MessageCorrupt,
-    Headers,
-    Reason,
-    Cut,
-    /// A column of the key, by its place among those that are decoded.
-    OfKey(usize),
-    /// A column of the value.
-    OfValue(usize),
 }
 
 /// One part of the messages: how it is decoded, and whether it is.
@@ -144,6 +121,8 @@ pub(crate) struct BatchDecoder {
     errors: bool,
     cut: String,
     outputs: Vec<(Origin, ColumnBuilder)>,
+    /// Set where the values of a message may go straight to the outputs.
+    straight: Option<Straight>,
     /// Whether a part is shown undecoded.
     shows_parts: bool,
     key: Side,
@@ -168,29 +147,7 @@ impl BatchDecoder {
         let (key, value) = (checked(&layout.key, KEY_CORRUPT), checked(&layout.value, MESSAGE_CORRUPT));
         let mut outputs = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
-            let origin = match field.name().as_str() {
-                PARTITION_ID => Origin::Partition,
-                PARTITION_OFFSET => Origin::Offset,
-                MESSAGE_TIMESTAMP => Origin::Timestamp,
-                TIMESTAMP_TYPE => Origin::TimestampType,
-                KEY | KEY_BYTES => Origin::Key,
-                KEY_LENGTH => Origin::KeyLength,
-                KEY_CORRUPT => Origin::KeyCorrupt,
-                MESSAGE => Origin::Message,
-                MESSAGE_LENGTH => Origin::MessageLength,
-                MESSAGE_CORRUPT => Origin::MessageCorrupt,
-                HEADERS => Origin::Headers,
-                REASON => Origin::Reason,
-                CUT => Origin::Cut,
-                EXTRA => Origin::OfValue(value.columns.len()),
-                OP => Origin::OfValue(value.columns.len() + 1),
-                BEFORE => Origin::OfValue(value.columns.len() + 2),
-                name => {
-                    let place = |part: &Part| part.columns.iter().position(|column| column.name == name);
-                    let found = place(&value).map(Origin::OfValue).or_else(|| place(&key).map(Origin::OfKey));
-                    found.ok_or_else(|| format!("there is no column {name}"))?
-                }
-            };
+            let origin = Origin::of(field.name(), &key, &value)?;
             let builder = match origin {
                 Origin::Headers => ColumnBuilder::headers(),
                 _ => ColumnBuilder::new(field.data_type())?,
@@ -208,15 +165,21 @@ impl BatchDecoder {
         let of_key = outputs.iter().any(|(origin, _)| matches!(origin, Origin::OfKey(_)));
         let of_value = outputs.iter().any(|(origin, _)| matches!(origin, Origin::OfValue(_)));
         let rest = (is_asked(EXTRA) || is_asked(BEFORE)).then_some(layout.value.columns.as_slice());
+        let shows_parts = outputs.iter().any(|(origin, _)| matches!(origin, Origin::Key | Origin::Message));
+        let columns = value.columns.len();
+        let key = side(&key, None, KEY_CORRUPT, of_key, always && key.declared)?;
+        let value = side(&value, rest, MESSAGE_CORRUPT, of_value, always && value.declared)?;
+        let is_simple = value.reader.is_simple() && !key.decodes && !shows_parts && !errors;
         Ok(Self {
-            key: side(&key, None, KEY_CORRUPT, of_key, always && key.declared)?,
-            value: side(&value, rest, MESSAGE_CORRUPT, of_value, always && value.declared)?,
+            straight: if is_simple { Straight::new(&mut outputs, columns) } else { None },
+            key,
+            value,
             schema: Arc::clone(&schema),
             partition,
             on_error: layout.on_error,
             errors,
             cut: cut.to_owned(),
-            shows_parts: outputs.iter().any(|(origin, _)| matches!(origin, Origin::Key | Origin::Message)),
+            shows_parts,
             outputs,
             rows: 0,
             max_rows,
@@ -231,6 +194,9 @@ impl BatchDecoder {
 
     /// Adds a message, or says what is wrong with it.
     pub(crate) fn push(&mut self, record: &Record<'_>) -> Result<Pushed, Poison> {
+        if self.push_straight(record)? {
+            return Ok(Pushed::Row);
+        }
         let (key, value) = (self.key.read(record.key)?, self.value.read(record.value)?);
         if self.errors {
             let key_error = key.as_ref().err().map(|error| format!("its key: {error}"));
@@ -276,6 +242,28 @@ impl BatchDecoder {
         Ok(())
     }
 
+    /// Adds a message of the simplest kind; `false` if it is none, and nothing is added.
+    fn push_straight(&mut self, record: &Record<'_>) -> Result<bool, Poison> {
+        let Self { straight: Some(straight), value: Side { reader, .. }, outputs, .. } = self else {
+            return Ok(false);
+        };
+        let added = record.value.and_then(|value| straight.push(value, reader, outputs, self.rows));
+        let Some(added) = added else { return Ok(false) };
+        self.bytes += added;
+        if !straight.others.is_empty() {
+            let (partition, cut) = (self.partition, self.cut.as_str());
+            let (key_corrupt, value_corrupt, reason) = (false, false, "");
+            let row = Row { record, partition, cut, key: &[], value: &[], key_corrupt, value_corrupt, reason };
+            for place in &straight.others {
+                if let Some((origin, builder)) = outputs.get_mut(*place) {
+                    self.bytes += origin.push(&row, builder).map_err(Poison::content)?;
+                }
+            }
+        }
+        self.rows += 1;
+        Ok(true)
+    }
+
     /// Adds a row.
     fn add(
         &mut self,
@@ -284,34 +272,12 @@ impl BatchDecoder {
         value: Result<Vec<Cell<'_>>, String>,
         reason: &str,
     ) -> Result<Pushed, Poison> {
-        let length = |bytes: Option<&[u8]>| {
-            bytes.map_or(Cell::Null, |bytes| Cell::Integer(i64::try_from(bytes.len()).unwrap_or(i64::MAX)))
-        };
+        let (partition, cut) = (self.partition, self.cut.as_str());
         let (key_corrupt, value_corrupt) = (key.is_err(), value.is_err());
         let (key, value) = (key.unwrap_or_default(), value.unwrap_or_default());
+        let row = Row { record, partition, cut, key: &key, value: &value, key_corrupt, value_corrupt, reason };
         for (origin, builder) in &mut self.outputs {
-            let added = match origin {
-                Origin::Partition => builder.push_cell(&Cell::Integer(self.partition.into())),
-                Origin::Offset => builder.push_cell(&Cell::Integer(record.offset)),
-                Origin::Timestamp => {
-                    builder.push_cell(&record.time.map_or(Cell::Null, |(millis, _)| Cell::Integer(millis)))
-                }
-                Origin::TimestampType => {
-                    builder.push_cell(&record.time.map_or(Cell::Null, |(_, kind)| Cell::Text(kind.name().into())))
-                }
-                Origin::Key => builder.push_bytes(record.key),
-                Origin::KeyLength => builder.push_cell(&length(record.key)),
-                Origin::KeyCorrupt => builder.push_cell(&Cell::Boolean(key_corrupt)),
-                Origin::Message => builder.push_bytes(record.value),
-                Origin::MessageLength => builder.push_cell(&length(record.value)),
-                Origin::MessageCorrupt => builder.push_cell(&Cell::Boolean(value_corrupt)),
-                Origin::Headers => builder.push_headers(record.headers),
-                Origin::Reason => builder.push_cell(&Cell::Text(reason.into())),
-                Origin::Cut => builder.push_cell(&Cell::Text(self.cut.as_str().into())),
-                Origin::OfKey(place) => builder.push_cell(key.get(*place).unwrap_or(&Cell::Null)),
-                Origin::OfValue(place) => builder.push_cell(value.get(*place).unwrap_or(&Cell::Null)),
-            };
-            self.bytes += added.map_err(Poison::content)?;
+            self.bytes += origin.push(&row, builder).map_err(Poison::content)?;
         }
         self.rows += 1;
         (self.key.room, self.value.room) = (emptied(key), emptied(value));

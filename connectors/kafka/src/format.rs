@@ -21,6 +21,7 @@ pub(crate) use self::avro::AvroWriter;
 pub(crate) use self::avro::columns as avro_columns;
 use self::csv::CsvReader;
 use self::json::JsonReader;
+pub(crate) use self::json::plain;
 pub(crate) use self::json_schema::columns as json_schema_columns;
 use self::proto::ProtoReader;
 pub(crate) use self::proto::columns as proto_columns;
@@ -110,6 +111,28 @@ impl PartReader {
             Format::Text => Self::Text { columns: columns.len() },
             Format::Binary => Self::Binary,
         })
+    }
+
+    /// Whether [`PartReader::flat_fields`] may find all that is wanted of a part.
+    pub(crate) fn is_simple(&self) -> bool {
+        matches!(self, Self::Json(reader) | Self::JsonSchema(reader) if reader.is_simple())
+    }
+
+    /// Hands the fields of a part to `visit`, where they are those of a JSON object without others in it: the place of the column,
+    /// the column, and the text of its value as JSON writes it, in which nothing is to be replaced. `None` where `visit` says so,
+    /// and where the part is something else; some fields may have been visited then.
+    #[inline]
+    pub(crate) fn flat_fields<'m>(
+        &mut self,
+        bytes: &'m [u8],
+        visit: impl FnMut(usize, &MessageColumn, &'m str) -> Option<()>,
+    ) -> Option<()> {
+        let (reader, bytes) = match self {
+            Self::Json(reader) => (reader, bytes),
+            Self::JsonSchema(reader) => (reader, framing::schema_id(bytes).ok()?.1),
+            _ => return None,
+        };
+        reader.flat_fields(std::str::from_utf8(bytes).ok()?, visit)
     }
 
     /// Reads a part of a message; adds a value for each column to `cells`. The fault says what is wrong with the part, to

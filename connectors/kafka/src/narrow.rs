@@ -4,9 +4,10 @@ use datafusion::common::ScalarValue;
 use portolan_connector::{KeyFilter, Narrowed, Result};
 
 use crate::instant::millis_around;
-use crate::predicate::{Bounds, bytes_of};
+use crate::predicate::bytes_of;
 use crate::range::Ranges;
 use crate::split::KafkaSplit;
+use crate::time_bounds::Bounds;
 
 /// What is read in place of a split when these filters are known: fewer offsets, the offsets of some times,
 /// or nothing. Kafka finds nothing else by its value.
@@ -108,8 +109,8 @@ mod tests {
     use crate::layout::{Format, Layout, OnError, Part};
     use crate::partitioner::Partitioner;
     use crate::places::Places;
-    use crate::predicate::TimeOrder;
     use crate::split::Work;
+    use crate::time_bounds::TimeOrder;
 
     fn split(limit: Option<usize>) -> KafkaSplit {
         KafkaSplit {

@@ -8,8 +8,8 @@ use crate::groups::GroupsSplit;
 use crate::layout::Layout;
 use crate::partitions::PartitionsSplit;
 use crate::places::Places;
-use crate::predicate::{Bounds, TimeOrder};
 use crate::range::Ranges;
+use crate::time_bounds::{Bounds, TimeOrder};
 
 /// Ranges that are nearer than this are read as one, and the messages between them dropped: asking anew costs more.
 const NEAR: i64 = 10_000;

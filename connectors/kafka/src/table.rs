@@ -21,10 +21,11 @@ use crate::layout::Layout;
 use crate::log::{KafkaLog, PartitionOffsets};
 use crate::partitioner::Partitioner;
 use crate::places::Places;
-use crate::predicate::{Predicate, TimeOrder};
+use crate::predicate::Predicate;
 use crate::range::Ranges;
 use crate::snapshot::{KafkaSnapshot, LISTED};
 use crate::split::{KafkaSplit, Work, cut};
+use crate::time_bounds::TimeOrder;
 use crate::times::{Times, look_up};
 
 /// The most times that are looked up for one scan; bounds beyond that do not limit what is read.

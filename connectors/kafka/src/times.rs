@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use crate::error::LogError;
 use crate::log::{KafkaLog, PartitionOffsets};
 use crate::partitioner::Partitioner;
-use crate::predicate::TimeIndex;
 use crate::range::Ranges;
 use crate::split::KafkaSplit;
+use crate::time_bounds::TimeIndex;
 
 /// The offsets that times were found at, by partition and time, and how keys choose partitions.
 pub(crate) struct Times {

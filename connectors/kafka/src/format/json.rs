@@ -6,13 +6,12 @@ use crate::cell::{Cell, read};
 use crate::flat::{Fields, Name};
 use crate::layout::MessageColumn;
 use crate::object::ObjectReader;
-use crate::temporal::Temporal;
 use crate::types::ValueType;
 
 /// Reads JSON objects.
 #[derive(Debug)]
 pub(crate) struct JsonReader {
-    columns: Vec<(String, ValueType, Temporal)>,
+    columns: Vec<MessageColumn>,
     objects: ObjectReader,
     rest: bool,
     envelope: bool,
@@ -30,9 +29,7 @@ impl JsonReader {
             Some(known) => objects.with_rest(known.iter().map(|column| column.name.as_str())),
             None => objects,
         };
-        let columns =
-            columns.iter().map(|column| (column.name.clone(), column.value_type.clone(), column.temporal.clone()));
-        Self { columns: columns.collect(), objects, rest: known.is_some(), envelope, room: Vec::new() }
+        Self { columns: columns.to_vec(), objects, rest: known.is_some(), envelope, room: Vec::new() }
     }
 
     pub(super) fn read<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
@@ -66,7 +63,7 @@ impl JsonReader {
     fn long_row<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
         let mut texts: Vec<Option<&'m str>> = std::mem::take(&mut self.room);
         self.objects.read(bytes, &mut texts)?;
-        for ((name, value_type, temporal), text) in self.columns.iter().zip(&texts) {
+        for (MessageColumn { name, value_type, temporal, .. }, text) in self.columns.iter().zip(&texts) {
             cells.push(match text {
                 None => Cell::Null,
                 Some(text) => read(text, value_type, temporal).map_err(|error| format!("field {name}: {error}"))?,
@@ -92,6 +89,28 @@ impl JsonReader {
     }
 
     fn flat_values<'m>(&mut self, text: &'m str, cells: &mut [Cell<'m>]) -> Option<()> {
+        self.flat_fields(text, |place, column, text| {
+            let before = std::mem::replace(cells.get_mut(place)?, plain(text, column)?);
+            // It is NULL, or of the same field before: values of flat objects have no memory of their own to give back.
+            std::mem::forget(before);
+            Some(())
+        })
+    }
+
+    /// Whether the columns are all that is wanted of a message, and are found in it by name.
+    pub(super) fn is_simple(&self) -> bool {
+        !self.rest && !self.envelope
+    }
+
+    /// Hands the fields that are columns to `visit`, in the order of the text: the place of the column, the column, and the text of
+    /// its value, which is no object and no array and in which nothing is to be replaced. `None` where `visit` says so, and where
+    /// the text is no object of such fields.
+    #[inline]
+    pub(super) fn flat_fields<'m>(
+        &mut self,
+        text: &'m str,
+        mut visit: impl FnMut(usize, &MessageColumn, &'m str) -> Option<()>,
+    ) -> Option<()> {
         let Self { columns, objects, .. } = self;
         let mut fields = Fields::open(text)?;
         for position in 0.. {
@@ -103,17 +122,15 @@ impl JsonReader {
             };
             let value = fields.value()?;
             if let Some(slot) = slot {
-                let before = std::mem::replace(cells.get_mut(slot)?, plain(value, columns.get(slot)?)?);
-                // It is NULL, or of the same field before: values of flat objects have no memory of their own to give back.
-                std::mem::forget(before);
+                visit(slot, columns.get(slot)?, value)?;
             }
         }
         Some(())
     }
 }
 
-/// The value of a text of which nothing is to be replaced; `None` if it does not fit.
-fn plain<'m>(text: &'m str, (_, value_type, temporal): &(String, ValueType, Temporal)) -> Option<Cell<'m>> {
+/// The value of a text in which nothing is to be replaced; `None` if it does not fit.
+pub(crate) fn plain<'m>(text: &'m str, MessageColumn { value_type, temporal, .. }: &MessageColumn) -> Option<Cell<'m>> {
     match (value_type, text.strip_prefix('"')) {
         (ValueType::Varchar, Some(rest)) => rest.strip_suffix('"').map(|text| Cell::Text(text.into())),
         _ => read(text, value_type, temporal).ok(),
@@ -134,8 +151,7 @@ mod tests {
     use super::*;
 
     fn reader(columns: &[(&str, ValueType)]) -> JsonReader {
-        let column =
-            |(name, value_type): &(&str, ValueType)| (name.to_string(), value_type.clone(), Temporal::default());
+        let column = |(name, value_type): &(&str, ValueType)| MessageColumn::new(*name, value_type.clone());
         let objects = ObjectReader::new(columns.iter().map(|(name, _)| *name));
         let columns = columns.iter().map(column).collect();
         JsonReader { columns, objects, rest: false, envelope: false, room: Vec::new() }
