@@ -27,10 +27,9 @@ impl<'m> Fields<'m> {
         Some(Self { scanner, is_first: true })
     }
 
-    /// The name of the next field, behind the value of the one before; `Some(None)` where the object and the text end. What is
-    /// expected has nothing in it that JSON would write in another way.
+    /// The name of the next field, behind the value of the one before; `Some(None)` where the object and the text end.
     #[inline]
-    pub(crate) fn name(&mut self, expected: Option<&str>) -> Option<Option<Name<'m>>> {
+    pub(crate) fn name(&mut self, expected: Option<&Quoted>) -> Option<Option<Name<'m>>> {
         let scanner = &mut self.scanner;
         scanner.skip_space();
         if scanner.take(b'}').is_some() {
@@ -61,9 +60,38 @@ impl<'m> Fields<'m> {
     }
 }
 
-/// Whether a text is written in JSON as it is.
-pub(crate) fn is_plain(text: &str) -> bool {
-    !text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+/// A name with its quotes, to compare with.
+#[derive(Clone, Debug)]
+pub(crate) struct Quoted {
+    text: Box<[u8]>,
+    /// Its first bytes, and which bits of eight those are: most names have no more.
+    head: u64,
+    mask: u64,
+}
+
+impl Quoted {
+    /// `None` if JSON does not write the name as it is.
+    pub(crate) fn new(name: &str) -> Option<Self> {
+        if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+            return None;
+        }
+        let text = format!("\"{name}\"").into_bytes();
+        let (mut head, mut mask) = ([0; 8], [0; 8]);
+        for ((byte, head), mask) in text.iter().zip(&mut head).zip(&mut mask) {
+            (*head, *mask) = (*byte, u8::MAX);
+        }
+        Some(Self { text: text.into(), head: u64::from_le_bytes(head), mask: u64::from_le_bytes(mask) })
+    }
+
+    /// Whether a text begins with it.
+    #[inline]
+    fn begins(&self, text: &[u8]) -> bool {
+        let Some((head, rest)) = text.split_first_chunk::<8>() else { return text.starts_with(&self.text) };
+        if (u64::from_le_bytes(*head) ^ self.head) & self.mask != 0 {
+            return false;
+        }
+        self.text.get(8..).is_none_or(|tail| rest.starts_with(tail))
+    }
 }
 
 struct Scanner<'m> {
@@ -72,32 +100,39 @@ struct Scanner<'m> {
 }
 
 impl<'m> Scanner<'m> {
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn take(&mut self, byte: u8) -> Option<()> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
+    #[inline]
     fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        // Most that is no space is above all of them.
+        while let Some(byte) = self.peek()
+            && byte <= b' '
+            && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+        {
             self.at += 1;
         }
     }
 
     /// Takes a text with its quotes, if it is this one.
-    fn take_name(&mut self, name: &str) -> bool {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let rest = rest.strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(name.as_bytes()));
-        let is_next = rest.is_some_and(|rest| rest.first() == Some(&b'"'));
+    #[inline]
+    fn take_name(&mut self, name: &Quoted) -> bool {
+        let is_next = name.begins(self.text.as_bytes().get(self.at..).unwrap_or_default());
         if is_next {
-            self.at += name.len() + 2;
+            self.at += name.text.len();
         }
         is_next
     }
 
     /// A text with its quotes, that has nothing to be replaced.
+    #[inline]
     fn string(&mut self) -> Option<&'m str> {
         let start = self.at;
         self.take(b'"')?;
@@ -108,6 +143,7 @@ impl<'m> Scanner<'m> {
         self.text.get(start..self.at)
     }
 
+    #[inline]
     fn value(&mut self) -> Option<&'m str> {
         match self.peek()? {
             b'"' => self.string(),
@@ -125,6 +161,7 @@ impl<'m> Scanner<'m> {
         Some(text)
     }
 
+    #[inline]
     fn number(&mut self) -> Option<&'m str> {
         let start = self.at;
         let _ = self.take(b'-');
@@ -146,6 +183,7 @@ impl<'m> Scanner<'m> {
     }
 
     /// One digit at least.
+    #[inline]
     fn digits(&mut self) -> Option<()> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
@@ -156,6 +194,7 @@ impl<'m> Scanner<'m> {
 }
 
 /// How many bytes come before a quote, a backslash or a control character. Eight are looked at in one step.
+#[inline]
 fn end_of_plain(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
@@ -197,7 +236,8 @@ mod tests {
         let (mut fields, mut all) = (Fields::open(text)?, Vec::new());
         loop {
             let expected = expected.get(all.len()).copied();
-            let name = match fields.name(expected)? {
+            let quoted = expected.and_then(Quoted::new);
+            let name = match fields.name(quoted.as_ref())? {
                 None => return Some(all),
                 Some(Name::Expected) => expected.unwrap(),
                 Some(Name::Other(name)) => name,
@@ -207,10 +247,29 @@ mod tests {
     }
 
     #[test]
-    fn plain_texts_are_what_json_writes_as_it_is() {
-        for text in ["", "a", "é x", "\u{7f}", "\"", "a\\", "\n", "\0"] {
-            let written = serde_json::to_string(text).unwrap();
-            assert_eq!(is_plain(text), written == format!("\"{text}\""), "{text:?}");
+    fn names_are_expected_as_json_writes_them() {
+        for name in ["", "a", "é x", "\u{7f}", "\"", "a\\", "\n", "\0"] {
+            let written = serde_json::to_string(name).unwrap();
+            assert_eq!(Quoted::new(name).is_some(), written == format!("\"{name}\""), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_whole() {
+        for length in 0..20 {
+            let name = "abcdefghijklmnopqrst".get(..length).unwrap();
+            let (quoted, written) = (Quoted::new(name).unwrap(), format!("\"{name}\""));
+            for behind in ["", ":", ":1}", "::::::::::::::::"] {
+                assert!(quoted.begins(format!("{written}{behind}").as_bytes()), "{name} before {behind}");
+            }
+            for place in 0..written.len() {
+                let mut other = written.clone().into_bytes();
+                assert!(!quoted.begins(other.get(..place).unwrap()), "{name} to {place}");
+                *other.get_mut(place).unwrap() ^= 0x20;
+                assert!(!quoted.begins(&other), "{name} at {place}");
+                other.extend(*b":1, \"b\":2}");
+                assert!(!quoted.begins(&other), "{name} at {place}");
+            }
         }
     }
 

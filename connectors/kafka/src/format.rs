@@ -58,6 +58,14 @@ impl From<RegistryError> for Fault {
     }
 }
 
+/// A value that was found in a part.
+pub(crate) enum Found<'c, 'm> {
+    /// The text of a value of this column, as JSON writes it, in which nothing is to be replaced. It is no object and no array.
+    Json(&'c MessageColumn, &'m str),
+    /// The value.
+    Cell(Cell<'m>),
+}
+
 /// Takes parts of messages apart, one after the other.
 #[derive(Debug)]
 pub(crate) enum PartReader {
@@ -113,26 +121,32 @@ impl PartReader {
         })
     }
 
-    /// Whether [`PartReader::flat_fields`] may find all that is wanted of a part.
+    /// Whether [`PartReader::visit`] may find all that is wanted of a part.
     pub(crate) fn is_simple(&self) -> bool {
-        matches!(self, Self::Json(reader) | Self::JsonSchema(reader) if reader.is_simple())
+        match self {
+            Self::Json(reader) | Self::JsonSchema(reader) => reader.is_simple(),
+            Self::Avro(reader) => reader.is_simple(),
+            _ => false,
+        }
     }
 
-    /// Hands the fields of a part to `visit`, where they are those of a JSON object without others in it: the place of the column,
-    /// the column, and the text of its value as JSON writes it, in which nothing is to be replaced. `None` where `visit` says so,
-    /// and where the part is something else; some fields may have been visited then.
+    /// Hands the values of the simplest of parts to `visit`, with the places of their columns: JSON objects without others in them,
+    /// and Avro records. What is not visited is NULL; the last value of a column counts. `None` where `visit` says so, and where the
+    /// part is something else; some values may have been visited then.
     #[inline]
-    pub(crate) fn flat_fields<'m>(
+    pub(crate) fn visit<'m>(
         &mut self,
         bytes: &'m [u8],
-        visit: impl FnMut(usize, &MessageColumn, &'m str) -> Option<()>,
+        mut visit: impl FnMut(usize, Found<'_, 'm>) -> Option<()>,
     ) -> Option<()> {
         let (reader, bytes) = match self {
             Self::Json(reader) => (reader, bytes),
             Self::JsonSchema(reader) => (reader, framing::schema_id(bytes).ok()?.1),
+            Self::Avro(reader) => return reader.visit(bytes, |place, cell| visit(place, Found::Cell(cell))),
             _ => return None,
         };
-        reader.flat_fields(std::str::from_utf8(bytes).ok()?, visit)
+        let text = std::str::from_utf8(bytes).ok()?;
+        reader.visit_flat(text, |place, column, text| visit(place, Found::Json(column, text)))
     }
 
     /// Reads a part of a message; adds a value for each column to `cells`. The fault says what is wrong with the part, to

@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::flat::is_plain;
+use crate::flat::Quoted;
 
 /// Finds the fields that are asked for in JSON objects. Names match exactly; a field that appears twice counts as
 /// its last appearance.
@@ -25,8 +25,8 @@ pub(crate) struct ObjectReader {
 struct Recent {
     name: String,
     slot: Option<usize>,
-    /// Whether JSON writes it as it is.
-    is_plain: bool,
+    /// As JSON writes it, if that is as it is.
+    quoted: Option<Quoted>,
 }
 
 /// The fields that nobody asks for.
@@ -86,7 +86,7 @@ impl ObjectReader {
             _ => {}
         }
         let slot = self.slots.get(name).copied();
-        let now = || Recent { name: name.to_owned(), slot, is_plain: is_plain(name) };
+        let now = || Recent { name: name.to_owned(), slot, quoted: Quoted::new(name) };
         match self.recent.get_mut(position) {
             Some(recent) => *recent = now(),
             None if position < MAX_RECENT => self.recent.push(now()),
@@ -98,9 +98,9 @@ impl ObjectReader {
     /// The name that the field at this place had in the last object, and its place among those that are asked for; `None` where
     /// JSON would write it in another way.
     #[inline]
-    pub(crate) fn expected(&self, position: usize) -> Option<(&str, Option<usize>)> {
-        let recent = self.recent.get(position).filter(|recent| recent.is_plain)?;
-        Some((&recent.name, recent.slot))
+    pub(crate) fn expected(&self, position: usize) -> Option<(&Quoted, Option<usize>)> {
+        let recent = self.recent.get(position)?;
+        Some((recent.quoted.as_ref()?, recent.slot))
     }
 }
 

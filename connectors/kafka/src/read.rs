@@ -66,13 +66,20 @@ impl Task for Job {
         let scan = scan.insert(self.log.scan(range));
         let mut deleted = 0;
         let mut received = Received { bytes: 0, context };
-        let mut ranges = split.ranges.iter().copied().peekable();
+        let mut ranges = split.ranges.iter().copied();
+        let (mut from, mut until) = ranges.next().unwrap_or_default();
         while left > 0 && !output.is_closed() {
             let mut poison = None;
             let mut take = |record: &Record<'_>| {
                 received.bytes += record.bytes();
-                while ranges.next_if(|(_, end)| *end <= record.offset).is_some() {}
-                if ranges.peek().is_some_and(|(start, _)| *start <= record.offset) {
+                while until <= record.offset {
+                    let Some(next) = ranges.next() else {
+                        from = i64::MAX;
+                        break;
+                    };
+                    (from, until) = next;
+                }
+                if from <= record.offset {
                     match decoder.push(record) {
                         Ok(Pushed::Row) => left -= 1,
                         Ok(Pushed::Skipped) => context.metrics.rows_skipped.add(1),

@@ -1,7 +1,7 @@
-//! Rows of JSON objects that have no others in them: their values go to their columns as they are found, with nothing in between.
+//! Rows whose values go to their columns as they are found, with nothing in between.
 
 use crate::build::ColumnBuilder;
-use crate::format::{PartReader, plain};
+use crate::format::{Found, PartReader, plain};
 use crate::layout::MessageColumn;
 use crate::origin::Origin;
 use crate::types::ValueType;
@@ -38,7 +38,7 @@ impl Straight {
     }
 
     /// Adds the values of a message to the columns that have so many rows; returns the bytes of variable length that were added.
-    /// `None` where it is no such object, or where a value does not fit; then, nothing is added.
+    /// `None` where its values are not found so, or one does not fit; then, nothing is added.
     pub(crate) fn push(
         &self,
         message: &[u8],
@@ -47,7 +47,7 @@ impl Straight {
         rows: usize,
     ) -> Option<usize> {
         let (mut seen, mut bytes) = (0_u64, 0);
-        let is_whole = reader.flat_fields(message, |place, column, text| {
+        let is_whole = reader.visit(message, |place, found| {
             let (_, builder) = outputs.get_mut(*self.outputs.get(place)?)?;
             let bit = 1 << place;
             if seen & bit != 0 {
@@ -55,7 +55,10 @@ impl Straight {
                 builder.flat()?.truncate(rows);
             }
             seen |= bit;
-            bytes += push_plain(builder, column, text)?;
+            bytes += match found {
+                Found::Json(column, text) => push_plain(builder, column, text)?,
+                Found::Cell(cell) => builder.push_cell(&cell).ok()?,
+            };
             Some(())
         });
         if is_whole.is_some() && seen.count_ones() as usize == self.outputs.len() {
@@ -108,7 +111,7 @@ mod tests {
 
     use crate::columns::{MESSAGE, PARTITION_OFFSET};
     use crate::decode::{BatchDecoder, Poison, Pushed, Wanted};
-    use crate::layout::{Format, Layout, MessageColumn, OnError, Part};
+    use crate::layout::{Format, Layout, MessageColumn, OnError, Part, WriterSchema};
     use crate::log::{Record, RecordHeaders};
 
     struct NoHeaders;
@@ -159,22 +162,53 @@ mod tests {
         Some(br#"[{"n":9}]"#),
     ];
 
+    const SCHEMA: &str = r#"{"type":"record","name":"r","fields":[
+        {"name":"n","type":"long"},
+        {"name":"t","type":"string"},
+        {"name":"x","type":"string"},
+        {"name":"d","type":["null","double"]},
+        {"name":"m","type":{"type":"bytes","logicalType":"decimal","precision":12,"scale":2}}]}"#;
+
+    /// A number, two texts, a union and a decimal.
+    const RECORDS: &[Option<&[u8]>] = &[
+        Some(b"\x02\x04ab\x02x\x00\x02\x7f"),
+        Some(b"\x01\x00\x00\x02\0\0\0\0\0\0\x04\x40\x04\xff\x7f"),
+        None,
+        // Nothing; a text that ends early, one that is none; another branch; a decimal that is too large; more than a record.
+        Some(b""),
+        Some(b"\x02\x06ab"),
+        Some(b"\x02\x02\xff\x00\x00\x02\x01"),
+        Some(b"\x02\x02y\x00\x04\x02\x01"),
+        Some(b"\x02\x02y\x00\x00\x0e\x7f\x00\x00\x00\x00\x00\x00"),
+        Some(b"\x02\x02y\x00\x00\x02\x01\x00"),
+        Some(b"\x04\x02z\x02x\x00\x02\x00"),
+    ];
+
+    type Outcome = (Vec<Result<Pushed, Poison>>, RecordBatch);
+
+    fn read(on_error: OnError, hidden: &[(&str, DataType)], columns: usize) -> Outcome {
+        read_as(Format::Json, COLUMNS, MESSAGES, on_error, hidden, columns)
+    }
+
     /// What becomes of each message, and the rows of all.
-    fn read(
+    fn read_as(
+        format: Format,
+        columns: &[(&str, &str)],
+        messages: &[Option<&[u8]>],
         on_error: OnError,
         hidden: &[(&str, DataType)],
-        columns: usize,
-    ) -> (Vec<Result<Pushed, Poison>>, RecordBatch) {
+        count: usize,
+    ) -> Outcome {
         let typed = |(name, sql): &(&str, &str)| MessageColumn::new(*name, sql.parse().unwrap());
-        let columns: Vec<_> = COLUMNS.iter().take(columns).map(typed).collect();
+        let columns: Vec<_> = columns.iter().take(count).map(typed).collect();
         let fields = columns.iter().map(|column| Field::new(&column.name, column.value_type.arrow(), true));
         let hidden = hidden.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
         let schema = Arc::new(Schema::new(fields.chain(hidden).collect::<Vec<_>>()));
-        let value = Part { columns, declared: true, ..Part::undeclared(Format::Json) };
+        let value = Part { columns, declared: true, ..Part::undeclared(format) };
         let layout = Layout { key: Part::undeclared(Format::Text), value, on_error };
         let wanted = Wanted { layout: &layout, errors: false, partition: 1, cut: "", schemas: None };
         let mut decoder = BatchDecoder::new(schema, wanted, 100).unwrap();
-        let pushed = MESSAGES.iter().zip(40..).map(|(value, offset)| {
+        let pushed = messages.iter().zip(40..).map(|(value, offset)| {
             decoder.push(&Record { offset, time: None, key: Some(b"k"), value: *value, headers: &NoHeaders })
         });
         (pushed.collect(), decoder.finish().unwrap())
@@ -186,7 +220,7 @@ mod tests {
         let offset = (PARTITION_OFFSET, DataType::Int64);
         for on_error in [OnError::Fail, OnError::Null, OnError::Skip] {
             for columns in 1..=COLUMNS.len() {
-                let (pushed, straight) = read(on_error, &[offset.clone()], columns);
+                let (pushed, straight) = read(on_error, std::slice::from_ref(&offset), columns);
                 let (expected, longer) = read(on_error, &[offset.clone(), (MESSAGE, DataType::Binary)], columns);
                 assert_eq!(pushed, expected, "{on_error:?}, {columns} columns");
                 let places: Vec<usize> = (0..=columns).collect();
@@ -197,11 +231,35 @@ mod tests {
     }
 
     #[test]
+    fn records_are_the_same_whichever_way_they_come() {
+        let columns = &[("n", "bigint"), ("d", "double"), ("t", "varchar"), ("m", "decimal(12,2)")];
+        let message = (MESSAGE, DataType::Binary);
+        for (on_error, rows) in [(OnError::Fail, 4), (OnError::Null, 10), (OnError::Skip, 4)] {
+            for count in 1..=columns.len() {
+                let format = Format::Avro(WriterSchema::Text(SCHEMA.to_owned()));
+                let read = |hidden| read_as(format.clone(), columns, RECORDS, on_error, hidden, count);
+                let ((pushed, straight), (expected, longer)) = (read(&[]), read(std::slice::from_ref(&message)));
+                assert_eq!(pushed, expected, "{on_error:?}, {count} columns");
+                let places: Vec<usize> = (0..count).collect();
+                assert_eq!(straight, longer.project(&places).unwrap(), "{on_error:?}, {count} columns");
+                assert_eq!(straight.num_rows(), rows, "{on_error:?}");
+            }
+        }
+        let format = Format::Avro(WriterSchema::Text(SCHEMA.to_owned()));
+        let (_, batch) = read_as(format, columns, RECORDS, OnError::Skip, &[], columns.len());
+        assert_eq!(shown(batch), ["|n|d|t|m|", "|1||ab|1.27|", "|-1|2.5||-1.29|", "|||||", "|2||z|0.00|"]);
+    }
+
+    fn shown(batch: RecordBatch) -> Vec<String> {
+        let shown = arrow::util::pretty::pretty_format_batches(&[batch]).unwrap().to_string();
+        shown.lines().filter(|line| line.starts_with('|')).map(|line| line.replace(' ', "")).collect()
+    }
+
+    #[test]
     fn rows_are_what_their_messages_say() {
         let (pushed, batch) = read(OnError::Skip, &[], COLUMNS.len());
         assert_eq!(pushed.iter().filter(|pushed| **pushed == Ok(Pushed::Skipped)).count(), 8);
-        let shown = arrow::util::pretty::pretty_format_batches(&[batch]).unwrap().to_string();
-        let rows: Vec<String> = shown.lines().map(|line| line.replace(' ', "")).collect();
+        let rows = shown(batch);
         for row in [
             "|1|x|2.5|true|1.50|1970-01-01T00:00:00.012|-3|\"q\"|2026-01-02|0.1|",
             "|-9223372036854775808|é|||||||||",
@@ -211,7 +269,7 @@ mod tests {
             "|2|12.50|7.0|||1970-01-01T00:00:01||-0|||",
             "|1000||||||||||",
         ] {
-            assert!(rows.iter().any(|shown| shown == row), "{row}\n{shown}");
+            assert!(rows.iter().any(|shown| shown == row), "{row} of {rows:?}");
         }
     }
 }

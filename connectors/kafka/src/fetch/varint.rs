@@ -4,8 +4,11 @@
 #[inline]
 pub(super) fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
     match bytes.split_first()? {
-        // Most are lengths and distances of one byte.
+        // Most are lengths and distances of one byte, or of two.
         (first, rest) if first & 0x80 == 0 => Some((zigzag(u64::from(*first)), rest)),
+        (first, [second, rest @ ..]) if second & 0x80 == 0 => {
+            Some((zigzag(u64::from(first & 0x7f) | u64::from(*second) << 7), rest))
+        }
         (first, rest) => longer(*first, rest),
     }
 }
@@ -28,6 +31,7 @@ fn longer(first: u8, mut rest: &[u8]) -> Option<(i64, &[u8])> {
     None
 }
 
+#[inline]
 fn zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }

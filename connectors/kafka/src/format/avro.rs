@@ -82,13 +82,7 @@ impl AvroReader {
             Writer::Own(_) => (0, bytes),
             Writer::Registry(_) => schema_id(bytes)?,
         };
-        if !self.plans.contains_key(&id) {
-            let plan = self.plan(id)?;
-            if self.plans.len() >= MAX_SCHEMAS {
-                self.plans.clear();
-            }
-            self.plans.insert(id, plan);
-        }
+        self.learn(id)?;
         match self.plans.get(&id) {
             Some(Ok(plan)) => match &self.events {
                 None => Ok(read::record(body, plan, cells)?),
@@ -101,6 +95,39 @@ impl AvroReader {
             Some(Err(error)) => Err(Fault::Message(error.clone())),
             None => Err(Fault::Message(format!("schema {id} is not known"))),
         }
+    }
+
+    /// Whether the columns are those of the messages themselves.
+    pub(super) fn is_simple(&self) -> bool {
+        self.events.is_none()
+    }
+
+    /// Hands the values of a message to `visit` with the places of their columns, each of which has one at most: what is not
+    /// visited is NULL. `None` where `visit` says so, and where the message does not decode.
+    #[inline]
+    pub(super) fn visit<'m>(
+        &mut self,
+        bytes: &'m [u8],
+        visit: impl FnMut(usize, Cell<'m>) -> Option<()>,
+    ) -> Option<()> {
+        let (id, body) = match &self.writer {
+            Writer::Own(_) => (0, bytes),
+            Writer::Registry(_) => schema_id(bytes).ok()?,
+        };
+        // A schema that is met for the first time is left to who tells why it cannot be had.
+        read::visit_record(body, self.plans.get(&id)?.as_ref().ok()?, visit)
+    }
+
+    /// Finds out what is to be done for messages of a schema.
+    fn learn(&mut self, id: u32) -> Result<(), Fault> {
+        if !self.plans.contains_key(&id) {
+            let plan = self.plan(id)?;
+            if self.plans.len() >= MAX_SCHEMAS {
+                self.plans.clear();
+            }
+            self.plans.insert(id, plan);
+        }
+        Ok(())
     }
 
     /// What is to be done for messages of a schema.

@@ -89,7 +89,7 @@ impl JsonReader {
     }
 
     fn flat_values<'m>(&mut self, text: &'m str, cells: &mut [Cell<'m>]) -> Option<()> {
-        self.flat_fields(text, |place, column, text| {
+        self.visit_flat(text, |place, column, text| {
             let before = std::mem::replace(cells.get_mut(place)?, plain(text, column)?);
             // It is NULL, or of the same field before: values of flat objects have no memory of their own to give back.
             std::mem::forget(before);
@@ -106,7 +106,7 @@ impl JsonReader {
     /// its value, which is no object and no array and in which nothing is to be replaced. `None` where `visit` says so, and where
     /// the text is no object of such fields.
     #[inline]
-    pub(super) fn flat_fields<'m>(
+    pub(super) fn visit_flat<'m>(
         &mut self,
         text: &'m str,
         mut visit: impl FnMut(usize, &MessageColumn, &'m str) -> Option<()>,

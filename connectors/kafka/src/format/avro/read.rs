@@ -28,6 +28,29 @@ pub(super) fn record<'m>(bytes: &'m [u8], plan: &Plan, cells: &mut Vec<Cell<'m>>
     Ok(())
 }
 
+/// Hands the cells of a record, which must be all of the bytes, to `visit` with the places of their columns, each of which has one
+/// cell at most: what is not visited is NULL. `None` where `visit` says so, and where the bytes are no such record.
+#[inline]
+pub(super) fn visit_record<'m>(
+    bytes: &'m [u8],
+    plan: &Plan,
+    mut visit: impl FnMut(usize, Cell<'m>) -> Option<()>,
+) -> Option<()> {
+    let mut input = Input { bytes, at: 0, room: MAX_VALUES, depth: 0, again: &plan.again };
+    let Action::Record(fields, defaults, width) = &plan.action else { return None };
+    input.values(*width).ok()?;
+    for (action, place) in fields {
+        let cell = value(&mut input, action).ok()?;
+        if let Some(place) = place {
+            visit(*place, cell)?;
+        }
+    }
+    for (place, cell) in defaults {
+        visit(*place, cell.clone())?;
+    }
+    (input.at == bytes.len()).then_some(())
+}
+
 /// What is left of a message.
 struct Input<'m, 'p> {
     bytes: &'m [u8],
