@@ -107,7 +107,7 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
 }
 
 /// How long the machine may take to come to rest.
-const SETTLING: Duration = Duration::from_secs(60);
+const SETTLING: Duration = Duration::from_secs(300);
 
 /// Waits until nothing takes much of the processors: servers go on to work for a while after they were filled.
 pub(crate) fn settle() {

@@ -289,6 +289,30 @@ fn what_is_used_twice_is_computed_once() {
 }
 
 #[test]
+fn an_average_beside_a_sum_is_made_of_it() {
+    block_on(async {
+        let session = session("");
+        set(&session, &["fold = 'never'"]).await;
+        let computed = async |columns: &str| {
+            let sql = format!("SELECT item_id % 7 AS rest, {columns} FROM sale GROUP BY 1");
+            let plan = report(&session, &sql).await["plan"].take();
+            let aggregates = ["Aggregate", "PartialAggregate"].map(|name| operators(&plan, name).concat());
+            (aggregates.concat(), table::sorted(&session, &sql).await.unwrap())
+        };
+        let (aggregates, shared) = computed("avg(amount), sum(amount)").await;
+        assert!(aggregates.contains("sum(amount)") && !aggregates.contains("avg("), "{aggregates}");
+        let (aggregates, alone) = computed("avg(amount)").await;
+        assert!(aggregates.contains("avg(amount)") && !aggregates.contains("sum("), "{aggregates}");
+        let averages = |rows: &[Vec<String>]| rows.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>();
+        assert_eq!(averages(&shared), averages(&alone));
+        assert_eq!(shared.len(), 7);
+        // Those of other values have nothing to share.
+        let (aggregates, _) = computed("avg(amount), sum(sale_id)").await;
+        assert!(aggregates.contains("avg(amount)"), "{aggregates}");
+    });
+}
+
+#[test]
 fn a_scan_that_gains_nothing_by_waiting_starts_at_once() {
     block_on(async {
         let session = session("");

@@ -1,9 +1,10 @@
 //! As much of an engine as the tests need: DataFusion, the connector's tables, and what was planned.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, Session, TableProvider};
@@ -17,6 +18,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::StreamExt;
 use portolan_connector::properties::{Secrets, parse};
 use portolan_connector::{
     CatalogEntry, Connector, ConnectorFactory, ConnectorTable, Connectors, Fold, PlanContext, PushedFilter,
@@ -25,6 +27,9 @@ use portolan_connector::{
 use portolan_kafka::KafkaFactory;
 
 use super::topics::bootstrap;
+
+/// How long anything may take. Tests run in parallel on few processors.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What one scan was planned to do.
 #[derive(Clone, Debug)]
@@ -342,4 +347,15 @@ pub(crate) fn cause(error: &DataFusionError) -> String {
         DataFusionError::External(inner) => inner.to_string(),
         other => other.to_string(),
     }
+}
+
+/// Values of the first column until there are so many, sorted.
+pub(crate) async fn take(stream: &mut SendableRecordBatchStream, count: usize) -> Vec<i64> {
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let batch = tokio::time::timeout(PATIENCE, stream.next()).await.expect("messages came").unwrap().unwrap();
+        seen.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
+    }
+    seen.sort_unstable();
+    seen
 }

@@ -8,12 +8,9 @@ use futures::StreamExt;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::Producer;
 
-use super::engine::{Engine, cause, connector};
+use super::engine::{Engine, PATIENCE, cause, connector};
 use super::proxy::Proxy;
 use super::topics::{Sent, create_at, delete_before_at, numbers, produce_at, producer_at, send, stand_in};
-
-/// How long anything may take. Tests run in parallel on few processors.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The messages of a topic with some.
 const MESSAGES: i64 = 20_000;
@@ -141,6 +138,9 @@ async fn a_broker_that_is_gone_without_a_word_is_not_waited_for() {
     }
     assert_eq!(i64::try_from(rows).unwrap(), MESSAGES);
     // There are more of the old connections than this needs.
+    for rows in futures::future::join_all((0..4).map(|_| engine.rows(sql))).await {
+        assert_eq!(rows, all);
+    }
     proxy.lose_power();
     assert_eq!(engine.count("SELECT count(n) FROM t WHERE _partition_id = 0").await, MESSAGES / 2);
 }

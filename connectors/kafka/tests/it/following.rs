@@ -7,11 +7,8 @@ use arrow::datatypes::Int64Type;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::StreamExt;
 
-use super::engine::{Engine, cause, connector, on_broker};
+use super::engine::{Engine, PATIENCE, cause, connector, on_broker};
 use super::topics::{Sent, an_hour_ago, create, delete, delete_before, grow, numbers, produce};
-
-/// How long anything may take. Messages come after a fraction of a second; tests run in parallel on few processors.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long nothing may come while nothing is added.
 const QUIET: Duration = Duration::from_millis(500);

@@ -5,21 +5,17 @@ use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::StreamExt;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::engine::{Engine, cause, connector};
+use super::engine::{Engine, PATIENCE, cause, connector, take};
 use super::topics::{Sent, numbers, produce_at};
 
 const TOPIC: &str = "led";
 const PARTITIONS: i32 = 3;
 const MESSAGES: i64 = 3_000;
-
-/// How long anything may take. Tests run in parallel on few processors.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -139,17 +135,6 @@ async fn who_follows_goes_on_with_the_new_leader() {
     }
     seen.sort_unstable();
     assert_eq!(seen, (MESSAGES + 30..MESSAGES + 120).collect::<Vec<_>>());
-}
-
-/// Values of the first column until there are so many, sorted.
-async fn take(stream: &mut SendableRecordBatchStream, count: usize) -> Vec<i64> {
-    let mut seen = Vec::new();
-    while seen.len() < count {
-        let batch = tokio::time::timeout(PATIENCE, stream.next()).await.expect("messages came").unwrap().unwrap();
-        seen.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
-    }
-    seen.sort_unstable();
-    seen
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,12 +11,9 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use tempfile::TempDir;
 
-use super::engine::{Engine, connector};
+use super::engine::{Engine, PATIENCE, connector};
 use super::proxy::Proxy;
 use super::topics::{Sent, create_at, numbers, produce_at, producer_at, send};
-
-/// How long anything may take. Tests run in parallel on few processors.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long nothing comes when all is handed on that was fetched.
 const QUIET: Duration = Duration::from_secs(1);

@@ -3,17 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
-use futures::StreamExt;
 use krafka::testing::{ApiKey, FakeBroker};
 use krafka::{Kafka, Record};
 
-use super::engine::{Engine, cause, connector};
+use super::engine::{Engine, cause, connector, take};
 use super::topics::{Sent, an_hour_ago, numbers, produce_at, producer_at, send};
-
-/// How long anything may take. Tests run in parallel on few processors.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An engine over a broker, with a table `t` of a topic whose messages are `{"n":1}`.
 pub(crate) fn engine(brokers: &str, topic: &str, more: &str) -> Engine {
@@ -216,25 +210,16 @@ async fn a_topic_is_followed() {
     produce_at(&broker.bootstrap_servers(), "followed", &spread(0, 30));
     let engine = engine(&broker.bootstrap_servers(), "followed", "");
     let mut stream = engine.stream("SELECT n FROM \"t following\"").await.unwrap();
-    let mut take = async |count: usize| {
-        let mut seen = Vec::new();
-        while seen.len() < count {
-            let batch = tokio::time::timeout(PATIENCE, stream.next()).await.expect("messages came").unwrap().unwrap();
-            seen.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
-        }
-        seen.sort_unstable();
-        seen
-    };
     produce_at(&broker.bootstrap_servers(), "followed", &spread(30, 60));
-    assert_eq!(take(30).await, (30..60).collect::<Vec<_>>());
+    assert_eq!(take(&mut stream, 30).await, (30..60).collect::<Vec<_>>());
     (0..3).for_each(|partition| assert!(broker.set_leader("followed", partition, (partition + 1) % 3)));
     produce_at(&broker.bootstrap_servers(), "followed", &spread(60, 90));
-    assert_eq!(take(30).await, (60..90).collect::<Vec<_>>());
+    assert_eq!(take(&mut stream, 30).await, (60..90).collect::<Vec<_>>());
     broker.crash(1);
     tokio::time::sleep(Duration::from_secs(1)).await;
     broker.restart(1);
     produce_at(&broker.bootstrap_servers(), "followed", &spread(90, 120));
-    assert_eq!(take(30).await, (90..120).collect::<Vec<_>>());
+    assert_eq!(take(&mut stream, 30).await, (90..120).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,8 +10,8 @@ use futures::StreamExt;
 use krafka::error::ErrorCode;
 use krafka::testing::{ApiKey, Control, FakeBroker};
 
-use super::engine::{Engine, cause};
-use super::second_broker::{PATIENCE, engine, spread};
+use super::engine::{Engine, PATIENCE, cause};
+use super::second_broker::{engine, spread};
 use super::topics::produce_at;
 
 const MESSAGES: i64 = 60_000;

@@ -1,17 +1,14 @@
 //! TLS, certificates and logins: catalogs that say what the brokers ask for read and write, and others are told why not.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::engine::{Engine, cause, connector};
+use super::engine::{Engine, PATIENCE, cause, connector};
 use super::secured::{Door, Rules};
 use super::topics::{create_at, numbers, produce_at, stand_in};
 use super::writing::insert;
 
 const MESSAGES: i64 = 5_000;
-
-/// How long an error may take. Tests run in parallel on few processors.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A topic with messages at a broker behind a door.
 async fn behind(topic: &str, rules: Rules) -> Door {
