@@ -300,15 +300,15 @@ fn an_average_beside_a_sum_is_made_of_it() {
             (aggregates.concat(), table::sorted(&session, &sql).await.unwrap())
         };
         let (aggregates, shared) = computed("avg(amount), sum(amount)").await;
-        assert!(aggregates.contains("sum(amount)") && !aggregates.contains("avg("), "{aggregates}");
+        assert!(aggregates.contains("sum(") && !aggregates.contains("avg("), "{aggregates}");
         let (aggregates, alone) = computed("avg(amount)").await;
-        assert!(aggregates.contains("avg(amount)") && !aggregates.contains("sum("), "{aggregates}");
+        assert!(aggregates.contains("avg(") && !aggregates.contains("sum("), "{aggregates}");
         let averages = |rows: &[Vec<String>]| rows.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>();
         assert_eq!(averages(&shared), averages(&alone));
         assert_eq!(shared.len(), 7);
         // Those of other values have nothing to share.
         let (aggregates, _) = computed("avg(amount), sum(sale_id)").await;
-        assert!(aggregates.contains("avg(amount)"), "{aggregates}");
+        assert!(aggregates.contains("avg("), "{aggregates}");
     });
 }
 

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 use crate::nested;
 use crate::number::{NumberError, exact};
+use crate::room::Room;
 use crate::temporal::{self, Temporal};
 use crate::types::ValueType;
 
@@ -90,8 +91,13 @@ impl Kind {
 }
 
 /// The value of a JSON text as `value_type`, whose times are written as `temporal` says; the error says why it does not fit,
-/// to follow the column's name.
-pub(crate) fn read<'a>(raw: &'a str, value_type: &ValueType, temporal: &Temporal) -> Result<Cell<'a>, String> {
+/// to follow the column's name. `room` is what is left for values of its message.
+pub(crate) fn read<'a>(
+    raw: &'a str,
+    value_type: &ValueType,
+    temporal: &Temporal,
+    room: &Room,
+) -> Result<Cell<'a>, String> {
     let kind = Kind::of(raw);
     match (value_type, kind) {
         (_, Kind::Null) => Ok(Cell::Null),
@@ -102,9 +108,9 @@ pub(crate) fn read<'a>(raw: &'a str, value_type: &ValueType, temporal: &Temporal
             temporal::of_text(&text(raw)?, value_type, temporal)
         }
         (_, Kind::Number) => number(raw, value_type, temporal),
-        (ValueType::Array(item), Kind::Array) => nested::array(raw, item, temporal.of_elements()),
-        (ValueType::Map(value), Kind::Object) => nested::map(raw, value, temporal.of_elements()),
-        (ValueType::Row(fields), Kind::Object) => nested::row(raw, fields, temporal),
+        (ValueType::Array(item), Kind::Array) => nested::array(raw, item, temporal.of_elements(), room),
+        (ValueType::Map(value), Kind::Object) => nested::map(raw, value, temporal.of_elements(), room),
+        (ValueType::Row(fields), Kind::Object) => nested::row(raw, fields, temporal, room),
         _ => Err(format!("{} is {}, not {value_type}", shown(raw), kind.name())),
     }
 }
@@ -183,7 +189,7 @@ mod tests {
     use super::*;
 
     fn of(raw: &'static str, value_type: &str) -> Result<Cell<'static>, String> {
-        read(raw, &value_type.parse().unwrap(), &Temporal::Iso)
+        read(raw, &value_type.parse().unwrap(), &Temporal::Iso, &Room::new())
     }
 
     #[test]

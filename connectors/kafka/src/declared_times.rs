@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(told, times);
         let page = columns.iter().find(|column| column.name == "page").unwrap();
         let raw = r#"{"at":7,"url":"/","seen":[{"at":7000000001000,"by":{"x":"1 Jan 1970 00:00:01 +0000"}}]}"#;
-        let read = crate::cell::read(raw, &page.value_type, &page.temporal).unwrap();
+        let read = crate::cell::read(raw, &page.value_type, &page.temporal, &crate::room::Room::new()).unwrap();
         let written = format!("{read:?}");
         for part in ["Integer(7000)", "Integer(7000000001)", "Integer(1000000)"] {
             assert!(written.contains(part), "{written}");

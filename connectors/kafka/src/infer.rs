@@ -21,6 +21,7 @@ use crate::columns::is_hidden_name;
 use crate::layout::MessageColumn;
 use crate::log::{KafkaLog, PartitionOffsets, ScanRange, Step};
 use shape::Shape;
+pub(crate) use shape::is_double;
 
 /// The most partitions that are sampled, those with the lowest numbers that have messages.
 const MAX_PARTITIONS: usize = 8;
@@ -143,7 +144,7 @@ impl Sample {
                 let reason = "a hidden column has this name; the field is in _message".to_owned();
                 inferred.unsupported.push(UnsupportedColumn { name, source_type: value_type.to_string(), reason });
             } else {
-                inferred.columns.push(MessageColumn::new(name, value_type));
+                inferred.columns.push(MessageColumn { inferred: true, ..MessageColumn::new(name, value_type) });
             }
         }
         Ok(inferred)
@@ -215,7 +216,7 @@ mod tests {
         }
         let inferred = sample.inferred("t").unwrap();
         assert_eq!(inferred.messages, 1);
-        assert_eq!(inferred.columns, [MessageColumn::new("a", ValueType::Varchar)]);
+        assert_eq!(inferred.columns, [MessageColumn { inferred: true, ..MessageColumn::new("a", ValueType::Varchar) }]);
         assert_eq!(inferred.unsupported.first().unwrap().name, "_key");
     }
 

@@ -133,12 +133,15 @@ pub(crate) struct MessageColumn {
     /// Where it is found.
     #[serde(default)]
     pub(crate) place: Place,
+    /// Whether nobody declared it: then, its type may not cost a number its digits.
+    #[serde(default)]
+    pub(crate) inferred: bool,
 }
 
 impl MessageColumn {
     /// A column that is found by its name.
     pub(crate) fn new(name: impl Into<String>, value_type: ValueType) -> Self {
-        Self { name: name.into(), value_type, temporal: Temporal::Iso, place: Place::Named }
+        Self { name: name.into(), value_type, temporal: Temporal::Iso, place: Place::Named, inferred: false }
     }
 }
 

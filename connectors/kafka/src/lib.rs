@@ -64,6 +64,7 @@ mod protocol;
 mod range;
 mod read;
 mod registry;
+mod room;
 mod rules;
 mod snapshot;
 mod split;

@@ -7,6 +7,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::cell::{Cell, read};
+use crate::room::{Room, last_of_each};
 use crate::temporal::Temporal;
 use crate::types::ValueType;
 
@@ -14,41 +15,49 @@ use crate::types::ValueType;
 const MAX_ELEMENTS: usize = 1_000_000;
 
 /// The elements of an array, whose times are written as `temporal` says.
-pub(crate) fn array<'a>(raw: &'a str, item: &ValueType, temporal: &Temporal) -> Result<Cell<'a>, String> {
+pub(crate) fn array<'a>(raw: &'a str, item: &ValueType, temporal: &Temporal, room: &Room) -> Result<Cell<'a>, String> {
     let elements = deserialize(raw, |deserializer| deserializer.deserialize_seq(Elements))?;
-    let cells = elements
-        .into_iter()
-        .enumerate()
-        .map(|(index, text)| read(text, item, temporal).map_err(|error| format!("element {}: {error}", index + 1)));
+    room.take(elements.len())?;
+    let cells = elements.into_iter().enumerate().map(|(index, text)| {
+        read(text, item, temporal, room).map_err(|error| format!("element {}: {error}", index + 1))
+    });
     cells.collect::<Result<_, _>>().map(Cell::List)
 }
 
 /// The entries of an object; of equal names the last one counts.
-pub(crate) fn map<'a>(raw: &'a str, value: &ValueType, temporal: &Temporal) -> Result<Cell<'a>, String> {
-    let mut entries = Vec::<(Cow<'a, str>, Cell<'a>)>::new();
-    for (name, text) in pairs(raw)? {
-        let cell = read(text, value, temporal).map_err(|error| format!("entry {name}: {error}"))?;
-        match entries.iter_mut().find(|(known, _)| *known == name) {
-            Some(entry) => entry.1 = cell,
-            None => entries.push((name, cell)),
-        }
-    }
-    Ok(Cell::Entries(entries))
+pub(crate) fn map<'a>(raw: &'a str, value: &ValueType, temporal: &Temporal, room: &Room) -> Result<Cell<'a>, String> {
+    let mut pairs = pairs(raw)?;
+    last_of_each(&mut pairs);
+    room.take(pairs.len())?;
+    let entries = pairs.into_iter().map(|(name, text)| match read(text, value, temporal, room) {
+        Ok(cell) => Ok((name, cell)),
+        Err(error) => Err(format!("entry {name}: {error}")),
+    });
+    entries.collect::<Result<_, _>>().map(Cell::Entries)
 }
 
 /// The fields of an object; NULL for those that it does not have, and of equal names the last one.
-pub(crate) fn row<'a>(raw: &'a str, fields: &[(String, ValueType)], temporal: &Temporal) -> Result<Cell<'a>, String> {
-    let mut cells = vec![Cell::Null; fields.len()];
+pub(crate) fn row<'a>(
+    raw: &'a str,
+    fields: &[(String, ValueType)],
+    temporal: &Temporal,
+    room: &Room,
+) -> Result<Cell<'a>, String> {
+    room.take(fields.len())?;
+    let mut texts = vec![None; fields.len()];
     for (name, text) in pairs(raw)? {
         let place = fields.iter().position(|(field, _)| *field == name);
-        if let Some((place, (_, value_type))) = place.and_then(|place| Some((place, fields.get(place)?)))
-            && let Some(cell) = cells.get_mut(place)
-        {
-            *cell =
-                read(text, value_type, temporal.of_field(place)).map_err(|error| format!("field {name}: {error}"))?;
+        if let Some(last) = place.and_then(|place| texts.get_mut(place)) {
+            *last = Some(text);
         }
     }
-    Ok(Cell::Fields(cells))
+    let cells = fields.iter().zip(texts).enumerate().map(|(place, ((name, value_type), text))| match text {
+        None => Ok(Cell::Null),
+        Some(text) => {
+            read(text, value_type, temporal.of_field(place), room).map_err(|error| format!("field {name}: {error}"))
+        }
+    });
+    cells.collect::<Result<_, _>>().map(Cell::Fields)
 }
 
 /// The names and raw values of an object.
@@ -113,7 +122,7 @@ mod tests {
     use super::*;
 
     fn of<'a>(raw: &'a str, value_type: &str) -> Result<Cell<'a>, String> {
-        read(raw, &value_type.parse().unwrap(), &Temporal::Iso)
+        read(raw, &value_type.parse().unwrap(), &Temporal::Iso, &Room::new())
     }
 
     #[test]
@@ -135,6 +144,38 @@ mod tests {
                 ("b".into(), Cell::List(Vec::new())),
             ]))
         );
+    }
+
+    #[test]
+    fn the_last_of_a_name_counts_whatever_was_before() {
+        for (raw, value_type, cell) in [
+            (r#"{"a":"x","a":1}"#, "row(a int)", Cell::Fields(vec![Cell::Integer(1)])),
+            (r#"{"a":1,"a":null}"#, "row(a int)", Cell::Fields(vec![Cell::Null])),
+            (r#"{"a":"x","a":1}"#, "map(varchar, int)", Cell::Entries(vec![("a".into(), Cell::Integer(1))])),
+        ] {
+            assert_eq!(of(raw, value_type), Ok(cell), "{raw}");
+        }
+    }
+
+    /// Three of its bytes would be a row of a thousand fields.
+    #[test]
+    fn a_short_text_does_not_become_a_large_value() {
+        let fields: Vec<String> = (0..1000).map(|place| format!("c{place} int")).collect();
+        let rows = format!("array(row({}))", fields.join(", "));
+        let text = |rows: usize| format!("[{}]", vec!["{}"; rows].join(","));
+        assert!(of(&text(999), &rows).is_ok());
+        assert!(of(&text(1000), &rows).unwrap_err().contains("more than 1000000 values"));
+        let within = format!("[{},{}]", text(600), text(600));
+        assert!(of(&within, &format!("array({rows})")).unwrap_err().contains("more than 1000000 values"));
+    }
+
+    /// In time that grows with their number, and not with its square.
+    #[test]
+    fn maps_may_have_many_entries() {
+        let entries: Vec<String> = (0..300_000).map(|entry| format!("\"{entry}\":1")).collect();
+        let raw = format!("{{{}}}", entries.join(","));
+        let Ok(Cell::Entries(entries)) = of(&raw, "map(varchar, int)") else { panic!() };
+        assert_eq!(entries.len(), 300_000);
     }
 
     #[test]

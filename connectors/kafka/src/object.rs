@@ -41,6 +41,9 @@ struct Rest {
 /// The most names remembered from one object.
 const MAX_RECENT: usize = 256;
 
+/// The longest of them.
+const MAX_RECENT_BYTES: usize = 1 << 10;
+
 impl ObjectReader {
     /// A reader for these fields; the texts are returned in their order.
     pub(crate) fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
@@ -88,6 +91,7 @@ impl ObjectReader {
         let slot = self.slots.get(name).copied();
         let now = || Recent { name: name.to_owned(), slot, quoted: Quoted::new(name) };
         match self.recent.get_mut(position) {
+            _ if name.len() > MAX_RECENT_BYTES => {}
             Some(recent) => *recent = now(),
             None if position < MAX_RECENT => self.recent.push(now()),
             None => {}

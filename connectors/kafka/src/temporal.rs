@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use chrono::format::{Fixed, Item, Numeric, StrftimeItems};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use serde::{Deserialize, Serialize};
 
@@ -44,9 +45,13 @@ impl FromStr for Temporal {
             "epoch-nanoseconds" => Self::Epoch(9),
             "rfc2822" => Self::Rfc2822,
             pattern if pattern.contains('%') => {
-                let items = chrono::format::StrftimeItems::new(pattern);
-                if items.clone().any(|item| matches!(item, chrono::format::Item::Error)) {
+                let items = StrftimeItems::new(pattern);
+                if items.clone().any(|item| matches!(item, Item::Error)) {
                     return Err(format!("`{pattern}` is not a pattern of dates and times"));
+                }
+                // Names of zones are passed over unread: PST and UTC would be the same time.
+                if items.clone().any(|item| item == Item::Fixed(Fixed::TimezoneName)) {
+                    return Err(format!("`{pattern}` has a zone's name, which says no offset; offsets are %z"));
                 }
                 Self::Pattern(pattern.to_owned())
             }
@@ -111,7 +116,8 @@ pub(crate) fn of_text<'a>(text: &str, value_type: &ValueType, temporal: &Tempora
         (ValueType::Time { precision }, temporal) => {
             let nanos = match temporal {
                 Temporal::Pattern(pattern) => {
-                    let parsed = NaiveTime::parse_from_str(text, pattern).ok().map(time::nanos_of_day);
+                    let parsed = whole(text, pattern).and_then(|()| NaiveTime::parse_from_str(text, pattern).ok());
+                    let parsed = parsed.and_then(time::nanos_of_day);
                     parsed.ok_or_else(|| wrong(&format!("a time as {pattern}")))?
                 }
                 _ => parse_time(text).ok_or_else(|| wrong("a time of day as HH:MM:SS"))?,
@@ -128,19 +134,60 @@ pub(crate) fn of_text<'a>(text: &str, value_type: &ValueType, temporal: &Tempora
         },
         (ValueType::Timestamp { precision, zone }, temporal) => {
             let parsed = match temporal {
-                Temporal::Rfc2822 => DateTime::parse_from_rfc2822(text)
-                    .map(time::of_instant)
-                    .map_err(|_| wrong("a date and time as RFC 2822 writes it"))?,
-                Temporal::Pattern(pattern) => DateTime::parse_from_str(text, pattern)
-                    .map(time::of_instant)
-                    .or_else(|_| NaiveDateTime::parse_from_str(text, pattern).map(time::of_clock))
-                    .map_err(|_| wrong(&format!("a date and time as {pattern}")))?,
+                Temporal::Rfc2822 => {
+                    let parsed = DateTime::parse_from_rfc2822(text).ok().and_then(time::of_instant);
+                    parsed.ok_or_else(|| wrong("a date and time as RFC 2822 writes it"))?
+                }
+                Temporal::Pattern(pattern) => {
+                    of_pattern(text, pattern).ok_or_else(|| wrong(&format!("a date and time as {pattern}")))?
+                }
                 _ => parse_date_time(text).ok_or_else(|| wrong("a date and time such as 2026-11-21T07:35:00Z"))?,
             };
             units(&parsed, text, *precision, *zone)
         }
         (other, _) => Err(wrong(&other.to_string())),
     }
+}
+
+/// A date and time by a pattern.
+fn of_pattern(text: &str, pattern: &str) -> Option<time::DateTime> {
+    whole(text, pattern)?;
+    match StrftimeItems::new(pattern).any(|item| is_offset(&item)) {
+        true => DateTime::parse_from_str(text, pattern).ok().and_then(time::of_instant),
+        false => NaiveDateTime::parse_from_str(text, pattern).ok().and_then(time::of_clock),
+    }
+}
+
+/// Whether a part of a pattern says at which offset from UTC a time is, or that it is a number of seconds since 1970.
+fn is_offset(item: &Item<'_>) -> bool {
+    use chrono::format::Fixed::{
+        RFC2822, RFC3339, TimezoneOffset, TimezoneOffsetColon, TimezoneOffsetColonZ, TimezoneOffsetDoubleColon,
+        TimezoneOffsetTripleColon, TimezoneOffsetZ,
+    };
+    matches!(
+        item,
+        Item::Fixed(
+            RFC2822
+                | RFC3339
+                | TimezoneOffset
+                | TimezoneOffsetColon
+                | TimezoneOffsetColonZ
+                | TimezoneOffsetDoubleColon
+                | TimezoneOffsetTripleColon
+                | TimezoneOffsetZ
+        ) | Item::Numeric(Numeric::Timestamp, _)
+    ) || StrftimeItems::new("%#z").any(|permissive| permissive == *item)
+}
+
+/// `None` where a pattern takes fractions of seconds and the text has one of more digits than are kept, some of which say something.
+fn whole(text: &str, pattern: &str) -> Option<()> {
+    const KEPT: usize = 9;
+    let lost = |fraction: &str| {
+        let end = fraction.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(fraction.len());
+        fraction.get(KEPT..end).is_some_and(|lost| lost.bytes().any(|digit| digit != b'0'))
+    };
+    let is_lost = pattern.contains('f') && text.split('.').skip(1).any(lost);
+    (!is_lost).then_some(())
 }
 
 /// A timestamp of a number.
@@ -216,6 +263,11 @@ mod tests {
             ("02.01.1970", "date", "%d.%m.%Y", 1),
             ("1970-01-02", "date", "iso8601", 1),
             ("01:00:00.25", "time(3)", "iso8601", 3_600_250),
+            ("1700000000", "timestamp(0) with time zone", "%s", seconds),
+            ("2023-11-14T22:13:20.5+00:00", "timestamp(3) with time zone", "%+", seconds * 1_000 + 500),
+            ("2023-11-14 23:13:20+01", "timestamp(0) with time zone", "%F %T%#z", seconds),
+            // Zeros are no digits that are lost.
+            ("14/11/2023 22:13:20.1000000000", "timestamp(3)", "%d/%m/%Y %H:%M:%S%.f", seconds * 1_000 + 100),
             ("01h", "time(6)", "%Hh", 0),
             ("0100", "time(6)", "%H%M", 3_600_000_000),
         ] {
@@ -237,11 +289,23 @@ mod tests {
             ("14/13/2023", "date", "%d/%m/%Y", "a date as %d/%m/%Y"),
             ("25:00:00", "time", "iso8601", "a time of day as HH:MM:SS"),
             ("00:00:00.0001", "time(3)", "iso8601", "finer fraction than time(3)"),
+            // A tenth digit is not dropped.
+            ("22:13:20.1234567891", "time(6)", "%H:%M:%S%.f", "a time as"),
+            ("2023-11-14 22:13:20.1234567891", "timestamp(9)", "%F %T%.f", "a date and time as"),
+            // No type of SQL has the 61st second of a minute, and the second after it is another time.
+            ("2016-12-31T23:59:60Z", "timestamp", "iso8601", "a date and time such as"),
+            ("Sat, 31 Dec 2016 23:59:60 +0000", "timestamp", "rfc2822", "as RFC 2822"),
+            ("2016-12-31 23:59:60", "timestamp", "%F %T", "a date and time as"),
+            ("23:59:60", "time", "iso8601", "a time of day"),
+            ("23:59:60", "time", "%T", "a time as"),
+            // An offset that is none does not make it a time without one.
+            ("2023-11-14 22:13:20 +2400", "timestamp", "%F %T %z", "a date and time as"),
         ] {
             let message = of(text, value_type, temporal).unwrap_err();
             assert!(message.contains(part), "{text}: {message}");
         }
         assert!("yyyy-MM-dd".parse::<Temporal>().unwrap_err().contains("known are iso8601"));
+        assert!("%F %T %Z".parse::<Temporal>().unwrap_err().contains("a zone's name, which says no offset"));
         assert!("%Q".parse::<Temporal>().unwrap_err().contains("not a pattern"));
         let (date, seconds): (ValueType, Temporal) = ("date".parse().unwrap(), "epoch-seconds".parse().unwrap());
         assert!(!seconds.fits(&date));

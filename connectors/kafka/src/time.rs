@@ -35,22 +35,27 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
     if !reader.0.is_empty() {
         return None;
     }
-    NaiveTime::from_hms_nano_opt(hour, minute, second, nanos).map(nanos_of_day)
+    NaiveTime::from_hms_nano_opt(hour, minute, second, nanos).and_then(nanos_of_day)
 }
 
-/// Nanoseconds since midnight.
-pub(crate) fn nanos_of_day(time: NaiveTime) -> i64 {
-    i64::from(time.num_seconds_from_midnight()) * 1_000_000_000 + i64::from(time.nanosecond())
+/// Nanoseconds of a second.
+const SECOND: u32 = 1_000_000_000;
+
+/// Nanoseconds since midnight; `None` of a leap second, which no time of day of SQL is.
+pub(crate) fn nanos_of_day(time: NaiveTime) -> Option<i64> {
+    let nanos = Some(time.nanosecond()).filter(|nanos| *nanos < SECOND)?;
+    Some(i64::from(time.num_seconds_from_midnight()) * i64::from(SECOND) + i64::from(nanos))
 }
 
-/// An instant.
-pub(crate) fn of_instant(at: chrono::DateTime<FixedOffset>) -> DateTime {
-    DateTime { seconds: at.timestamp(), nanos: at.timestamp_subsec_nanos(), zoned: true }
+/// An instant; `None` of a leap second.
+pub(crate) fn of_instant(at: chrono::DateTime<FixedOffset>) -> Option<DateTime> {
+    let nanos = Some(at.timestamp_subsec_nanos()).filter(|nanos| *nanos < SECOND)?;
+    Some(DateTime { seconds: at.timestamp(), nanos, zoned: true })
 }
 
-/// A date and time of day without a zone.
-pub(crate) fn of_clock(at: NaiveDateTime) -> DateTime {
-    DateTime { seconds: at.and_utc().timestamp(), nanos: at.and_utc().timestamp_subsec_nanos(), zoned: false }
+/// A date and time of day without a zone; `None` of a leap second.
+pub(crate) fn of_clock(at: NaiveDateTime) -> Option<DateTime> {
+    of_instant(at.and_utc().fixed_offset()).map(|at| DateTime { zoned: false, ..at })
 }
 
 /// A date and time as RFC 3339 section 5.6 writes them, with these liberties: a space may stand for the `T`, and the

@@ -58,8 +58,7 @@ impl CsvReader {
 
 /// The values of one line, with or without a line break at its end.
 fn values(line: &str, delimiter: char) -> Result<Vec<Option<Cow<'_, str>>>, String> {
-    let line = line.strip_suffix('\n').unwrap_or(line);
-    let line = line.strip_suffix('\r').unwrap_or(line);
+    let line = line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line));
     let (mut values, mut rest) = (Vec::new(), line);
     loop {
         let (value, behind) = match rest.strip_prefix('"') {
@@ -125,6 +124,7 @@ mod tests {
             some(&["a,b", "say \"hi\"", "two\nlines"])
         );
         assert_eq!(of("\"\"\"\"").unwrap(), some(&["\""]));
+        assert_eq!(of("a\r").unwrap(), some(&["a\r"]), "no line break");
         assert_eq!(of("a\"b,c").unwrap(), some(&["a\"b", "c"]), "a quote within a value is one");
     }
 

@@ -2,10 +2,12 @@
 
 use super::envelope::Event;
 use super::text::utf8;
-use crate::cell::{Cell, read};
+use crate::cell::{Cell, Kind, read, shown};
 use crate::flat::{Fields, Name};
+use crate::infer::is_double;
 use crate::layout::MessageColumn;
 use crate::object::ObjectReader;
+use crate::room::Room;
 use crate::types::ValueType;
 
 /// Reads JSON objects.
@@ -63,10 +65,11 @@ impl JsonReader {
     fn long_row<'m>(&mut self, bytes: &'m [u8], cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
         let mut texts: Vec<Option<&'m str>> = std::mem::take(&mut self.room);
         self.objects.read(bytes, &mut texts)?;
-        for (MessageColumn { name, value_type, temporal, .. }, text) in self.columns.iter().zip(&texts) {
+        let room = Room::new();
+        for (column, text) in self.columns.iter().zip(&texts) {
             cells.push(match text {
                 None => Cell::Null,
-                Some(text) => read(text, value_type, temporal).map_err(|error| format!("field {name}: {error}"))?,
+                Some(text) => value(text, column, &room).map_err(|error| format!("field {}: {error}", column.name))?,
             });
         }
         self.room = emptied(texts);
@@ -130,11 +133,20 @@ impl JsonReader {
 }
 
 /// The value of a text in which nothing is to be replaced; `None` if it does not fit.
-pub(crate) fn plain<'m>(text: &'m str, MessageColumn { value_type, temporal, .. }: &MessageColumn) -> Option<Cell<'m>> {
-    match (value_type, text.strip_prefix('"')) {
+pub(crate) fn plain<'m>(text: &'m str, column: &MessageColumn) -> Option<Cell<'m>> {
+    match (&column.value_type, text.strip_prefix('"')) {
         (ValueType::Varchar, Some(rest)) => rest.strip_suffix('"').map(|text| Cell::Text(text.into())),
-        _ => read(text, value_type, temporal).ok(),
+        _ => value(text, column, &Room::new()).ok(),
     }
+}
+
+/// The value of a text. The error says why it does not fit, to follow the column's name.
+fn value<'m>(text: &'m str, column: &MessageColumn, room: &Room) -> Result<Cell<'m>, String> {
+    let MessageColumn { value_type, temporal, inferred, .. } = column;
+    if *inferred && *value_type == ValueType::Double && Kind::of(text) == Kind::Number && !is_double(text) {
+        return Err(format!("{} has more digits than a double keeps", shown(text)));
+    }
+    read(text, value_type, temporal, room)
 }
 
 /// The same room, for texts of another message.

@@ -96,12 +96,12 @@ impl ProtoReader {
             self.writers.insert(id, writer);
         }
         let written = match self.writers.get(&id) {
-            Some(Ok(compiled)) => compiled.name_at(&place),
+            Some(Ok(compiled)) => compiled.names_at(&place),
             Some(Err(error)) => return Err(Fault::Message(error.clone())),
-            None => None,
+            None => Vec::new(),
         };
-        match written {
-            Some(name) if name == self.name => Ok(body),
+        match written.first() {
+            Some(_) if written.contains(&self.name) => Ok(body),
             Some(name) => Err(Fault::Message(format!("it is a {name}, and the table's messages are {}", self.name))),
             None => Err(Fault::Message(format!("schema {id} has no message at the place {place:?}"))),
         }

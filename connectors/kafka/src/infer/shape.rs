@@ -74,7 +74,7 @@ impl Numbers {
         Some(Self {
             whole,
             bigint: whole && raw.parse::<i64>().is_ok(),
-            double: is_double(raw, &written, whole),
+            double: says(raw, &written, whole),
             before: usize::try_from(digits.saturating_add(power)).unwrap_or(0),
             behind: usize::try_from(power.saturating_neg()).unwrap_or(0),
         })
@@ -128,9 +128,21 @@ impl Written {
     }
 }
 
+/// The most digits that every double keeps.
+const KEPT_DIGITS: usize = 15;
+
+/// Whether a double says of a number what its text says; the text is JSON.
+pub(crate) fn is_double(raw: &str) -> bool {
+    let whole = !raw.contains(['.', 'e', 'E']);
+    if raw.len() <= KEPT_DIGITS && !raw.contains(['e', 'E']) {
+        return true;
+    }
+    Written::of(raw).is_some_and(|written| says(raw, &written, whole))
+}
+
 /// Whether a double says what a number's text says. A whole number must be a double exactly. One with a point or an
 /// exponent, hardly any of which is one, must be how its nearest double is written with so many digits.
-fn is_double(raw: &str, written: &Written, whole: bool) -> bool {
+fn says(raw: &str, written: &Written, whole: bool) -> bool {
     let Some(nearest) = raw.parse::<f64>().ok().filter(|nearest| nearest.is_finite()) else { return false };
     let digits = written.digits.len();
     if digits > MAX_DOUBLE_DIGITS {

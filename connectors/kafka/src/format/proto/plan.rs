@@ -7,6 +7,7 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, Value};
 
 use super::MAX_DEPTH;
 use super::columns::{TIMESTAMP, in_order, wrapped};
+use super::read::Wire;
 use crate::cell::Cell;
 
 /// How a message is read.
@@ -14,6 +15,8 @@ use crate::cell::Cell;
 pub(super) struct MessagePlan {
     /// By the number of the field.
     pub(super) fields: HashMap<u32, FieldPlan>,
+    /// Fields that nobody asks for, in a oneof with some that are: what was read of those before is no longer there.
+    pub(super) siblings: HashMap<u32, Sibling>,
     /// What there is where nothing is written, by place.
     pub(super) defaults: Vec<Cell<'static>>,
 }
@@ -25,6 +28,15 @@ pub(super) struct FieldPlan {
     pub(super) place: usize,
     pub(super) shape: Shape,
     /// The places of the others of its oneof, of which the last that is written counts.
+    pub(super) others: Vec<usize>,
+}
+
+/// A field that is passed over.
+#[derive(Clone, Debug)]
+pub(super) struct Sibling {
+    /// How it is written, if it is that.
+    pub(super) wire: Wire,
+    /// The places of the others of its oneof.
     pub(super) others: Vec<usize>,
 }
 
@@ -79,13 +91,19 @@ impl MessagePlan {
         if depth > MAX_DEPTH {
             return Err(format!("a message nests deeper than {MAX_DEPTH} levels"));
         }
-        let mut plan = Self { fields: HashMap::new(), defaults: Vec::with_capacity(fields.len()) };
+        let defaults = Vec::with_capacity(fields.len());
+        let mut plan = Self { fields: HashMap::new(), siblings: HashMap::new(), defaults };
         for (place, field) in fields.iter().enumerate() {
             let (shape, default) = shape(field, depth)?;
             let oneof = field.containing_oneof();
             let others = fields.iter().enumerate().filter(|(other, _)| *other != place);
             let others = others.filter(|(_, other)| oneof.is_some() && other.containing_oneof() == oneof);
             let others = others.map(|(other, _)| other).collect();
+            let siblings = oneof.iter().flat_map(|oneof| oneof.fields().collect::<Vec<_>>());
+            for sibling in siblings.filter(|sibling| !fields.contains(sibling)) {
+                let unread = || Sibling { wire: wire(&sibling), others: Vec::new() };
+                plan.siblings.entry(sibling.number()).or_insert_with(unread).others.push(place);
+            }
             plan.fields.insert(field.number(), FieldPlan { place, shape, others });
             plan.defaults.push(default);
         }
@@ -98,12 +116,15 @@ fn shape(field: &FieldDescriptor, depth: usize) -> Result<(Shape, Cell<'static>)
     if field.is_map() {
         let Kind::Message(entry) = field.kind() else { return Err("a map is no message".to_owned()) };
         let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
-        let missing = match value.kind() {
-            // A message of which nothing is written.
-            Kind::Message(_) => Cell::Null,
+        let value_as = scalar(&value, depth)?;
+        // A value that is not written is one of which nothing is.
+        let missing = match &value_as {
+            Scalar::Timestamp => Cell::Integer(0),
+            Scalar::Wrapped(_, missing) => missing.clone(),
+            Scalar::Message(_) => Cell::Null,
             _ => default(&value.default_value(), &value),
         };
-        return Ok((Shape::Map(scalar(&key, depth)?, scalar(&value, depth)?, missing), Cell::Entries(Vec::new())));
+        return Ok((Shape::Map(scalar(&key, depth)?, value_as, missing), Cell::Entries(Vec::new())));
     }
     let read = scalar(field, depth)?;
     if field.is_list() {
@@ -146,6 +167,24 @@ fn scalar(field: &FieldDescriptor, depth: usize) -> Result<Scalar, String> {
             None => Scalar::Message(Box::new(MessagePlan::of(&in_order(&message), depth + 1)?)),
         },
     })
+}
+
+/// How a single value of a field is written.
+fn wire(field: &FieldDescriptor) -> Wire {
+    match field.kind() {
+        Kind::Message(_) if field.is_group() => Wire::Begin,
+        Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => Wire::Bits64,
+        Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => Wire::Bits32,
+        Kind::String | Kind::Bytes | Kind::Message(_) => Wire::Sized,
+        Kind::Bool
+        | Kind::Int32
+        | Kind::Int64
+        | Kind::Uint32
+        | Kind::Uint64
+        | Kind::Sint32
+        | Kind::Sint64
+        | Kind::Enum(_) => Wire::Varint,
+    }
 }
 
 /// A default as a cell.

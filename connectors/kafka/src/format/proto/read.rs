@@ -1,43 +1,21 @@
 //! Values from Protobuf's wire format (Protocol Buffers documentation, "Encoding").
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use super::MAX_DEPTH;
 use super::plan::{FieldPlan, MessagePlan, Scalar, Shape};
 use crate::cell::Cell;
-
-/// The most values of one message: those of lists and maps, and the fields of messages within it, which take room even where
-/// nothing is written of them.
-const MAX_VALUES: usize = 1_000_000;
+use crate::room::{Room, last_of_all};
 
 /// How values are told apart without knowing their types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wire {
+pub(super) enum Wire {
     Varint,
     Bits64,
     Sized,
     Begin,
     End,
     Bits32,
-}
-
-/// How many values a message may still have.
-struct Room(std::cell::Cell<usize>);
-
-impl Room {
-    fn new() -> Self {
-        Self(std::cell::Cell::new(MAX_VALUES))
-    }
-
-    fn take(&self, values: usize) -> Result<(), String> {
-        let left = self.0.get().checked_sub(values);
-        let left = left.ok_or_else(|| {
-            format!("it has more than {MAX_VALUES} values, with those of its messages that are not written")
-        })?;
-        self.0.set(left);
-        Ok(())
-    }
 }
 
 /// What is left of a message.
@@ -51,6 +29,8 @@ struct Input<'m, 'r> {
 pub(super) fn message<'m>(bytes: &'m [u8], plan: &MessagePlan, cells: &mut Vec<Cell<'m>>) -> Result<(), String> {
     let mut found: Vec<Cell<'m>> = plan.defaults.clone();
     merge(Input { bytes, at: 0, room: &Room::new() }, plan, &mut found)?;
+    // Once for all, since a message within may be written in any number of pieces.
+    last_of_all(&mut found);
     cells.append(&mut found);
     Ok(())
 }
@@ -79,45 +59,44 @@ pub(super) fn place(bytes: &[u8]) -> Result<(Vec<usize>, &[u8]), String> {
 
 /// Reads the fields of a message over those that were read before.
 fn merge<'m>(mut input: Input<'m, '_>, plan: &MessagePlan, cells: &mut [Cell<'m>]) -> Result<(), String> {
-    let mut maps = Vec::new();
     while input.at < input.bytes.len() {
         let (number, wire) = input.tag()?;
-        match plan.fields.get(&number) {
-            Some(field) => {
-                if field_of(&mut input, wire, field, cells)? && matches!(field.shape, Shape::Map(..)) {
-                    maps.push(field.place);
+        match (plan.fields.get(&number), plan.siblings.get(&number)) {
+            (Some(field), _) => field_of(&mut input, wire, field, cells)?,
+            (None, Some(sibling)) => {
+                input.skip(number, wire, 0)?;
+                if wire == sibling.wire {
+                    clear(&sibling.others, cells);
                 }
             }
-            None => input.skip(number, wire, 0)?,
-        }
-    }
-    maps.sort_unstable();
-    maps.dedup();
-    for place in maps {
-        if let Some(Cell::Entries(entries)) = cells.get_mut(place) {
-            last_of_each(entries);
+            (None, None) => input.skip(number, wire, 0)?,
         }
     }
     Ok(())
 }
 
-/// Reads one field. False where it was written as another type, which is passed over as what is not known.
+/// Of the fields of a oneof the last that is written counts.
+fn clear(others: &[usize], cells: &mut [Cell<'_>]) {
+    for other in others {
+        if let Some(other) = cells.get_mut(*other) {
+            *other = Cell::Null;
+        }
+    }
+}
+
+/// Reads one field. One that was written as another type is passed over as what is not known.
 fn field_of<'m>(
     input: &mut Input<'m, '_>,
     wire: Wire,
     field: &FieldPlan,
     cells: &mut [Cell<'m>],
-) -> Result<bool, String> {
+) -> Result<(), String> {
     let Some(cell) = cells.get_mut(field.place) else { return Err("a field has no place".to_owned()) };
     match &field.shape {
         Shape::Single(scalar) if wire == scalar.wire() => {
             let before = std::mem::replace(cell, Cell::Null);
             *cell = value(input, scalar, before)?;
-            for other in &field.others {
-                if let Some(other) = cells.get_mut(*other) {
-                    *other = Cell::Null;
-                }
-            }
+            clear(&field.others, cells);
         }
         Shape::Repeated(scalar) if wire == scalar.wire() => {
             let Cell::List(list) = cell else { return Err("a list has no place".to_owned()) };
@@ -137,12 +116,9 @@ fn field_of<'m>(
             input.room.take(1)?;
             entries.push(entry(input.within()?, key, of, missing)?);
         }
-        Shape::Single(_) | Shape::Repeated(_) | Shape::Map(..) => {
-            input.skip(0, wire, 0)?;
-            return Ok(false);
-        }
+        Shape::Single(_) | Shape::Repeated(_) | Shape::Map(..) => input.skip(0, wire, 0)?,
     }
-    Ok(true)
+    Ok(())
 }
 
 /// An entry of a map: a message of a key and a value.
@@ -181,21 +157,6 @@ fn entry<'m>(
         (None, _) => missing.clone(),
     };
     Ok((key, found))
-}
-
-/// Of entries with the same key the last one counts.
-fn last_of_each(entries: &mut Vec<(Cow<'_, str>, Cell<'_>)>) {
-    let mut last = HashMap::with_capacity(entries.len());
-    for (index, (key, _)) in entries.iter().enumerate() {
-        last.insert(key.clone(), index);
-    }
-    if last.len() < entries.len() {
-        let mut index = 0;
-        entries.retain(|(key, _)| {
-            index += 1;
-            last.get(key) == Some(&(index - 1))
-        });
-    }
 }
 
 /// The value of a field; `before` is what was read of it before.

@@ -61,14 +61,20 @@ impl Compiled {
         found.ok_or_else(|| format!("the Protobuf schema has no message {name}"))
     }
 
-    /// The full name of the message at a place: the number of a message of the file, then of one within it, and so on.
-    pub(super) fn name_at(&self, place: &[usize]) -> Option<String> {
-        let (first, within) = place.split_first()?;
-        let mut message = self.file.messages().nth(*first)?;
-        for index in within.iter().take(MAX_DEPTH) {
-            let inner = message.child_messages().nth(*index);
-            message = inner?;
-        }
-        Some(message.full_name().to_owned())
+    /// The full names of the messages that may be meant by a place: the number of a message of the file, then of one within it, and
+    /// so on. Some serializers count the messages of the descriptor, in which each map has one, and Java's those that are written.
+    pub(super) fn names_at(&self, place: &[usize]) -> Vec<String> {
+        let name = |counts: &dyn Fn(&MessageDescriptor) -> bool| {
+            let (first, within) = place.split_first()?;
+            let mut message = self.file.messages().nth(*first)?;
+            for index in within.iter().take(MAX_DEPTH) {
+                let inner = message.child_messages().filter(|inner| counts(inner)).nth(*index);
+                message = inner?;
+            }
+            // The entry of a map is no message that somebody sends.
+            (!message.is_map_entry()).then(|| message.full_name().to_owned())
+        };
+        let counted = [name(&|_| true), name(&|inner| !inner.is_map_entry())];
+        counted.into_iter().flatten().collect()
     }
 }
