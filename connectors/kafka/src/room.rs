@@ -33,6 +33,9 @@ impl Room {
 
 /// Of entries with the same key the last one counts.
 pub(crate) fn last_of_each<V>(entries: &mut Vec<(Cow<'_, str>, V)>) {
+    if entries.len() < 2 {
+        return;
+    }
     let mut last = HashMap::with_capacity(entries.len());
     for (index, (key, _)) in entries.iter().enumerate() {
         last.insert(key.clone(), index);

@@ -242,7 +242,12 @@ mod tests {
                 assert_eq!(pushed, expected, "{on_error:?}, {count} columns");
                 let places: Vec<usize> = (0..count).collect();
                 assert_eq!(straight, longer.project(&places).unwrap(), "{on_error:?}, {count} columns");
-                assert_eq!(straight.num_rows(), rows, "{on_error:?}");
+                // What is wrong in a column that the part does not have is passed over.
+                let is_whole = count == columns.len();
+                assert!(
+                    if is_whole { straight.num_rows() == rows } else { straight.num_rows() >= rows },
+                    "{on_error:?}"
+                );
             }
         }
         let format = Format::Avro(WriterSchema::Text(SCHEMA.to_owned()));

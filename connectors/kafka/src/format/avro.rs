@@ -2,6 +2,7 @@
 
 mod columns;
 mod event;
+mod extent;
 mod read;
 mod resolve;
 mod schema;
@@ -157,7 +158,7 @@ fn in_record(schema: Schema) -> Schema {
     match schema {
         record @ Schema::Record { .. } => record,
         schema => {
-            let field = Field { name: WHOLE.to_owned(), aliases: Vec::new(), schema, default: None };
+            let field = Field { name: WHOLE.to_owned(), aliases: Vec::new(), schema, default: None, is_read: true };
             Schema::Record { name: WHOLE.to_owned(), fields: Arc::new(vec![field]) }
         }
     }

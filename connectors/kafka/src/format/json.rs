@@ -169,6 +169,23 @@ mod tests {
         JsonReader { columns, objects, rest: false, envelope: false, room: Vec::new() }
     }
 
+    #[test]
+    fn numbers_of_inferred_columns_keep_their_digits() {
+        for (inferred, message, is_read) in [
+            (true, r#"{"d":0.1}"#, true),
+            (true, r#"{"d":9007199254740992}"#, true),
+            (true, r#"{"d":9007199254740993}"#, false),
+            (true, r#"{"d":0.1234567890123456789}"#, false),
+            // Who declares a column as double asks for the nearest one.
+            (false, r#"{"d":9007199254740993}"#, true),
+        ] {
+            let mut reader = reader(&[("d", ValueType::Double)]);
+            reader.columns.iter_mut().for_each(|column| column.inferred = inferred);
+            let outcome = reader.row(message.as_bytes(), &mut Vec::new());
+            assert_eq!(outcome.is_ok(), is_read, "{message}: {outcome:?}");
+        }
+    }
+
     /// Both ways to the values of an object find the same, whichever is taken.
     #[test]
     fn what_is_found_at_once_is_what_is_found_the_longer_way() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::resolve::only;
 use super::schema::{Field, Schema};
 use crate::cell::Cell;
 
@@ -40,8 +41,7 @@ impl Events {
         let read = all.unwrap_or_else(|| wanted.to_vec());
         let place = |column: &String| read.iter().position(|name| name == column);
         let places = wanted.iter().map(place).collect::<Option<_>>().ok_or("a column is no field of the rows")?;
-        let of_row = read.iter().map(|column| fields.iter().find(|field| field.name == *column).cloned());
-        let of_row = of_row.collect::<Option<Vec<Field>>>().ok_or("a column is no field of the rows")?;
+        let of_row = only(fields, &read).ok_or("a column is no field of the rows")?;
         let row = Schema::Record { name: name.clone(), fields: Arc::new(of_row) };
         let row = Schema::Union(vec![Schema::Null, row]);
         let field = |name: &str, schema: &Schema, default: Option<serde_json::Value>| Field {
@@ -49,6 +49,7 @@ impl Events {
             aliases: Vec::new(),
             schema: schema.clone(),
             default,
+            is_read: true,
         };
         let [before_name, after_name, op_name] = FIELDS;
         let none = Some(serde_json::Value::Null);

@@ -3,12 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::resolve::{Action, Plan};
+use super::resolve::{Action, Plan, Width};
 use crate::cell::Cell;
-
-/// The most values of one message: elements of arrays and maps, and fields of records, which may take no bytes at all, so that
-/// the length of the message does not bound them.
-const MAX_VALUES: usize = 1_000_000;
+use crate::room::{MAX_VALUES, last_of_each};
 
 /// How deep values may be within values, unions counted. A step takes some kilobytes of the stack, of which threads have two
 /// megabytes.
@@ -118,6 +115,18 @@ impl<'m> Input<'m, '_> {
         }
     }
 
+    /// A whole number as it was written.
+    #[inline]
+    fn whole(&mut self, width: Width) -> Result<i64, String> {
+        let number = self.long()?;
+        match width {
+            Width::Int if i32::try_from(number).is_err() => {
+                Err(format!("the int before byte {} is {number}, which has more than 32 bits", self.at))
+            }
+            _ => Ok(number),
+        }
+    }
+
     fn length(&mut self) -> Result<usize, String> {
         let length = self.long()?;
         usize::try_from(length).map_err(|_| format!("the length before byte {} is {length}", self.at))
@@ -195,7 +204,7 @@ impl<'m> Input<'m, '_> {
 fn value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>, String> {
     // What most fields are is read here: the rest takes a large frame of the stack.
     Ok(match action {
-        Action::Integer => Cell::Integer(input.long()?),
+        Action::Integer(width) => Cell::Integer(input.whole(*width)?),
         Action::Double => Cell::Double(f64::from_le_bytes(input.array()?)),
         Action::Text => Cell::Text(Cow::Borrowed(input.text()?)),
         Action::Boolean => Cell::Boolean(input.boolean()?),
@@ -217,11 +226,18 @@ fn read_value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>
     Ok(match action {
         Action::Null => Cell::Null,
         Action::Boolean => Cell::Boolean(input.boolean()?),
-        Action::Integer => Cell::Integer(input.long()?),
+        Action::Integer(width) => Cell::Integer(input.whole(*width)?),
         #[allow(clippy::cast_precision_loss, reason = "the specification promotes so")]
-        Action::IntegerToReal => Cell::Real(input.long()? as f32),
+        Action::IntegerToReal(width) => Cell::Real(input.whole(*width)? as f32),
         #[allow(clippy::cast_precision_loss, reason = "the specification promotes so")]
-        Action::IntegerToDouble => Cell::Double(input.long()? as f64),
+        Action::IntegerToDouble(width) => Cell::Double(input.whole(*width)? as f64),
+        Action::TimeOfDay(width, day) => {
+            let units = input.whole(*width)?;
+            if !(0..*day).contains(&units) {
+                return Err(format!("the time before byte {} is {units}, which is outside of a day", input.at));
+            }
+            Cell::Integer(units)
+        }
         Action::Real => Cell::Real(f32::from_le_bytes(input.array()?)),
         Action::RealToDouble => Cell::Double(f32::from_le_bytes(input.array()?).into()),
         Action::Double => Cell::Double(f64::from_le_bytes(input.array()?)),
@@ -253,7 +269,12 @@ fn read_value<'m>(input: &mut Input<'m, '_>, action: &Action) -> Result<Cell<'m>
                 entries.push((Cow::Borrowed(key), cell));
                 Ok(())
             })?;
+            last_of_each(&mut entries);
             Cell::Entries(entries)
+        }
+        Action::Elements(element) => {
+            input.blocks(|input| value(input, element).map(drop))?;
+            Cell::Null
         }
         Action::Union(branches) => {
             let index = input.length()?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::extent::Extents;
 use crate::registry::Reference;
 
 /// The deepest nesting of a schema.
@@ -26,11 +27,13 @@ pub(crate) enum Schema {
     String,
     Fixed {
         name: String,
+        aliases: Vec<String>,
         size: usize,
         logical: Logical,
     },
     Enum {
         name: String,
+        aliases: Vec<String>,
         symbols: Vec<String>,
         default: Option<String>,
     },
@@ -56,6 +59,8 @@ pub(crate) struct Field {
     pub(crate) aliases: Vec<String>,
     pub(crate) schema: Schema,
     pub(crate) default: Option<Value>,
+    /// Whether its values are asked for: the name of one whose are not is still no older name of another field.
+    pub(crate) is_read: bool,
 }
 
 /// What the values of a type mean, where it is more than the type says.
@@ -75,6 +80,10 @@ pub(crate) enum Logical {
         precision: u8,
         scale: u8,
     },
+    /// A decimal of more digits than SQL's have, which stays bytes.
+    WideDecimal {
+        scale: u64,
+    },
 }
 
 impl Schema {
@@ -90,7 +99,9 @@ impl Schema {
             // A primitive type may be written without being JSON.
             let value: Value =
                 serde_json::from_str(text).map_err(|error| format!("the Avro schema is no JSON: {error}"))?;
-            parser.last = Some(parser.schema(&value, "", 0)?);
+            let schema = parser.schema(&value, "", 0)?;
+            parser.extents.check(&schema)?;
+            parser.last = Some(schema);
         }
         let schema = parser.last.ok_or_else(|| "the Avro schema is empty".to_owned())?;
         let Parser { mut named, recursive, .. } = parser;
@@ -144,6 +155,7 @@ struct Parser {
     open: Vec<String>,
     /// Those that were found within themselves.
     recursive: HashSet<String>,
+    extents: Extents,
     last: Option<Schema>,
 }
 
@@ -206,13 +218,14 @@ impl Parser {
                 let name = part("name")?.as_str().ok_or("the name of an Avro type is no text")?;
                 let namespace = object.get("namespace").and_then(Value::as_str).unwrap_or(namespace);
                 let name = full_name(name, namespace);
+                let aliases = aliases(object.get("aliases"));
                 let namespace = name.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
                 let schema = match kind {
-                    "enum" => enumeration(&name, object)?,
+                    "enum" => enumeration(&name, aliases, object)?,
                     "fixed" => {
                         let size = part("size")?.as_u64().and_then(|size| usize::try_from(size).ok());
                         let size = size.ok_or_else(|| format!("the size of {name} is no number of bytes"))?;
-                        Schema::Fixed { name: name.clone(), size, logical: decimal(object) }
+                        Schema::Fixed { name: name.clone(), aliases, size, logical: decimal(object) }
                     }
                     _ => {
                         let fields = part("fields")?.as_array().ok_or_else(|| format!("{name} has no fields"))?;
@@ -220,7 +233,9 @@ impl Parser {
                         let fields = fields.iter().map(|field| self.field(field, &namespace, depth + 1));
                         let fields = Arc::new(fields.collect::<Result<Vec<_>, _>>()?);
                         self.open.pop();
-                        Schema::Record { name: name.clone(), fields }
+                        let record = Schema::Record { name: name.clone(), fields };
+                        self.extents.add(&name, &record)?;
+                        record
                     }
                 };
                 if self.named.len() >= MAX_NAMED {
@@ -237,23 +252,29 @@ impl Parser {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
         let name = text("name").ok_or("a field of an Avro record has no name")?;
         let schema = value.get("type").ok_or_else(|| format!("field {name} has no type"))?;
-        let aliases = value.get("aliases").and_then(Value::as_array).into_iter().flatten();
         Ok(Field {
-            aliases: aliases.filter_map(|alias| alias.as_str().map(ToOwned::to_owned)).collect(),
+            aliases: aliases(value.get("aliases")),
             schema: self.schema(schema, namespace, depth)?,
             default: value.get("default").cloned(),
             name,
+            is_read: true,
         })
     }
 }
 
-fn enumeration(name: &str, object: &Map<String, Value>) -> Result<Schema, String> {
+/// Other names of a type or a field.
+fn aliases(list: Option<&Value>) -> Vec<String> {
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(|alias| alias.as_str().map(ToOwned::to_owned)).collect()
+}
+
+fn enumeration(name: &str, aliases: Vec<String>, object: &Map<String, Value>) -> Result<Schema, String> {
     let symbols = object.get("symbols").and_then(Value::as_array);
     let symbols: Option<Vec<String>> =
         symbols.and_then(|symbols| symbols.iter().map(|symbol| symbol.as_str().map(ToOwned::to_owned)).collect());
     let symbols = symbols.ok_or_else(|| format!("the enum {name} has no symbols"))?;
     let default = object.get("default").and_then(Value::as_str).map(ToOwned::to_owned);
-    Ok(Schema::Enum { name: name.to_owned(), symbols, default })
+    Ok(Schema::Enum { name: name.to_owned(), aliases, symbols, default })
 }
 
 /// The name with its namespace, unless it has one.
@@ -280,14 +301,17 @@ fn with_logical(schema: Schema, object: &Map<String, Value>) -> Schema {
     }
 }
 
-/// A decimal of at most 38 digits; larger ones stay bytes.
+/// A decimal, if it is a valid one.
 fn decimal(object: &Map<String, Value>) -> Logical {
-    let number = |key: &str| object.get(key).and_then(Value::as_u64).and_then(|number| u8::try_from(number).ok());
+    let number = |key: &str| object.get(key).and_then(Value::as_u64);
     let is_decimal = object.get("logicalType").and_then(Value::as_str) == Some("decimal");
     let scale = if object.contains_key("scale") { number("scale") } else { Some(0) };
     match (number("precision"), scale) {
-        (Some(precision @ 1..=38), Some(scale)) if is_decimal && scale <= precision => {
-            Logical::Decimal { precision, scale }
+        (Some(precision @ 1..), Some(scale)) if is_decimal && scale <= precision => {
+            match (u8::try_from(precision), u8::try_from(scale)) {
+                (Ok(precision @ 1..=38), Ok(scale)) => Logical::Decimal { precision, scale },
+                _ => Logical::WideDecimal { scale },
+            }
         }
         _ => Logical::None,
     }
@@ -346,7 +370,10 @@ mod tests {
             of(r#"{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}"#),
             Schema::Bytes(Logical::Decimal { precision: 9, scale: 2 })
         );
-        assert_eq!(of(r#"{"type":"bytes","logicalType":"decimal","precision":39}"#), Schema::Bytes(Logical::None));
+        let wide = Schema::Bytes(Logical::WideDecimal { scale: 39 });
+        assert_eq!(of(r#"{"type":"bytes","logicalType":"decimal","precision":300,"scale":39}"#), wide);
+        let wrong = r#"{"type":"bytes","logicalType":"decimal","precision":2,"scale":3}"#;
+        assert_eq!(of(wrong), Schema::Bytes(Logical::None));
     }
 
     #[test]

@@ -70,6 +70,9 @@ fn values_as_the_specification_writes_them() {
         // The same in a block with its size.
         (r#"{"type":"array","items":"long"}"#, &[0x03, 0x04, 0x06, 0x36, 0x00], "List([Integer(3), Integer(27)])"),
         (r#"{"type":"map","values":"boolean"}"#, &[2, 2, b'k', 1, 0], "Entries([(\"k\", Boolean(true))])"),
+        (r#"{"type":"map","values":"int"}"#, &[4, 2, b'k', 2, 2, b'k', 4, 0], "Entries([(\"k\", Integer(2))])"),
+        (r#"{"type":"int","logicalType":"time-millis"}"#, &[0xfe, 0xef, 0xb2, 0x52], "Integer(86399999)"),
+        ("\"int\"", &[0xff, 0xff, 0xff, 0xff, 0x0f], "Integer(-2147483648)"),
         (r#"["null","string"]"#, &[0], "Null"),
         (r#"["null","string"]"#, &[2, 2, b'a'], "Text(\"a\")"),
         (r#"{"type":"enum","name":"E","symbols":["A","B"]}"#, &[2], "Text(\"B\")"),
@@ -102,6 +105,20 @@ fn what_is_broken_says_where() {
         // Elements that take no bytes: the message is short and the array endless.
         (r#"{"type":"array","items":"null"}"#, &[0xfe, 0xff, 0xff, 0xff, 0x0f], "more than 1000000 values"),
         (r#"{"type":"bytes","logicalType":"decimal","precision":2}"#, &[2, 100], "too large for 2 digits"),
+        // 2147483648 and -2147483649, one more than 32 bits hold.
+        (
+            "\"int\"",
+            &[0x80, 0x80, 0x80, 0x80, 0x10],
+            "the int before byte 5 is 2147483648, which has more than 32 bits",
+        ),
+        ("\"int\"", &[0x81, 0x80, 0x80, 0x80, 0x10], "-2147483649, which has more than 32 bits"),
+        // 86,400,000 milliseconds are a day; -1.
+        (
+            r#"{"type":"int","logicalType":"time-millis"}"#,
+            &[0x80, 0xf0, 0xb2, 0x52],
+            "86400000, which is outside of a day",
+        ),
+        (r#"{"type":"long","logicalType":"time-micros"}"#, &[1], "the time before byte 1 is -1, which is outside"),
     ] {
         let error = read_own(field, bytes).unwrap_err();
         assert!(error.contains(part), "{field}: {error}");
@@ -125,6 +142,21 @@ fn what_one_schema_wrote_another_one_reads() {
             &[2],
             "Text(\"A\")",
         ),
+        // Other names of a type; and bytes that only one of the schemas calls a number.
+        (
+            r#"{"type":"enum","name":"x.Old","symbols":["A"]}"#,
+            r#"{"type":"enum","name":"New","aliases":["y.Old"],"symbols":["A"]}"#,
+            &[0],
+            "Text(\"A\")",
+        ),
+        (
+            r#"{"type":"fixed","name":"Old","size":1}"#,
+            r#"{"type":"fixed","name":"New","aliases":["Old"],"size":1,"logicalType":"decimal","precision":2}"#,
+            &[7],
+            "Decimal(7)",
+        ),
+        (r#"{"type":"bytes","logicalType":"decimal","precision":50,"scale":2}"#, DECIMAL, &[2, 7], "Decimal(7)"),
+        (DECIMAL, "\"bytes\"", &[2, 7], "Bytes([7])"),
         (
             r#"{"type":"array","items":"int"}"#,
             r#"{"type":"array","items":"double"}"#,
@@ -140,6 +172,35 @@ fn what_one_schema_wrote_another_one_reads() {
             "\"int\"",
             &[2, b'a'][..],
             "schema 7: field f: it was written as string and cannot be read as int",
+        ),
+        // The same digits would be another number.
+        (
+            r#"{"type":"bytes","logicalType":"decimal","precision":50,"scale":3}"#,
+            DECIMAL,
+            &[2, 7],
+            "scale 3 and cannot",
+        ),
+        (
+            r#"{"type":"bytes","logicalType":"decimal","precision":5}"#,
+            DECIMAL,
+            &[2, 7],
+            "scale 0 and cannot be read as",
+        ),
+        (
+            r#"{"type":"fixed","name":"F","size":1,"logicalType":"decimal","precision":2,"scale":1}"#,
+            r#"{"type":"fixed","name":"F","size":1,"logicalType":"decimal","precision":2,"scale":2}"#,
+            &[7],
+            "it was written as a decimal of scale 1 and cannot be read as one of scale 2",
+        ),
+        ("\"string\"", DECIMAL, &[2, b'1'], "written as string and cannot be read as bytes"),
+        (DECIMAL, "\"string\"", &[2, b'1'], "written as bytes and cannot be read as string"),
+        ("\"int\"", "\"long\"", &[0x80, 0x80, 0x80, 0x80, 0x10], "more than 32 bits"),
+        ("\"int\"", "\"double\"", &[0x80, 0x80, 0x80, 0x80, 0x10], "more than 32 bits"),
+        (
+            r#"{"type":"enum","name":"Old","symbols":["A"]}"#,
+            r#"{"type":"enum","name":"New","symbols":["A"]}"#,
+            &[0],
+            "written as Old and cannot be read as New",
         ),
         ("\"double\"", "\"float\"", &[0; 8], "written as double and cannot be read as float"),
         (r#"["null","int"]"#, "\"int\"", &[0], "written as null and cannot be read as int"),
@@ -159,6 +220,60 @@ fn what_one_schema_wrote_another_one_reads() {
         let error = read_as(writer, reader, bytes).unwrap_err();
         assert!(error.contains(part), "{writer} as {reader}: {error}");
     }
+}
+
+const DECIMAL: &str = r#"{"type":"bytes","logicalType":"decimal","precision":5,"scale":2}"#;
+
+/// What a field is read of does not depend on which others are asked for.
+#[test]
+fn older_names_are_those_of_one_field() {
+    let writer = r#"{"type":"record","name":"W","fields":[{"name":"old","type":"int"},{"name":"b","type":"int"}]}"#;
+    let reader = r#"{"type":"record","name":"R","fields":[
+        {"name":"z","type":"int","aliases":["old"],"default":-1},
+        {"name":"a","type":"int","aliases":["old","b"],"default":-2},
+        {"name":"b","type":"int"}]}"#;
+    // `b` is the field of that name, and not an older one of `a`, which `old` is.
+    let bytes = [2, 4];
+    for (wanted, cells) in [
+        (&["z", "a", "b"][..], "Integer(-1) Integer(1) Integer(2)"),
+        (&["b", "a"], "Integer(2) Integer(1)"),
+        (&["a"], "Integer(1)"),
+        (&["z"], "Integer(-1)"),
+        (&["b"], "Integer(2)"),
+        (&[], ""),
+    ] {
+        assert_eq!(read_records(writer, reader, wanted, &bytes).as_deref(), Ok(cells), "{wanted:?}");
+    }
+    // Two older names of a field were written: the first is it.
+    let writer = r#"{"type":"record","name":"W","fields":[{"name":"old","type":"int"},{"name":"older","type":"int"}]}"#;
+    let reader = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","aliases":["older","old"]}]}"#;
+    assert_eq!(read_records(writer, reader, &["a"], &bytes).as_deref(), Ok("Integer(1)"));
+}
+
+#[test]
+fn what_nobody_asks_for_is_only_passed_over() {
+    let text = r#"{"type":"record","name":"R","fields":[
+        {"name":"text","type":"string"},
+        {"name":"price","type":{"type":"bytes","logicalType":"decimal","precision":1}},
+        {"name":"kind","type":{"type":"enum","name":"E","symbols":["A"]}},
+        {"name":"all","type":{"type":"array","items":"boolean"}},
+        {"name":"tags","type":{"type":"map","values":{"type":"int","logicalType":"time-millis"}}},
+        {"name":"n","type":"long"}]}"#;
+    // A text that is none, a number of two digits, a symbol that there is not, a boolean 9 and a time of the next day.
+    let bytes = [2, 0xff, 2, 10, 8, 2, 9, 0, 2, 2, 0xff, 0x80, 0xf0, 0xb2, 0x52, 0, 14];
+    assert_eq!(read_records(text, text, &["n"], &bytes).as_deref(), Ok("Integer(7)"));
+    for (wanted, part) in [
+        ("text", "not UTF-8"),
+        ("price", "too large for 1 digits"),
+        ("kind", "symbol 4 of 1"),
+        ("all", "the boolean before byte 7 is 9"),
+        ("tags", "not UTF-8"),
+    ] {
+        let error = read_records(text, text, &[wanted, "n"], &bytes).unwrap_err();
+        assert!(error.contains(part), "{wanted}: {error}");
+    }
+    let error = read_records(text, text, &["n"], &bytes[..bytes.len() - 2]).unwrap_err();
+    assert!(error.contains("it ends after"), "{error}");
 }
 
 #[test]
