@@ -83,7 +83,7 @@ impl From<RegistryError> for ConnectorError {
     fn from(error: RegistryError) -> Self {
         ConnectorError::source(format!("the schema registry at {} did not tell {}", error.url, error.what))
             .said(error.said)
-            .hint("check `schema_registry.url`, and `username` and `password` or `token` beside it")
+            .hint("check `schema_registry.url`, and beside it `username` and `password` or `token`, and the files of certificates")
     }
 }
 

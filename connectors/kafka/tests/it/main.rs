@@ -28,6 +28,7 @@ mod refusing;
 mod registry;
 mod registry_faults;
 mod registry_keys;
+mod registry_secured;
 mod second_broker;
 mod second_faults;
 mod secured;
