@@ -18,13 +18,13 @@ use crate::format::{Kind, check_kinds};
 use crate::listing::list;
 use crate::metastore::Metastore;
 use crate::partition::discover;
-use crate::procedures::{CLEAN_STAGING, FLUSH_CACHE, OLDER_THAN, PROCEDURES, counted};
+use crate::procedures::{CLEAN_STAGING, FLUSH_CACHE, OLDER_THAN, PROCEDURES, SCHEMA_NAME, TABLE_NAME, counted};
 use crate::rules::capabilities;
 use crate::schema::FileSchema;
 use crate::snapshot::HiveSnapshot;
 use crate::store::{Files, Store, child};
 use crate::table::{HiveTable, PARTITIONS_SUFFIX, PartitionsTable, TableParts};
-use crate::write::{Log, STAGED_KEPT, View};
+use crate::write::{Log, STAGED_KEPT, Scope, View};
 
 /// Directories of files, local or in S3: one tree of them, or those that a metastore names.
 #[derive(Debug)]
@@ -371,10 +371,13 @@ impl Connector for HiveConnector {
             name if name == CLEAN_STAGING.name => {
                 self.check_writable()?;
                 let older_than = arguments.duration(OLDER_THAN).unwrap_or(STAGED_KEPT);
-                let cleaned = self.clean_staging(older_than).await.map_err(|error| error.in_catalog(&self.catalog))?;
-                Ok(cleaned.describe())
+                let cleaned = match Scope::new(arguments.text(SCHEMA_NAME), arguments.text(TABLE_NAME)) {
+                    Ok(scope) => self.clean_staging(scope, older_than).await,
+                    Err(error) => Err(error),
+                };
+                Ok(cleaned.map_err(|error| error.in_catalog(&self.catalog))?.describe())
             }
-            name if name == FLUSH_CACHE.name => match (arguments.text("schema_name"), arguments.text("table_name")) {
+            name if name == FLUSH_CACHE.name => match (arguments.text(SCHEMA_NAME), arguments.text(TABLE_NAME)) {
                 (Some(schema), Some(table)) => self.forget_table(schema, table).await,
                 (None, None) => Ok(self.flush_cache()),
                 _ => Err(ConnectorError::user("schema_name and table_name belong together: one is missing")

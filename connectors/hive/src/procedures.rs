@@ -5,11 +5,15 @@ use portolan_connector::{ArgumentKind, ArgumentSpec, ProcedureSpec};
 /// The procedures of a catalog of this kind.
 pub(crate) const PROCEDURES: &[ProcedureSpec] = &[CLEAN_STAGING, FLUSH_CACHE];
 
+pub(crate) const SCHEMA_NAME: &str = "schema_name";
+
+pub(crate) const TABLE_NAME: &str = "table_name";
+
 pub(crate) const FLUSH_CACHE: ProcedureSpec = ProcedureSpec {
     name: "flush_cache",
     arguments: &[
-        ArgumentSpec::new("schema_name", ArgumentKind::Text, "the schema of the table of which listings are forgotten"),
-        ArgumentSpec::new("table_name", ArgumentKind::Text, "the table; without it all is forgotten, footers as well"),
+        ArgumentSpec::new(SCHEMA_NAME, ArgumentKind::Text, "the schema of the table of which listings are forgotten"),
+        ArgumentSpec::new(TABLE_NAME, ArgumentKind::Text, "the table; without it all is forgotten, footers as well"),
     ],
     administrators: false,
     help: "forgets what the catalog remembers of its files and of its metastore; the next query asks again",
@@ -20,11 +24,23 @@ pub(crate) const OLDER_THAN: &str = "older_than";
 
 pub(crate) const CLEAN_STAGING: ProcedureSpec = ProcedureSpec {
     name: "clean_staging",
-    arguments: &[ArgumentSpec::new(
-        OLDER_THAN,
-        ArgumentKind::Duration,
-        "how old files must be whose write is taken to be dead: '1d' unless it is given; longer than any statement runs",
-    )],
+    arguments: &[
+        ArgumentSpec::new(
+            OLDER_THAN,
+            ArgumentKind::Duration,
+            "how old files must be whose write is taken to be dead: '1d' unless it is given; longer than any statement runs",
+        ),
+        ArgumentSpec::new(
+            SCHEMA_NAME,
+            ArgumentKind::Text,
+            "the schema whose tables are cleaned; without it those of all",
+        ),
+        ArgumentSpec::new(
+            TABLE_NAME,
+            ArgumentKind::Text,
+            "the table of that schema that is cleaned; without it all of them",
+        ),
+    ],
     administrators: true,
     help: "brings the files of committed writes into their places where that was interrupted, and removes what dead writes have left",
 };

@@ -14,8 +14,9 @@ use super::publish::{delete, publish_or_abandon, trim};
 use super::record::{Change, began_ms};
 use super::registry::Registry;
 use crate::connector::HiveConnector;
+use crate::factory::DEFAULT_SCHEMA;
 use crate::listing::list_uncounted;
-use crate::procedures::counted;
+use crate::procedures::{SCHEMA_NAME, TABLE_NAME, counted};
 use crate::table::human_bytes;
 
 /// How old staged files are that no write is taken to need any more: longer than a statement runs.
@@ -24,9 +25,37 @@ pub(crate) const STAGED_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How long it is remembered what a write with a token wrote.
 const TOKENS_KEPT: TimeDelta = TimeDelta::days(30);
 
+/// The tables that are cleaned: all, those of a schema, or one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope<'a> {
+    schema: Option<&'a str>,
+    table: Option<&'a str>,
+}
+
+impl<'a> Scope<'a> {
+    /// Names as the catalog lists them. An error for a table without its schema.
+    pub(crate) fn new(schema: Option<&'a str>, table: Option<&'a str>) -> Result<Self> {
+        match (schema, table) {
+            (None, Some(_)) => Err(ConnectorError::user(format!(
+                "{TABLE_NAME} without {SCHEMA_NAME}: the schema of the table that is cleaned is missing"
+            ))),
+            _ => Ok(Self { schema, table }),
+        }
+    }
+
+    pub(super) fn has_schema(&self, schema: &str) -> bool {
+        self.schema.is_none_or(|name| name == schema)
+    }
+
+    pub(super) fn has(&self, schema: &str, table: &str) -> bool {
+        self.has_schema(schema) && self.table.is_none_or(|name| name == table)
+    }
+}
+
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cleaned {
+    tables: usize,
     writes_finished: u64,
     dead_writes: usize,
     files: usize,
@@ -36,6 +65,7 @@ pub(crate) struct Cleaned {
 
 impl Cleaned {
     fn add(&mut self, other: Self) {
+        self.tables += other.tables;
         self.writes_finished += other.writes_finished;
         self.dead_writes += other.dead_writes;
         self.files += other.files;
@@ -48,44 +78,54 @@ impl Cleaned {
         let finished = counted(usize::try_from(self.writes_finished).unwrap_or(usize::MAX), "committed write");
         let (dead, files) = (counted(self.dead_writes, "dead write"), counted(self.files, "file"));
         let (bytes, tokens) = (human_bytes(self.bytes), counted(self.tokens, "write token"));
-        format!("finished {finished}, removed {files} ({bytes}) of {dead}, forgot {tokens}")
+        let tables = counted(self.tables, "table");
+        format!(
+            "finished {finished}, removed {files} ({bytes}) of {dead}, forgot {tokens}, in {tables} that were written here"
+        )
     }
 }
 
 impl HiveConnector {
-    /// Cleans all tables of the catalog. Staged files that are younger than this may belong to a write that is under way.
-    pub(crate) async fn clean_staging(&self, older_than: Duration) -> Result<Cleaned> {
+    /// Cleans these tables of the catalog. Staged files that are younger than this may belong to a write that is under way.
+    pub(crate) async fn clean_staging(&self, scope: Scope<'_>, older_than: Duration) -> Result<Cleaned> {
         let older_than = TimeDelta::from_std(older_than)
             .map_err(|error| ConnectorError::user("the time is too long").said(error).in_catalog(&self.catalog))?;
         let mut cleaned = Cleaned::default();
-        for (log, registry) in self.logs().await? {
+        for (log, registry) in self.logs(scope).await? {
             cleaned.add(clean(&log, registry.as_ref(), Utc::now() - older_than).await?);
         }
         Ok(cleaned)
     }
 
-    /// The logs of all tables, and of those that were never made.
-    async fn logs(&self) -> Result<Vec<(Log, Option<Registry>)>> {
+    /// The logs of these tables, and of those that were never made.
+    async fn logs(&self, scope: Scope<'_>) -> Result<Vec<(Log, Option<Registry>)>> {
         if self.metastore.is_some() {
-            return self.registered_logs().await;
+            return self.registered_logs(scope).await;
         }
         let mut logs = Vec::new();
         let found = |directory: &Path| (Log::new(&self.store, directory), None);
         for directory in list_uncounted(&self.store, self.store.root()).await?.directories {
+            let Some(name) = directory.filename() else { continue };
+            let is_wanted = scope.has(DEFAULT_SCHEMA, name);
+            if !is_wanted && !scope.has_schema(name) {
+                continue;
+            }
             let listing = list_uncounted(&self.store, &directory).await?;
-            if listing.has_log {
+            if listing.has_log && is_wanted {
                 logs.push(found(&directory));
             }
             if listing.is_table() {
                 continue;
             }
-            for table in listing.directories {
-                if list_uncounted(&self.store, &table).await?.has_log {
-                    logs.push(found(&table));
+            let is_in_scope = |table: &Path| table.filename().is_some_and(|table| scope.has(name, table));
+            for table in listing.directories.iter().filter(|table| is_in_scope(table)) {
+                if list_uncounted(&self.store, table).await?.has_log {
+                    logs.push(found(table));
                 }
             }
         }
-        for location in self.settings.tables.iter().filter_map(|settings| settings.location.as_deref()) {
+        let declared = self.settings.tables.iter().filter(|settings| scope.has(&settings.schema, &settings.table));
+        for location in declared.filter_map(|settings| settings.location.as_deref()) {
             let directory = self.store.resolve(location)?;
             if list_uncounted(&self.store, &directory).await?.has_log {
                 logs.push(found(&directory));
@@ -97,7 +137,8 @@ impl HiveConnector {
 
 /// Cleans one table.
 async fn clean(log: &Log, registry: Option<&Registry>, before: DateTime<Utc>) -> Result<Cleaned> {
-    let mut cleaned = Cleaned { writes_finished: publish_or_abandon(log, registry).await?, ..Cleaned::default() };
+    let writes_finished = publish_or_abandon(log, registry).await?;
+    let mut cleaned = Cleaned { tables: 1, writes_finished, ..Cleaned::default() };
     let entries = log.list().await?;
     trim(log, &entries).await?;
     unstage(log, &entries, before, &mut cleaned).await?;

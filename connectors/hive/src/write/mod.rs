@@ -38,7 +38,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use portolan_connector::Result;
 
-pub(crate) use clean::STAGED_KEPT;
+pub(crate) use clean::{STAGED_KEPT, Scope};
 pub(crate) use definition::Definition;
 pub(crate) use log::{LOG, Log};
 pub(crate) use options::TABLE_PROPERTIES;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use portolan_connector::{ConnectorError, NewTable, Result, TableKind, TableName};
 
+use super::clean::Scope;
 use super::define::drop_files;
 use super::log::Log;
 use super::options::Options;
@@ -108,19 +109,23 @@ impl HiveConnector {
         Ok(true)
     }
 
-    /// The logs of all tables of the metastore, and of those in the directories of its databases that it does not know.
-    pub(super) async fn registered_logs(&self) -> Result<Vec<(Log, Option<Registry>)>> {
+    /// The logs of these tables of the metastore, and of those in the directories of its databases that it does not know.
+    pub(super) async fn registered_logs(&self, scope: Scope<'_>) -> Result<Vec<(Log, Option<Registry>)>> {
         let Some((client, remembered)) = self.client() else { return Ok(Vec::new()) };
         let mut logs = Vec::new();
         for schema in self.list_databases().await? {
+            if !scope.has_schema(&schema) {
+                continue;
+            }
             let entries = self.tables(&schema).await?;
             let names: Vec<TableName> = entries
                 .iter()
                 .filter(|entry| entry.kind == TableKind::Table)
                 .map(|entry| TableName::new(&self.catalog, &schema, &entry.name))
                 .collect();
+            let wanted = names.iter().filter(|name| scope.has(&schema, &name.table));
             let opened: Vec<Option<(Log, Registry)>> =
-                stream::iter(names.iter().map(|name| self.log_of(name)).collect::<Vec<_>>())
+                stream::iter(wanted.map(|name| self.log_of(name)).collect::<Vec<_>>())
                     .buffered(TABLES_AT_ONCE)
                     .try_collect()
                     .await?;
@@ -130,7 +135,8 @@ impl HiveConnector {
             let Ok(directory) = self.store.resolve(&location) else { continue };
             for directory in list_uncounted(&self.store, &directory).await?.directories {
                 let Some(table) = directory.filename().map(str::to_owned) else { continue };
-                if names.iter().any(|name| name.table == table)
+                if !scope.has(&schema, &table)
+                    || names.iter().any(|name| name.table == table)
                     || !list_uncounted(&self.store, &directory).await?.has_log
                 {
                     continue;

@@ -155,7 +155,7 @@ async fn writes_to_a_store_that_fails_are_whole_or_not_there() {
             }
             assert_eq!(write(&sound).await.unwrap(), 3, "{name}: tried again");
             assert_eq!(local.rows("t", "SELECT n, k FROM t").await, after, "{name}: tried again");
-            clean(&sound).await;
+            clean(&sound, None).await;
             assert_eq!(local.rows("t", "SELECT n, k FROM t").await, after, "{name}: cleaned");
             assert_eq!(staged(&lake.path("s/t")), Vec::<String>::new(), "{name}: litter");
         }

@@ -97,9 +97,13 @@ async fn fill(begun: Begun, rows: &RecordBatch) -> Result<u64, ConnectorError> {
     }
 }
 
-/// Calls `clean_staging` for files of any age. Returns what it says.
-pub(crate) async fn clean(connector: &Arc<dyn Connector>) -> String {
+/// Calls `clean_staging` for files of any age, of a schema or of all. Returns what it says. Tests share a metastore: there it has to be
+/// their own schema, because to the others' statements that are under way such files belong.
+pub(crate) async fn clean(connector: &Arc<dyn Connector>, schema: Option<&str>) -> String {
     let mut arguments = Arguments::default();
+    if let Some(schema) = schema {
+        arguments.insert("schema_name", ArgumentValue::Text(schema.to_owned()));
+    }
     arguments.insert("older_than", ArgumentValue::Duration(std::time::Duration::ZERO));
     connector.call("clean_staging", &arguments).await.unwrap()
 }

@@ -153,7 +153,7 @@ async fn check(name: &str, place: &Place, case: Case, sound: &Arc<dyn Connector>
         assert_eq!(told, 3, "{name}: told by the {attempt} try");
         assert_eq!(place.seen(sound).await.unwrap(), after, "{name}: after the {attempt} try");
     }
-    clean(sound).await;
+    clean(sound, Some(place.schema())).await;
     assert_eq!(place.seen(sound).await.unwrap(), after, "{name}: after cleaning");
     assert!(place.table().exists(), "{name}");
     assert_eq!(staged(&place.table()), Vec::<String>::new(), "{name}: litter");

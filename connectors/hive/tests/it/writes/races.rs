@@ -91,7 +91,7 @@ async fn killed_after_the_commit(lake: &Lake, connector: &Arc<dyn Connector>) {
             return;
         }
         assert!(!committed, "request {at}");
-        crate::support::clean(connector).await;
+        crate::support::clean(connector, None).await;
     }
     panic!("it is never committed");
 }
@@ -146,7 +146,7 @@ async fn rows_for_a_table_that_a_metastore_drops_at_the_last_moment() {
     let error = error.to_string();
     assert!(error.contains("it was dropped while rows were written to it"), "{error}");
     assert!(!warehouse.lake.path("t").exists(), "nothing is left of them");
-    crate::support::clean(&connector).await;
+    crate::support::clean(&connector, Some(&schema)).await;
     // The next one of the name has none of this.
     create.run(connector.as_ref(), &rows(&[(3, 3)])).await.unwrap();
     assert_eq!(warehouse.engine_over(connector).rows("t", "SELECT n, k FROM t").await, ["3|3"]);
@@ -206,7 +206,7 @@ async fn what_tells_of_a_dropped_table_goes_in_the_end() {
         assert_eq!(left, ["_portolan"]);
     }
     assert_eq!(connector.list_schemas().await.unwrap(), ["s"]);
-    crate::support::clean(&connector).await;
+    crate::support::clean(&connector, None).await;
     assert!(!lake.path("s/t").exists() && !lake.path("t").exists());
 }
 
