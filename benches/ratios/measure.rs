@@ -37,8 +37,14 @@ pub(crate) fn shell(command: &str, environment: &[(&str, &str)]) -> Cost {
 
 /// Runs a query in a process of its own, its rows counted and dropped.
 pub(crate) fn query(catalogs: &Path, sql: &str) -> Cost {
+    query_in(catalogs, sql, &[])
+}
+
+/// The same, with more in its environment.
+pub(crate) fn query_in(catalogs: &Path, sql: &str, environment: &[(&str, &str)]) -> Cost {
     let this = std::env::current_exe().expect("the bench's own path");
-    shell(&format!("'{}' child query '{}' \"$QUERY\"", this.display(), catalogs.display()), &[("QUERY", sql)])
+    let command = format!("'{}' child query '{}' \"$QUERY\"", this.display(), catalogs.display());
+    shell(&command, &[&[("QUERY", sql)], environment].concat())
 }
 
 /// The measured side of [`query`].

@@ -135,6 +135,14 @@ impl TestBroker {
         }
     }
 
+    /// The process number of the broker's program, where it is the tests' own.
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Given(_) => None,
+            Self::Started(broker) => Some(broker.pid()),
+        }
+    }
+
     /// Whether it is somebody else's.
     pub fn is_given(&self) -> bool {
         matches!(self, Self::Given(_))

@@ -522,6 +522,11 @@ impl KafkaLog for BrokerLog {
         Box::new(FetchScan::new(range, Arc::clone(&self.shared)))
     }
 
+    fn has_room(&self) -> bool {
+        let free = self.shared.permits.free() + self.shared.connections.count();
+        2 * free >= self.shared.connections_max
+    }
+
     fn follow(&self, range: TailRange<'_>) -> Result<Box<dyn LogTail>, LogError> {
         let client = self.shared.follower()?;
         Ok(Box::new(BrokerTail::new(client, range, Arc::clone(&self.shared))?))

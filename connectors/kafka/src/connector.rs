@@ -396,6 +396,11 @@ impl Connector for KafkaConnector {
         Some("set access = \"read_write\" in its entry of the catalog file")
     }
 
+    /// While a broker makes its answer for one partition, messages of another are decoded.
+    fn splits_ahead(&self) -> usize {
+        usize::from(self.log.has_room())
+    }
+
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream> {
         let (log, schema) = (Arc::clone(&self.log), Arc::clone(&context.schema));
         let split = match Work::unpack(split).map_err(|error| error.in_catalog(&self.catalog))? {

@@ -41,6 +41,11 @@ impl<T: Send + 'static> Idle<T> {
         Self { waiting, time, most: MAX_IDLE }
     }
 
+    /// How many wait.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.waiting).clients.len()
+    }
+
     /// The client that has waited shortest.
     pub(crate) fn take(&self) -> Option<T> {
         self.take_where(|_| true)

@@ -54,6 +54,9 @@ pub(crate) trait KafkaLog: Debug + Send + Sync {
     /// A bounded read, on a thread that may block.
     fn scan(&self, range: ScanRange<'_>) -> Box<dyn LogScan>;
 
+    /// Whether there is room for a read that nobody waits for yet, so that those that somebody waits for find some.
+    fn has_room(&self) -> bool;
+
     /// Opens a read without end. Called on a thread that may block.
     fn follow(&self, range: TailRange<'_>) -> Result<Box<dyn LogTail>, LogError>;
 }

@@ -47,7 +47,12 @@ impl Permits {
 
     /// Whether the next one would have to wait.
     pub(crate) fn are_all_taken(&self) -> bool {
-        *self.lock() == 0
+        self.free() == 0
+    }
+
+    /// How many are free.
+    pub(crate) fn free(&self) -> usize {
+        *self.lock()
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {

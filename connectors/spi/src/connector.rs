@@ -139,6 +139,12 @@ pub trait Connector: Debug + Send + Sync {
     /// when the stream is dropped. Batches have exactly `context.schema` and at most `context.batch_rows` rows.
     fn read(&self, split: &Split, context: ReadContext) -> Result<SendableRecordBatchStream>;
 
+    /// How many splits behind the one whose rows are taken are opened and started as well, now: one, where reading is mostly
+    /// waiting for answers and there is room for more of them. Asked again and again while a scan runs.
+    fn splits_ahead(&self) -> usize {
+        0
+    }
+
     /// The split without rows for which one of the filters does not hold, as far as the source can leave them out. Called
     /// while the query runs, when a join knows which keys have a partner, for every split of the scan with the same filters.
     fn narrow(&self, _split: &Split, _filters: &[KeyFilter]) -> Result<Narrowed> {

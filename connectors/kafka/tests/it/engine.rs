@@ -130,6 +130,13 @@ impl Engine {
         datafusion::physical_plan::execute_stream(plan, self.context.task_ctx())
     }
 
+    /// The rows of the first of the streams that a query of one scan is read in.
+    pub(crate) async fn first_stream(&self, sql: &str) -> SendableRecordBatchStream {
+        *self.query.snapshots.lock().unwrap() = Arc::default();
+        let plan = self.context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+        plan.execute(0, self.context.task_ctx()).unwrap()
+    }
+
     pub(crate) async fn try_sql(&self, sql: &str) -> Result<Vec<RecordBatch>> {
         datafusion::physical_plan::common::collect(self.stream(sql).await?).await
     }

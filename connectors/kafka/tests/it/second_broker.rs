@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use krafka::testing::{ApiKey, FakeBroker};
 use krafka::{Kafka, Record};
 
-use super::engine::{Engine, cause, connector, take};
+use super::engine::{Engine, PATIENCE, cause, connector, take};
 use super::topics::{Sent, an_hour_ago, numbers, produce_at, producer_at, send};
 
 /// An engine over a broker, with a table `t` of a topic whose messages are `{"n":1}`.
@@ -43,6 +44,36 @@ async fn all_messages_of_all_partitions() {
     assert_eq!(engine.rows(listed).await, ["0|0|0|3000", "1|1|0|3000", "2|2|0|3000"]);
     assert!(engine.connector().table("default", "none").await.unwrap().is_none());
     assert_eq!(broker.request_count(ApiKey::JoinGroup) + broker.request_count(ApiKey::OffsetCommit), 0);
+}
+
+/// A stream reads two partitions here. The second one is asked for once rows of the first have been taken, if there is room.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_asked_for_before_their_turn() {
+    const EACH: i64 = 20_000;
+    let broker = FakeBroker::start().await.unwrap();
+    broker.create_topic("ahead", 4);
+    let messages = numbers(0, 4 * EACH).into_iter().zip(0_i64..);
+    let messages: Vec<Sent> = messages.map(|(sent, n)| sent.to(i32::try_from(n % 4).unwrap())).collect();
+    produce_at(&broker.bootstrap_servers(), "ahead", &messages);
+    for (settings, asked) in [("connections_max = 4", 2), ("connections_max = 1", 1)] {
+        let engine = engine(&broker.bootstrap_servers(), "ahead", settings);
+        let before = broker.request_count(ApiKey::Fetch);
+        let asked_for = || broker.request_count(ApiKey::Fetch) - before;
+        let mut rows = engine.first_stream("SELECT n FROM t").await;
+        let first = rows.next().await.unwrap().unwrap().num_rows();
+        assert_eq!(asked_for(), 1, "{settings}: who wants few rows asks for no more");
+        let second = rows.next().await.unwrap().unwrap().num_rows();
+        let until = Instant::now() + PATIENCE;
+        while asked_for() < asked && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(asked_for(), asked, "{settings}");
+        let mut all = first + second;
+        while let Some(batch) = rows.next().await {
+            all += batch.unwrap().num_rows();
+        }
+        assert_eq!((i64::try_from(all).unwrap(), asked_for()), (2 * EACH, 2), "{settings}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
